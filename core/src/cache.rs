@@ -1,0 +1,349 @@
+//! Redis: one typed method for each step of the protocol, and the only user of Redis commands.
+//!
+//! A method either did its step or says that it may not have; none is tried again blindly. Only steps that are the
+//! same done twice (look, begin, lease) are tried once more, when the connection turns out to have been closed while
+//! nobody used it.
+
+mod health;
+mod key;
+mod look;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use redis::{FromRedisValue, Pipeline, Script, ScriptInvocation};
+use uuid::Uuid;
+
+use crate::conversation::ConversationKey;
+use crate::message::Message;
+use crate::page::Limit;
+use crate::snapshot::{Fencing, Snapshot};
+
+pub use health::CacheError;
+use health::Health;
+use key::{CHECK_BY, Keys, LEASED_TTL, PRESUMED_DEAD, TTL, millis};
+use look::Seen;
+pub(crate) use look::{Cached, Look};
+pub use look::Miss;
+
+/// The entries and windows of conversations, reached through a connection that is opened when first needed.
+#[derive(Clone)]
+pub(crate) struct Cache {
+    connection: ConnectionManager,
+    prefix: Arc<str>,
+    scripts: Arc<Scripts>,
+    health: Arc<Health>,
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+struct Scripts {
+    begin: Script,
+    publish: Script,
+    lease: Script,
+    fill: Script,
+    bury: Script,
+    drop: Script,
+}
+
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("cache/prelude.lua"), include_str!(concat!("cache/", $file))))
+    };
+}
+
+/// The field that marks one attempt of one write.
+#[derive(Clone, Debug)]
+pub(crate) struct Fence {
+    operation: Uuid,
+    attempt: u32,
+}
+
+impl Fence {
+    pub(crate) fn new() -> Self {
+        Self { operation: Uuid::now_v7(), attempt: 0 }
+    }
+
+    /// The fence of the operation's next attempt.
+    pub(crate) fn next(&self) -> Self {
+        Self { operation: self.operation, attempt: self.attempt + 1 }
+    }
+
+    fn field(&self) -> String {
+        format!("fence:{}:{}", self.operation.simple(), self.attempt)
+    }
+}
+
+/// A fence that is set, and what begin learned.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    fence: Fence,
+    replid: String,
+    epoch: Option<i64>,
+    certified: bool,
+    complete: bool,
+}
+
+impl Begun {
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    pub(crate) fn epoch(&self) -> Option<i64> {
+        self.epoch
+    }
+
+    /// What the commit needs to know of it.
+    pub(crate) fn fencing(&self) -> Fencing {
+        Fencing::Fenced { epoch: self.epoch, certified: self.certified, complete: self.complete }
+    }
+}
+
+/// The answer to a reader that asks to fill an entry.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) granted: bool,
+    pub(crate) epoch: Option<i64>,
+    pub(crate) version: Option<i64>,
+    pub(crate) certified: bool,
+    pub(crate) dead_fences: i64,
+    pub(crate) live_fences: i64,
+    token: String,
+    replid: String,
+    fences: Vec<String>,
+}
+
+/// What the cache made of what it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// The next read hits.
+    Certified,
+    /// The facts were kept, and a certificate that stood still stands.
+    Merged,
+    /// Something newer is there, the entry went meanwhile, or the conversation was deleted.
+    Not,
+}
+
+impl Cache {
+    pub(crate) fn new(connection: ConnectionManager, prefix: &str) -> Self {
+        let scripts = Scripts {
+            begin: script!("begin.lua"),
+            publish: script!("publish.lua"),
+            lease: script!("lease.lua"),
+            fill: script!("fill.lua"),
+            bury: script!("bury.lua"),
+            drop: script!("drop.lua"),
+        };
+        Self { connection, prefix: prefix.into(), scripts: Arc::new(scripts), health: Arc::default() }
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("PING");
+        self.query::<(String,)>(&pipeline).await.map(drop)
+    }
+
+    /// Looks at an entry and, unless `limit` is none, at the newest messages of its window, in one round trip of plain
+    /// commands. The server's role and replication id come in the same transaction as the entry: a connection survives
+    /// a promotion, so what was learned when it was opened proves nothing.
+    pub(crate) async fn look(
+        &self,
+        key: &ConversationKey,
+        limit: Option<Limit>,
+        min_version: Option<i64>,
+    ) -> Result<Look, CacheError> {
+        let keys = self.keys(key);
+        let (from, to) = limit.map_or((1, 0), |limit| (-limit.get().cast_signed(), -1));
+        let mut pipeline = redis::pipe();
+        pipeline
+            .atomic()
+            .cmd("INFO")
+            .arg("replication")
+            .cmd("TIME")
+            .hgetall(&keys.entry)
+            .llen(&keys.messages)
+            .lrange(&keys.messages, from, to);
+        let seen: Seen = match self.query(&pipeline).await {
+            Err(CacheError::Closed(_)) => self.query(&pipeline).await?,
+            seen => seen?,
+        };
+        Ok(look::judge(seen, limit, min_version))
+    }
+
+    /// Sets a write's fence, and takes the last attempt's away.
+    pub(crate) async fn begin(
+        &self,
+        key: &ConversationKey,
+        fence: Fence,
+        refused_epoch: Option<i64>,
+        previous: Option<&Fence>,
+    ) -> Result<Begun, CacheError> {
+        let keys = self.keys(key);
+        let mut call = prepare(&self.scripts.begin, &keys, TTL);
+        call.arg(fence.field())
+            .arg(optional(refused_epoch))
+            .arg(previous.map(Fence::field).unwrap_or_default());
+        let (epoch, certified, complete, replid): (String, bool, bool, String) =
+            self.invoke_again(&call).await?;
+        Ok(Begun { fence, replid, epoch: epoch.parse().ok(), certified, complete })
+    }
+
+    /// Brings a commit into the cache. `added` are its own messages; the snapshot's window, if it has one, stands for
+    /// all of them.
+    pub(crate) async fn publish(
+        &self,
+        key: &ConversationKey,
+        begun: &Begun,
+        snapshot: &Snapshot,
+        added: &[Message],
+    ) -> Result<Stored, CacheError> {
+        let keys = self.keys(key);
+        let mut call = prepare(&self.scripts.publish, &keys, TTL);
+        call.arg(begun.fence.field()).arg(&begun.replid);
+        push_snapshot(&mut call, snapshot);
+        push_elements(&mut call, snapshot.window.as_deref().unwrap_or(added));
+        self.invoke(&call).await
+    }
+
+    /// Takes away the fence of a write that was certainly not committed.
+    pub(crate) async fn withdraw(&self, key: &ConversationKey, fence: &Fence) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.hdel(self.keys(key).entry, fence.field());
+        self.query::<(i64,)>(&pipeline).await.map(drop)
+    }
+
+    /// Asks to be the one that fills an entry.
+    pub(crate) async fn lease(&self, key: &ConversationKey) -> Result<Lease, CacheError> {
+        let keys = self.keys(key);
+        let token = Uuid::now_v7().simple().to_string();
+        let mut call = prepare(&self.scripts.lease, &keys, LEASED_TTL);
+        call.arg(&token).arg(millis(PRESUMED_DEAD));
+        let reply: LeaseReply = self.invoke_again(&call).await?;
+        let (granted, epoch, version, certified, replid, dead_fences, live_fences, fences) = reply;
+        let (epoch, version) = (epoch.parse().ok(), version.parse().ok());
+        Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, replid, fences })
+    }
+
+    /// Warms an entry with what was read under a lease.
+    pub(crate) async fn fill(
+        &self,
+        key: &ConversationKey,
+        lease: &Lease,
+        snapshot: &Snapshot,
+    ) -> Result<Stored, CacheError> {
+        let keys = self.keys(key);
+        let mut call = prepare(&self.scripts.fill, &keys, TTL);
+        call.arg(&lease.token).arg(&lease.replid);
+        push_snapshot(&mut call, snapshot);
+        call.arg(lease.fences.len()).arg(&lease.fences);
+        push_elements(&mut call, snapshot.window.as_deref().unwrap_or_default());
+        self.invoke(&call).await
+    }
+
+    /// Gives a lease back that has nothing to fill.
+    pub(crate) async fn release(&self, key: &ConversationKey) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.hdel(self.keys(key).entry, &["lease", "leased"]);
+        self.query::<(i64,)>(&pipeline).await.map(drop)
+    }
+
+    /// Marks a conversation deleted.
+    pub(crate) async fn bury(&self, key: &ConversationKey, version: i64) -> Result<(), CacheError> {
+        let keys = self.keys(key);
+        let mut call = prepare(&self.scripts.bury, &keys, TTL);
+        call.arg(version);
+        self.invoke::<i64>(&call).await.map(drop)
+    }
+
+    /// Drops an entry that is ahead of Postgres, if it still has the epoch that was seen.
+    pub(crate) async fn drop_ahead(
+        &self,
+        key: &ConversationKey,
+        epoch: Option<i64>,
+    ) -> Result<(), CacheError> {
+        let keys = self.keys(key);
+        let mut call = prepare(&self.scripts.drop, &keys, TTL);
+        call.arg(optional(epoch));
+        self.invoke::<i64>(&call).await.map(drop)
+    }
+
+    /// Forgets a conversation. A full server still does this.
+    pub(crate) async fn invalidate(&self, key: &ConversationKey) -> Result<(), CacheError> {
+        let keys = self.keys(key);
+        let mut pipeline = redis::pipe();
+        pipeline.del(&[keys.entry, keys.messages]);
+        self.query::<(i64,)>(&pipeline).await.map(drop)
+    }
+
+    fn keys(&self, key: &ConversationKey) -> Keys {
+        Keys::of(&self.prefix, key)
+    }
+
+    async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, CacheError> {
+        self.health.check()?;
+        let answer = pipeline.query_async(&mut self.connection.clone()).await;
+        self.health.record(answer)
+    }
+
+    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, CacheError> {
+        self.health.check()?;
+        let answer = call.invoke_async(&mut self.connection.clone()).await;
+        self.health.record(answer)
+    }
+
+    /// Once more if the connection was found closed: for steps that are the same done twice.
+    async fn invoke_again<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, CacheError> {
+        match self.invoke(call).await {
+            Err(CacheError::Closed(_)) => self.invoke(call).await,
+            answer => answer,
+        }
+    }
+}
+
+/// granted, epoch, version, certified, replid, dead fences, live fences, the fences' fields
+type LeaseReply = (bool, String, String, bool, String, i64, i64, Vec<String>);
+
+fn prepare<'a>(script: &'a Script, keys: &Keys, ttl: Duration) -> ScriptInvocation<'a> {
+    let mut call = script.prepare_invoke();
+    call.key(&keys.entry).key(&keys.messages).arg(millis(ttl));
+    call
+}
+
+/// What publish and fill say of the row, in their order.
+fn push_snapshot(call: &mut ScriptInvocation<'_>, snapshot: &Snapshot) {
+    let Snapshot { conversation, first_seq, last_seq, .. } = snapshot;
+    call.arg(snapshot.epoch)
+        .arg(u8::from(snapshot.took_epoch))
+        .arg(millis(CHECK_BY))
+        .arg(conversation.version)
+        .arg(*first_seq)
+        .arg(*last_seq)
+        .arg(conversation.message_count)
+        .arg(conversation.to_json());
+}
+
+fn push_elements(call: &mut ScriptInvocation<'_>, messages: &[Message]) {
+    for message in messages {
+        call.arg(message.element());
+    }
+}
+
+fn optional(number: Option<i64>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+impl FromRedisValue for Stored {
+    fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {
+        Ok(match String::from_redis_value(value)?.as_str() {
+            "certified" => Self::Certified,
+            "merged" => Self::Merged,
+            _ => Self::Not,
+        })
+    }
+}

@@ -1,0 +1,7 @@
+-- Marks a conversation deleted: the mark answers readers, and nothing that is still in flight brings anything back.
+--
+--   ARGV[2]  the version at which it was deleted
+--   Reply    1
+touch()
+bury(ARGV[2])
+return 1

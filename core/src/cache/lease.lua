@@ -1,0 +1,28 @@
+-- Asks for the right to fill the entry, so that of many readers that miss one reads the window.
+--
+--   ARGV[1]  how long the entry lives if it has to be made: seconds, for there may be no such conversation
+--   ARGV[2]  the reader's token
+--   ARGV[3]  the age in milliseconds from which a fence or a lease is taken for dead
+--   Reply    {granted 0|1, epoch or '', version or '', certified 0|1, replid, dead fences, live fences,
+--             {all fences' fields}}
+--
+-- Refused behind a live fence, whose write will publish, and behind a live lease. Ages are absolute differences: a
+-- clock that jumped must not keep an entry fenced.
+touch()
+local fields = redis.call('HGETALL', entry)
+local value, fences, dead, live = {}, {}, 0, 0
+for i = 1, #fields, 2 do
+  value[fields[i]] = fields[i + 1]
+  if string.sub(fields[i], 1, 6) == 'fence:' then
+    fences[#fences + 1] = fields[i]
+    if math.abs(now - tonumber(fields[i + 1])) > tonumber(ARGV[3]) then dead = dead + 1 else live = live + 1 end
+  end
+end
+
+local granted = 0
+local leased = value.lease and math.abs(now - tonumber(value.leased)) <= tonumber(ARGV[3])
+if not leased and (live == 0 or dead > 0) then
+  redis.call('HSET', entry, 'lease', ARGV[2], 'leased', now)
+  granted = 1
+end
+return {granted, value.epoch or '', value.version or '', certified() and 1 or 0, replid, dead, live, fences}

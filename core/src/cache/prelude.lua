@@ -1,0 +1,118 @@
+-- Stands before every script of the protocol. What all of them share:
+--
+--   KEYS[1]  the entry (hash)       KEYS[2]  the window (list of "<seq> <json>", oldest first)
+--   ARGV[1]  how long the entry lives from now, in milliseconds
+--   Reply    an error READONLY when the server is a replica
+--
+-- Fields of the entry:
+--   replid         replication id of the server that holds the entry
+--   epoch          the highest epoch known
+--   certified      when to check the certificate again (Unix ms); absent: there is none
+--   version, first, last, count, conversation
+--                  the conversation's row at the highest version known: `first` and `last` bound the window, `count` is
+--                  the number of messages in all, `conversation` the JSON that is answered
+--   gone           the version at which the conversation was deleted; nothing else counts any more
+--   lease, leased  who is filling the entry, and since when (Unix ms)
+--   fence:*        one for each write in flight: since when (Unix ms)
+--
+-- The clock is the server's own, and serves only to give up waiting.
+local entry, window = KEYS[1], KEYS[2]
+local CAPACITY = 100
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local replication = redis.call('INFO', 'replication')
+if string.find(replication, 'role:slave', 1, true) then
+  return redis.error_reply('READONLY this server is a replica')
+end
+-- A server that hides the field gets one name for all time: then failovers go unnoticed until the certificate's end.
+local replid = string.match(replication, 'master_replid:(%x+)') or 'hidden'
+
+-- Facts outlive a failover, the claim that they are all of them does not.
+local function touch()
+  local held = redis.call('HGET', entry, 'replid')
+  if held == replid then return end
+  redis.call('HDEL', entry, 'certified', 'lease', 'leased')
+  redis.call('HSET', entry, 'replid', replid)
+  if not held then redis.call('PEXPIRE', entry, ARGV[1]) end
+end
+
+local function seq_of(element) return tonumber(string.match(element, '^%d+')) end
+
+-- The window is whole when it holds as many messages as it must and ends where it must: what is in it is never else
+-- than live messages from `first` on.
+local function complete()
+  local facts = redis.call('HMGET', entry, 'count', 'last')
+  local count = tonumber(facts[1])
+  if not count then return false end
+  local length = redis.call('LLEN', window)
+  if length ~= math.min(count, CAPACITY) then return false end
+  return length == 0 or seq_of(redis.call('LINDEX', window, -1)) == tonumber(facts[2])
+end
+
+-- Certificate in date?
+local function certified()
+  local check_by = tonumber(redis.call('HGET', entry, 'certified'))
+  return check_by ~= nil and check_by >= now
+end
+
+local function expire()
+  redis.call('PEXPIRE', entry, ARGV[1])
+  redis.call('PEXPIRE', window, ARGV[1])
+end
+
+-- Adds elements to the window, each in its place and once; ARGV from `from` on, in order.
+local function merge(from)
+  if from > #ARGV then return end
+  local tail = redis.call('LINDEX', window, -1)
+  if not tail or seq_of(tail) < seq_of(ARGV[from]) then
+    for i = from, #ARGV do redis.call('RPUSH', window, ARGV[i]) end
+    return
+  end
+  local by_seq, seqs = {}, {}
+  local function take(element)
+    local seq = seq_of(element)
+    if not by_seq[seq] then seqs[#seqs + 1] = seq end
+    by_seq[seq] = element
+  end
+  for _, element in ipairs(redis.call('LRANGE', window, 0, -1)) do take(element) end
+  for i = from, #ARGV do take(ARGV[i]) end
+  table.sort(seqs)
+  redis.call('DEL', window)
+  for _, seq in ipairs(seqs) do redis.call('RPUSH', window, by_seq[seq]) end
+end
+
+-- Makes the window what was read up to position `read_to`, keeping only what came after.
+local function replace(from, read_to)
+  local later = {}
+  for _, element in ipairs(redis.call('LRANGE', window, 0, -1)) do
+    if seq_of(element) > read_to then later[#later + 1] = element end
+  end
+  redis.call('DEL', window)
+  for i = from, #ARGV do redis.call('RPUSH', window, ARGV[i]) end
+  for _, element in ipairs(later) do redis.call('RPUSH', window, element) end
+end
+
+-- Takes over the row's facts if they are newer than those known, then drops what lies before the window.
+local function learn(version, first, last, count, conversation)
+  local known = tonumber(redis.call('HGET', entry, 'version'))
+  if not known or version > known then
+    redis.call('HSET', entry, 'version', version, 'first', first, 'last', last, 'count', count,
+      'conversation', conversation)
+  end
+  local oldest = tonumber(redis.call('HGET', entry, 'first'))
+  local head = redis.call('LINDEX', window, 0)
+  while head and seq_of(head) < oldest do
+    redis.call('LPOP', window)
+    head = redis.call('LINDEX', window, 0)
+  end
+end
+
+-- Marks the conversation deleted, for good.
+local function bury(version)
+  redis.call('HSET', entry, 'gone', version)
+  redis.call('HDEL', entry, 'certified', 'conversation', 'lease', 'leased')
+  redis.call('DEL', window)
+  redis.call('PEXPIRE', entry, ARGV[1])
+end

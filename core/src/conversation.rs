@@ -1,0 +1,235 @@
+//! Conversations and the names they go by.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Invalid, Problem};
+
+/// The most pairs that [`Metadata`] holds.
+pub const METADATA_PAIRS: usize = 16;
+/// The longest metadata key, in characters.
+pub const METADATA_KEY_CHARS: usize = 64;
+/// The longest metadata value, in characters.
+pub const METADATA_VALUE_CHARS: usize = 512;
+/// The longest title, in characters.
+pub const TITLE_CHARS: usize = 512;
+/// The longest conversation or message id, in characters.
+pub const ID_CHARS: usize = 128;
+/// The longest owner id, in characters.
+pub const OWNER_CHARS: usize = 255;
+
+/// Whose conversations these are: whatever the identity provider calls a user.
+///
+/// 1 to 255 visible ASCII characters other than `{` and `}`, which delimit the hash tag of the cache's keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OwnerId(String);
+
+impl OwnerId {
+    /// Checks an owner id.
+    ///
+    /// # Errors
+    /// [`Problem::NotAnOwner`].
+    pub fn new(id: impl Into<String>) -> Result<Self, Invalid> {
+        let id = id.into();
+        let fits = (1..=OWNER_CHARS).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'{' && byte != b'}');
+        if fits { Ok(Self(id)) } else { Err(Problem::NotAnOwner.of("owner")) }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A conversation's id, chosen by the client or made by the store; unique for its owner and never reused.
+///
+/// 1 to 128 characters: ASCII letters, digits and `_ - . : @ ~ +`, beginning with a letter or a digit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConversationId(String);
+
+impl ConversationId {
+    /// Checks an id that a client chose.
+    ///
+    /// # Errors
+    /// [`Problem::NotAnId`].
+    pub fn new(id: impl Into<String>) -> Result<Self, Invalid> {
+        checked_id(id.into(), "conversation_id").map(Self)
+    }
+
+    /// A new id: `conv_` and a UUIDv7.
+    pub fn generate() -> Self {
+        Self(format!("conv_{}", Uuid::now_v7().simple()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The rule that conversation and message ids share. It leaves out `/`, braces and everything that a URL or a
+/// cache key would have to escape.
+pub(crate) fn checked_id(id: String, param: &str) -> Result<String, Invalid> {
+    let starts_well = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let fits = starts_well
+        && id.len() <= ID_CHARS
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:@~+".contains(&byte));
+    if fits { Ok(id) } else { Err(Problem::NotAnId.of(param)) }
+}
+
+/// The full name of a conversation: no id means anything without its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConversationKey {
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// Which of theirs.
+    pub id: ConversationId,
+}
+
+/// Up to 16 pairs of strings that a client attaches to a conversation, with OpenAI's limits: keys to 64 characters,
+/// values to 512. Without U+0000, which Postgres text cannot hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Metadata(BTreeMap<String, String>);
+
+impl Metadata {
+    /// Checks metadata.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyPairs`], [`Problem::TooLong`] or [`Problem::HasNul`], for `metadata` or one of its pairs.
+    pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, Invalid> {
+        if pairs.len() > METADATA_PAIRS {
+            return Err(Problem::TooManyPairs { max: METADATA_PAIRS }.of("metadata"));
+        }
+        for (key, value) in &pairs {
+            check_text(key, METADATA_KEY_CHARS, "metadata")?;
+            check_text(value, METADATA_VALUE_CHARS, &format!("metadata.{key}"))?;
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The pairs, by key.
+    pub fn pairs(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+/// A title: at most 512 characters, without U+0000.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Title(String);
+
+impl Title {
+    /// Checks a title.
+    ///
+    /// # Errors
+    /// [`Problem::TooLong`] or [`Problem::HasNul`].
+    pub fn new(title: impl Into<String>) -> Result<Self, Invalid> {
+        let title = title.into();
+        check_text(&title, TITLE_CHARS, "title")?;
+        Ok(Self(title))
+    }
+
+    /// The title as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn check_text(text: &str, max: usize, param: &str) -> Result<(), Invalid> {
+    if text.contains('\0') {
+        return Err(Problem::HasNul.of(param));
+    }
+    if text.chars().count() > max {
+        return Err(Problem::TooLong { max }.of(param));
+    }
+    Ok(())
+}
+
+/// What the store knows of a conversation beside its messages. Serialised as the API answers it, and so cached.
+/// Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// Always `conversation`.
+    pub object: Kind,
+    /// A title, if it was given one.
+    pub title: Option<String>,
+    /// What the client attached.
+    pub metadata: Metadata,
+    /// How many messages it holds.
+    pub message_count: i64,
+    /// How often it changed: what `min_version` is compared with.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: i64,
+    /// When it last changed in any way: lists are ordered by this.
+    pub updated_at: i64,
+    /// When a message was last added.
+    pub last_message_at: Option<i64>,
+}
+
+impl Conversation {
+    /// The conversation as it is answered and cached.
+    pub fn to_json(&self) -> String {
+        // Every part of it has a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The `object` field of a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The one value it takes.
+    #[default]
+    Conversation,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_to_what_needs_no_escaping() {
+        for good in ["a", "conv_1", "user:42@example.com", "0198c2f0-7e1a", "A.b~c+d", &"x".repeat(128)] {
+            assert!(ConversationId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", " a", "a b", "a\u{7}", "..", "_a", "a/b", "a{b}", "é", "a%20", &"x".repeat(129)] {
+            assert_eq!(ConversationId::new(bad).unwrap_err().problem, Problem::NotAnId, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn owners_are_what_identity_providers_give() {
+        for good in ["local", "auth0|5f7c8ec7c33c6c004bbafe82", "spiffe://example.org/a", "a=b"] {
+            assert!(OwnerId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a{b", "a}b", "ü", "a\n", &"x".repeat(256)] {
+            assert!(OwnerId::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn metadata_counts_characters_not_bytes() {
+        let pair = |key: String, value: String| Metadata::new(BTreeMap::from([(key, value)]));
+        assert!(pair("ключ".repeat(16), "😀".repeat(512)).is_ok());
+        assert_eq!(pair("k".repeat(65), String::new()).unwrap_err().problem, Problem::TooLong { max: 64 });
+        let too_long = pair("k".into(), "v".repeat(513)).unwrap_err();
+        assert_eq!((too_long.param.as_str(), too_long.problem), ("metadata.k", Problem::TooLong { max: 512 }));
+        assert_eq!(pair("k".into(), "a\0b".into()).unwrap_err().problem, Problem::HasNul);
+        let many = (0..17).map(|n| (n.to_string(), String::new())).collect();
+        assert_eq!(Metadata::new(many).unwrap_err().problem, Problem::TooManyPairs { max: 16 });
+    }
+}

@@ -1,0 +1,408 @@
+//! Postgres: the only SQL of the crate. Every statement is one round trip and names the owner, so that the tables can
+//! be sharded by owner without a change of query.
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::query::Query;
+use sqlx::{FromRow, Postgres, Row as _};
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::conversation::{Conversation, ConversationId, ConversationKey, Kind, Metadata, OwnerId, Title};
+use crate::error::Error;
+use crate::message::{Batch, Message};
+use crate::page::{Cursor, Direction, Limit, Order, Range};
+use crate::snapshot::{Fencing, Snapshot, WINDOW};
+
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
+/// answered within 3 s.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// The tables, reached through a pool that connects when it is first needed.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    pool: PgPool,
+}
+
+/// What came of a commit.
+#[derive(Debug)]
+pub(crate) enum Commit<T> {
+    /// It is done, or was done before.
+    Done(T),
+    /// It was fenced under another epoch than the row's (none: there is no row). Nothing was written.
+    Refused(Option<i64>),
+}
+
+/// The messages of an add, as they are stored now, in the order given.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) snapshot: Snapshot,
+    /// Nothing was written: all of it had been stored before.
+    pub(crate) duplicate: bool,
+}
+
+/// What Postgres knows under a conversation's key.
+#[derive(Debug)]
+pub(crate) enum Record {
+    Live(Box<Snapshot>),
+    /// A tombstone, and its version.
+    Deleted(i64),
+    Absent,
+}
+
+/// A conversation and the messages next to a position, as one snapshot; one message more than asked for if there is.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    pub(crate) version: i64,
+    pub(crate) messages: Vec<Message>,
+}
+
+/// A conversation and its place in the list.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) conversation: Conversation,
+    pub(crate) at_micros: i64,
+}
+
+/// What a new conversation is given.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Opening<'a> {
+    pub(crate) title: Option<&'a Title>,
+    pub(crate) metadata: Metadata,
+    /// An existing conversation of this id is an error, not a place to add to.
+    pub(crate) must_be_new: bool,
+}
+
+impl Database {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Applies the migrations that are missing.
+    pub(crate) async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        MIGRATOR.run(&self.pool).await
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.rows(sqlx::query("select 1")).await.map(drop).map_err(Failure::of_read)
+    }
+
+    pub(crate) async fn add(
+        &self,
+        key: &ConversationKey,
+        batch: &Batch,
+        opening: &Opening<'_>,
+        fencing: Fencing,
+    ) -> Result<Commit<Added>, Error> {
+        let messages = batch.messages();
+        let (certified, complete) = match fencing {
+            Fencing::Fenced { certified, complete, .. } => (certified, complete),
+            Fencing::Deferred => (false, true),
+        };
+        let query = sqlx::query(
+            "select * from add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind(key.owner.as_str())
+        .bind(key.id.as_str())
+        .bind(opening.title.map(Title::as_str))
+        .bind(json(&opening.metadata))
+        .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
+        .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
+        .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
+        .bind(opening.must_be_new)
+        .bind(fencing != Fencing::Deferred)
+        .bind(fencing.epoch())
+        .bind(certified)
+        .bind(!complete)
+        .bind(CAPACITY);
+        let row = only(self.rows(query).await.map_err(Failure::of_write)?)?;
+        added(&row, key, batch)
+    }
+
+    /// Deletes a conversation. Done: its version, none if there never was one.
+    pub(crate) async fn delete(
+        &self,
+        key: &ConversationKey,
+        fencing: Fencing,
+    ) -> Result<Commit<Option<i64>>, Error> {
+        let query = sqlx::query("select * from delete_conversation($1, $2, $3, $4)")
+            .bind(key.owner.as_str())
+            .bind(key.id.as_str())
+            .bind(fencing != Fencing::Deferred)
+            .bind(fencing.epoch());
+        let row = only(self.rows(query).await.map_err(Failure::of_write)?)?;
+        match row.try_get("outcome").map_err(Error::Database)? {
+            "deleted" => row.try_get("version").map(Some).map(Commit::Done).map_err(Error::Database),
+            "refused" => row.try_get("epoch").map(Commit::Refused).map_err(Error::Database),
+            _ => Ok(Commit::Done(None)),
+        }
+    }
+
+    /// Forgets the debt of a conversation whose cached copy was brought up to that version or dropped.
+    pub(crate) async fn settle_debt(&self, key: &ConversationKey, version: i64) -> Result<(), Error> {
+        let query = sqlx::query(
+            "delete from cache_debt where version <= $3 and conversation_key =
+                (select key from conversations where owner_id = $1 and conversation_id = $2)",
+        )
+        .bind(key.owner.as_str())
+        .bind(key.id.as_str())
+        .bind(version);
+        self.rows(query).await.map(drop).map_err(Failure::of_read)
+    }
+
+    /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be certified.
+    pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Record, Error> {
+        let query = if take_epoch {
+            sqlx::query("select * from read_window_taking_epoch($1, $2, $3)")
+        } else {
+            sqlx::query("select * from read_window($1, $2, $3)")
+        };
+        let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        record(rows.first(), key).map_err(Error::Database)
+    }
+
+    /// One message more than `limit` next to a position, oldest first. None: there is no such conversation.
+    pub(crate) async fn stretch(
+        &self,
+        key: &ConversationKey,
+        range: Range,
+        limit: Limit,
+    ) -> Result<Option<Stretch>, Error> {
+        let (query, at) = match range {
+            Range::Before(at) => (sqlx::query(STRETCH_BEFORE), at),
+            Range::After(at) => (sqlx::query(STRETCH_AFTER), at),
+        };
+        let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(at).bind(limit.rows() + 1);
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        stretch(&rows).map_err(Error::Database)
+    }
+
+    /// One conversation more than `limit` from a cursor on, in the order of the list.
+    pub(crate) async fn list(
+        &self,
+        owner: &OwnerId,
+        order: Order,
+        cursor: Option<&Cursor>,
+        limit: Limit,
+    ) -> Result<Vec<Listed>, Error> {
+        let backwards = cursor.is_some_and(|cursor| cursor.direction == Direction::Before);
+        let query = match (order, backwards) {
+            (Order::Descending, false) | (Order::Ascending, true) => sqlx::query(LIST_DOWN),
+            (Order::Ascending, false) | (Order::Descending, true) => sqlx::query(LIST_UP),
+        };
+        let query = query
+            .bind(owner.as_str())
+            .bind(cursor.map(|cursor| cursor.at_micros))
+            .bind(cursor.map(|cursor| cursor.id.as_str()))
+            .bind(limit.rows() + 1);
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let mut listed: Vec<Listed> =
+            rows.iter().map(Listed::from_row).collect::<Result<_, _>>().map_err(Error::Database)?;
+        if backwards {
+            listed.reverse();
+        }
+        Ok(listed)
+    }
+}
+
+/// [`WINDOW`] as SQL counts.
+const CAPACITY: i32 = 100;
+const _: () = assert!(WINDOW == 100 && Limit::MAX.get() == WINDOW);
+
+// A conversation without messages there still answers one row, so that it is told from none.
+const STRETCH_BEFORE: &str = "select c.version, m.* from conversations c left join lateral (
+        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
+        from messages where conversation_key = c.key and seq < $3 order by seq desc limit $4) m on true
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+const STRETCH_AFTER: &str = "select c.version, m.* from conversations c left join lateral (
+        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
+        from messages where conversation_key = c.key and seq > $3 order by seq limit $4) m on true
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+
+const LIST_DOWN: &str = "select conversation_id, title, metadata::text, message_count, version,
+        unix_seconds(created_at) as created_at, unix_seconds(updated_at) as updated_at,
+        unix_seconds(last_message_at) as last_message_at, (extract(epoch from updated_at) * 1000000)::bigint as at_micros
+    from conversations c where owner_id = $1 and deleted_at is null and ($2::bigint is null or
+        (c.updated_at, conversation_id) < (timestamptz 'epoch' + $2 * interval '1 microsecond', $3))
+    order by c.updated_at desc, conversation_id desc limit $4";
+const LIST_UP: &str = "select conversation_id, title, metadata::text, message_count, version,
+        unix_seconds(created_at) as created_at, unix_seconds(updated_at) as updated_at,
+        unix_seconds(last_message_at) as last_message_at, (extract(epoch from updated_at) * 1000000)::bigint as at_micros
+    from conversations c where owner_id = $1 and deleted_at is null and ($2::bigint is null or
+        (c.updated_at, conversation_id) > (timestamptz 'epoch' + $2 * interval '1 microsecond', $3))
+    order by c.updated_at, conversation_id limit $4";
+
+fn json(metadata: &Metadata) -> String {
+    serde_json::Value::from_iter(metadata.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str())))
+        .to_string()
+}
+
+fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result<Commit<Added>, Error> {
+    let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
+    match outcome {
+        "refused" => row.try_get("epoch").map(Commit::Refused).map_err(Error::Database),
+        "conflict" => {
+            Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
+        }
+        "exists" => Err(Error::ConversationExists),
+        "deleted" => Err(Error::ConversationDeleted),
+        _ => {
+            let messages = stored_messages(row, batch).map_err(Error::Database)?;
+            let snapshot = snapshot(row, key).map_err(Error::Database)?;
+            Ok(Commit::Done(Added { messages, snapshot, duplicate: outcome == "duplicate" }))
+        }
+    }
+}
+
+fn stored_messages(row: &PgRow, batch: &Batch) -> sqlx::Result<Vec<Message>> {
+    let seqs: Option<Vec<i64>> = row.try_get("stored_seqs")?;
+    let ats: Option<Vec<i64>> = row.try_get("stored_ats")?;
+    let places = seqs.unwrap_or_default().into_iter().zip(ats.unwrap_or_default());
+    Ok(batch
+        .messages()
+        .iter()
+        .zip(places)
+        .map(|(message, (seq, at))| {
+            let id = (!message.id_in_body).then_some(message.id.as_str());
+            Message::assemble(seq, id, at, &message.body)
+        })
+        .collect())
+}
+
+fn record(row: Option<&PgRow>, key: &ConversationKey) -> sqlx::Result<Record> {
+    let Some(row) = row else { return Ok(Record::Absent) };
+    if row.try_get("deleted")? {
+        return Ok(Record::Deleted(row.try_get("version")?));
+    }
+    snapshot(row, key).map(Box::new).map(Record::Live)
+}
+
+fn snapshot(row: &PgRow, key: &ConversationKey) -> sqlx::Result<Snapshot> {
+    Ok(Snapshot {
+        conversation: conversation(row, key.id.clone())?,
+        epoch: row.try_get("epoch")?,
+        took_epoch: row.try_get("took_epoch")?,
+        first_seq: row.try_get("first_seq")?,
+        last_seq: row.try_get("last_seq")?,
+        window: window(row)?,
+    })
+}
+
+fn conversation(row: &PgRow, id: ConversationId) -> sqlx::Result<Conversation> {
+    let metadata: &str = row.try_get("metadata")?;
+    let metadata = serde_json::from_str(metadata).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Conversation {
+        id,
+        object: Kind::Conversation,
+        title: row.try_get("title")?,
+        metadata,
+        message_count: row.try_get("message_count")?,
+        version: row.try_get("version")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+        last_message_at: row.try_get("last_message_at")?,
+    })
+}
+
+fn window(row: &PgRow) -> sqlx::Result<Option<Vec<Message>>> {
+    let Some(seqs) = row.try_get::<Option<Vec<i64>>, _>("window_seqs")? else { return Ok(None) };
+    let ids: Vec<Option<String>> = row.try_get("window_ids")?;
+    let ats: Vec<i64> = row.try_get("window_ats")?;
+    let bodies: Vec<String> = row.try_get("window_bodies")?;
+    let rows = seqs.into_iter().zip(ids).zip(ats).zip(bodies);
+    Ok(Some(rows.map(|(((seq, id), at), body)| Message::assemble(seq, id.as_deref(), at, &body)).collect()))
+}
+
+fn stretch(rows: &[PgRow]) -> sqlx::Result<Option<Stretch>> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(seq) = row.try_get("seq")? else { continue };
+        let (id, at, body) = (row.try_get("id")?, row.try_get("at")?, row.try_get("body")?);
+        messages.push(Message::assemble(seq, id, at, body));
+    }
+    Ok(Some(Stretch { version: first.try_get("version")?, messages }))
+}
+
+impl FromRow<'_, PgRow> for Listed {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let id = ConversationId::new(row.try_get::<String, _>("conversation_id")?)
+            .map_err(|invalid| sqlx::Error::Decode(invalid.into()))?;
+        Ok(Self { conversation: conversation(row, id)?, at_micros: row.try_get("at_micros")? })
+    }
+}
+
+/// A statement that failed, and whether the server may have begun it.
+struct Failure {
+    error: sqlx::Error,
+    begun: bool,
+}
+
+impl Database {
+    /// Runs one statement. A connection on which it was abandoned is closed: its answer may still come.
+    async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
+        let deadline = Instant::now() + DEADLINE;
+        let failed = |begun| move |error| Failure { error, begun };
+        let mut connection =
+            timeout_at(deadline, self.pool.acquire()).await.unwrap_or_else(|_| Err(late())).map_err(failed(false))?;
+        if let Ok(rows) = timeout_at(deadline, query.fetch_all(&mut *connection)).await {
+            return rows.map_err(failed(true));
+        }
+        connection.close_on_drop();
+        Err(Failure { error: late(), begun: true })
+    }
+}
+
+impl Failure {
+    fn of_read(self) -> Error {
+        if is_outage(&self.error) {
+            Error::DatabaseUnavailable(self.error.to_string())
+        } else {
+            Error::Database(self.error)
+        }
+    }
+
+    /// A write whose connection was lost may have been done all the same; what the server itself answered was not.
+    fn of_write(self) -> Error {
+        match &self.error {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) if self.begun => {
+                Error::OutcomeUnknown(self.error.to_string())
+            }
+            _ => self.of_read(),
+        }
+    }
+}
+
+/// A statement that did not answer within the deadline.
+fn late() -> sqlx::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within the deadline").into()
+}
+
+fn only(rows: Vec<PgRow>) -> Result<PgRow, Error> {
+    rows.into_iter().next().ok_or(Error::Database(sqlx::Error::RowNotFound))
+}
+
+/// Whether trying later may help: no connection, a lost one, or a server that is starting, stopping or full.
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Classes of SQLSTATE: 08 connection, 25006 read-only (a demoted primary), 40 rollback (deadlock among them),
+        // 53 resources, 55P03 lock not available, 57 operator intervention, 58 system.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default())
+                || ["25006", "55P03"].contains(&code.as_ref())
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,165 @@
+//! What can go wrong, in the store's own terms. Nothing here knows HTTP, and nothing here is written for a client to
+//! read: the functions map each case to a status and a sentence.
+
+use thiserror::Error;
+
+use crate::cache::CacheError;
+
+/// Why an operation was not done. Unless it says otherwise, nothing was stored.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A value breaks its rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The owner has no such conversation, or has deleted it.
+    #[error("no such conversation")]
+    NotFound,
+    /// A conversation was to be created under an id in use.
+    #[error("the conversation exists")]
+    ConversationExists,
+    /// The id belonged to a conversation that was deleted; ids are not reused.
+    #[error("the conversation was deleted")]
+    ConversationDeleted,
+    /// The message id was stored before, with another body.
+    #[error("message {id} was stored with another body")]
+    MessageConflict {
+        /// The id in question.
+        id: String,
+    },
+    /// The reader holds a ticket from the future: after a restore from backup, say.
+    #[error("version {asked} was asked for, the conversation is at {stored}")]
+    VersionAhead {
+        /// The version asked for.
+        asked: i64,
+        /// The version that Postgres holds.
+        stored: i64,
+    },
+    /// Postgres cannot be reached, or did not answer in time before anything was written.
+    #[error("postgres is unavailable: {0}")]
+    DatabaseUnavailable(String),
+    /// Postgres was lost while it committed: the write may or may not be there. Trying again with the same message ids
+    /// settles it.
+    #[error("postgres was lost during a commit: {0}")]
+    OutcomeUnknown(String),
+    /// The cache cannot be reached, and the operation must not be done without it.
+    #[error("the cache is unavailable: {0}")]
+    CacheUnavailable(#[from] CacheError),
+    /// Postgres answered an error that it should not: a defect, or a schema that was not migrated.
+    #[error("postgres: {0}")]
+    Database(#[source] sqlx::Error),
+}
+
+/// A value that breaks its rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{param}: {problem}")]
+pub struct Invalid {
+    /// The parameter, as a path: `messages[3].role`.
+    pub param: String,
+    /// The rule it breaks.
+    pub problem: Problem,
+}
+
+impl Invalid {
+    /// The same problem, seen from outside: `role` within `messages[3]` is `messages[3].role`. An empty name means the
+    /// outer value itself.
+    #[must_use]
+    pub fn within(mut self, outer: &str) -> Self {
+        self.param = if self.param.is_empty() { outer.to_owned() } else { format!("{outer}.{}", self.param) };
+        self
+    }
+}
+
+/// The rules that values break.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// Not an id: see [`ConversationId`](crate::ConversationId).
+    #[error("not an id")]
+    NotAnId,
+    /// Not an owner: see [`OwnerId`](crate::OwnerId).
+    #[error("not an owner id")]
+    NotAnOwner,
+    /// Longer than so many characters.
+    #[error("longer than {max} characters")]
+    TooLong {
+        /// The most characters.
+        max: usize,
+    },
+    /// Larger than so many bytes.
+    #[error("larger than {max} bytes")]
+    TooLarge {
+        /// The most bytes.
+        max: usize,
+    },
+    /// Contains U+0000, which Postgres text cannot hold.
+    #[error("contains U+0000")]
+    HasNul,
+    /// More metadata pairs than this.
+    #[error("more than {max} pairs")]
+    TooManyPairs {
+        /// The most pairs.
+        max: usize,
+    },
+    /// Not JSON of the kind that belongs here.
+    #[error("not {expected}")]
+    Type {
+        /// What belongs here, with its article: `a string`.
+        expected: &'static str,
+    },
+    /// A key stands twice in one object.
+    #[error("{key} stands twice")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+    },
+    /// Required, but not there.
+    #[error("missing")]
+    Missing,
+    /// A key that the store itself assigns.
+    #[error("assigned by the store")]
+    Reserved,
+    /// Not one of the roles.
+    #[error("unknown role {role:?}")]
+    UnknownRole {
+        /// What was given.
+        role: String,
+    },
+    /// `content` is null where nothing stands in its place.
+    #[error("no content")]
+    NoContent,
+    /// Objects and arrays nested deeper than this.
+    #[error("nested deeper than {max}")]
+    TooDeep {
+        /// The deepest nesting.
+        max: usize,
+    },
+    /// A batch without a message.
+    #[error("empty")]
+    Empty,
+    /// More messages than one call takes.
+    #[error("more than {max} messages")]
+    TooManyMessages {
+        /// The most messages.
+        max: usize,
+    },
+    /// A message id that an earlier message of the same call bears.
+    #[error("the id of an earlier message of this call")]
+    RepeatedId,
+    /// Not a whole number within these bounds.
+    #[error("not a whole number from {min} to {max}")]
+    OutOfRange {
+        /// The least.
+        min: i64,
+        /// The most.
+        max: i64,
+    },
+    /// Not a cursor that a page of this very list answered.
+    #[error("not a cursor of this list")]
+    NotACursor,
+}
+
+impl Problem {
+    /// This problem of that parameter.
+    pub fn of(self, param: impl Into<String>) -> Invalid {
+        Invalid { param: param.into(), problem: self }
+    }
+}

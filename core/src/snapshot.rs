@@ -1,0 +1,55 @@
+//! What the two stores say to each other through [`ConversationStore`](crate::ConversationStore): facts about a
+//! conversation at one version.
+
+use crate::conversation::Conversation;
+use crate::message::Message;
+use crate::page::Limit;
+
+/// How many messages the cache keeps of a conversation.
+pub const WINDOW: usize = 100;
+
+/// A conversation's row at one version. Facts of a higher version replace those of a lower one as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) conversation: Conversation,
+    /// The row's epoch when it was read or written.
+    pub(crate) epoch: i64,
+    /// Whether the same transaction took that epoch: what was read with it may be certified.
+    pub(crate) took_epoch: bool,
+    /// The positions of the first and the last message of the window; both 0 when there is none. With the number of
+    /// messages they say what a complete window is.
+    pub(crate) first_seq: i64,
+    pub(crate) last_seq: i64,
+    /// The window itself, oldest first; none when it was not asked for.
+    pub(crate) window: Option<Vec<Message>>,
+}
+
+/// What a begun write learned from the cache: under which epoch it is fenced, and what its commit must do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fencing {
+    /// The fence is set.
+    Fenced {
+        /// The cache's epoch; none: it knows none, so the conversation must be new.
+        epoch: Option<i64>,
+        /// A certificate stands and the commit leaves it so. Without one, the commit takes an epoch.
+        certified: bool,
+        /// The cached window is whole, so that the new messages alone keep it so.
+        complete: bool,
+    },
+    /// The cache could not be told. The commit takes an epoch and notes the debt.
+    Deferred,
+}
+
+impl Fencing {
+    pub(crate) fn epoch(self) -> Option<i64> {
+        match self {
+            Self::Fenced { epoch, .. } => epoch,
+            Self::Deferred => None,
+        }
+    }
+}
+
+/// The newest `limit` of the messages, in order.
+pub(crate) fn newest(mut messages: Vec<Message>, limit: Limit) -> Vec<Message> {
+    messages.split_off(messages.len().saturating_sub(limit.get()))
+}

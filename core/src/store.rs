@@ -1,0 +1,172 @@
+//! The operations: what is asked of which store, in which order.
+
+mod read;
+mod write;
+
+use crate::cache::{Cache, Miss};
+use crate::conversation::{Conversation, ConversationId, ConversationKey, Metadata, OwnerId, Title};
+use crate::database::Database;
+use crate::error::Error;
+use crate::message::{Batch, Message};
+use crate::page::{Cursor, Direction, Limit, Order, Page, Range};
+
+/// Where a read was answered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The cache.
+    Hit,
+    /// Postgres, because of what the cache held; whether it now holds what was read.
+    Miss {
+        /// Why it was not answered from the cache.
+        reason: Miss,
+        /// Whether the cache took what was read.
+        stored: bool,
+    },
+    /// Postgres, because the cache has no such thing.
+    Bypass,
+}
+
+/// The answer to a read. Nothing found: the owner has no such conversation (any more).
+#[derive(Debug)]
+pub struct Read<T> {
+    /// What was found.
+    pub found: Option<T>,
+    /// Where.
+    pub source: Source,
+}
+
+/// What an add answers.
+#[derive(Debug)]
+pub struct Added {
+    /// The conversation after it.
+    pub conversation: Conversation,
+    /// The messages as they are stored, in the order given.
+    pub messages: Vec<Message>,
+    /// Whether the cache was told. If not, a fence keeps readers from it, or a debt was noted.
+    pub cached: bool,
+}
+
+/// What a new conversation may be given.
+#[derive(Debug)]
+pub struct NewConversation {
+    /// Its id; none: the store makes one.
+    pub id: Option<ConversationId>,
+    /// A title.
+    pub title: Option<Title>,
+    /// Pairs of strings.
+    pub metadata: Metadata,
+    /// The messages that it begins with.
+    pub messages: Batch,
+}
+
+/// A page of an owner's conversations, and the cursors to the pages beside it.
+#[derive(Debug)]
+pub struct Listing {
+    /// The conversations, in the order asked for.
+    pub page: Page<Conversation>,
+    /// Leads to what comes before; none at the beginning.
+    pub before: Option<Cursor>,
+    /// Leads to what follows; none at the end.
+    pub after: Option<Cursor>,
+}
+
+/// What only Postgres knows: which conversations an owner has.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    database: Database,
+}
+
+/// Conversations in Postgres, all of each for good, and in Redis, the recent part of each while it is in use.
+///
+/// Cloning it shares its connections.
+#[derive(Clone, Debug)]
+pub struct ConversationStore {
+    directory: Directory,
+    cache: Cache,
+}
+
+impl Directory {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Applies the migrations that are missing.
+    ///
+    /// # Errors
+    /// A migration failed, or one that was applied has changed since.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        self.database.migrate().await
+    }
+
+    /// Lists an owner's conversations by their last activity.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn list(
+        &self,
+        owner: &OwnerId,
+        order: Order,
+        cursor: Option<&Cursor>,
+        limit: Limit,
+    ) -> Result<Listing, Error> {
+        let mut listed = self.database.list(owner, order, cursor, limit).await?;
+        let more = listed.len() > limit.get();
+        let backwards = cursor.is_some_and(|cursor| cursor.direction == Direction::Before);
+        if more {
+            listed.remove(if backwards { 0 } else { limit.get() });
+        }
+        // Where a cursor led here, there is something on the side it came from.
+        let (has_before, has_after) = if backwards { (more, true) } else { (cursor.is_some(), more) };
+        let cursor_at = |direction, item: Option<&crate::database::Listed>| {
+            item.map(|item| Cursor {
+                direction,
+                order,
+                at_micros: item.at_micros,
+                id: item.conversation.id.clone(),
+            })
+        };
+        let before = cursor_at(Direction::Before, listed.first()).filter(|_| has_before);
+        let after = cursor_at(Direction::After, listed.last()).filter(|_| has_after);
+        let items = listed.into_iter().map(|item| item.conversation).collect();
+        Ok(Listing { page: Page { items, has_more: more }, before, after })
+    }
+}
+
+impl ConversationStore {
+    pub(crate) fn new(directory: Directory, cache: Cache) -> Self {
+        Self { directory, cache }
+    }
+
+    fn database(&self) -> &Database {
+        &self.directory.database
+    }
+
+    /// Whether each store answers: Postgres, then Redis.
+    pub async fn health(&self) -> (Result<(), Error>, Result<(), Error>) {
+        let (database, cache) = tokio::join!(self.database().ping(), self.cache.ping());
+        (database, cache.map_err(Error::from))
+    }
+
+    /// Reads the messages next to a position, oldest first: from Postgres, which alone has all of them.
+    ///
+    /// # Errors
+    /// [`Error::VersionAhead`], [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn history(
+        &self,
+        key: &ConversationKey,
+        range: Range,
+        limit: Limit,
+        min_version: Option<i64>,
+    ) -> Result<Read<Page<Message>>, Error> {
+        let Some(stretch) = self.database().stretch(key, range, limit).await? else {
+            return Ok(Read { found: None, source: Source::Bypass });
+        };
+        read::check_version(min_version, stretch.version)?;
+        let mut items = stretch.messages;
+        let has_more = items.len() > limit.get();
+        if has_more {
+            items.remove(if matches!(range, Range::Before(_)) { 0 } else { limit.get() });
+        }
+        Ok(Read { found: Some(Page { items, has_more }), source: Source::Bypass })
+    }
+}

@@ -1,0 +1,183 @@
+//! Reads: the cache first, Postgres when it has to be, and the cache warmed with what was read.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::cache::{Cached, Lease, Look, Miss, Stored};
+use crate::conversation::{Conversation, ConversationKey};
+use crate::database::Record;
+use crate::error::Error;
+use crate::message::Message;
+use crate::page::{Limit, Page};
+use crate::snapshot::{Snapshot, newest};
+
+use super::{ConversationStore, Read, Source};
+
+/// How often a reader waits for a writer to publish or for another reader to fill, before it reads Postgres itself.
+const WAITS: u32 = 2;
+
+impl ConversationStore {
+    /// Reads the last messages of a conversation, oldest first. `min_version` is a ticket from an earlier write or
+    /// read: the answer is at least as new.
+    ///
+    /// # Errors
+    /// [`Error::VersionAhead`], [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn recent(
+        &self,
+        key: &ConversationKey,
+        limit: Limit,
+        min_version: Option<i64>,
+    ) -> Result<Read<Page<Message>>, Error> {
+        let read = self.read(key, Some(limit), min_version).await?;
+        Ok(read.map(|Cached { conversation, messages }| {
+            let held = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+            Page { items: messages, has_more: conversation.message_count > held }
+        }))
+    }
+
+    /// Reads what is known of a conversation beside its messages.
+    ///
+    /// # Errors
+    /// As [`ConversationStore::recent`].
+    pub async fn get(
+        &self,
+        key: &ConversationKey,
+        min_version: Option<i64>,
+    ) -> Result<Read<Conversation>, Error> {
+        Ok(self.read(key, None, min_version).await?.map(|cached| cached.conversation))
+    }
+
+    async fn read(
+        &self,
+        key: &ConversationKey,
+        limit: Option<Limit>,
+        min_version: Option<i64>,
+    ) -> Result<Read<Cached>, Error> {
+        let began = Instant::now();
+        let read = self.read_through(key, limit, min_version).await?;
+        let conversation = key.id.as_str();
+        let ms = (began.elapsed().as_secs_f64() * 1e5).round() / 1e2;
+        match read.source {
+            Source::Hit => tracing::info!(conversation, ms, "cache HIT"),
+            Source::Miss { reason, stored } => {
+                tracing::info!(conversation, ms, %reason, stored, "cache MISS");
+            }
+            Source::Bypass => {}
+        }
+        Ok(read)
+    }
+
+    /// Look; on a miss ask for the lease; with it, read Postgres and fill. Without it somebody else is about to bring
+    /// what is missing: wait a little and look again.
+    async fn read_through(
+        &self,
+        key: &ConversationKey,
+        limit: Option<Limit>,
+        min_version: Option<i64>,
+    ) -> Result<Read<Cached>, Error> {
+        let mut waits = 0;
+        loop {
+            let reason = match self.cache.look(key, limit, min_version).await {
+                Ok(Look::Hit(cached)) => return Ok(Read { found: Some(*cached), source: Source::Hit }),
+                Ok(Look::Gone) => return Ok(Read { found: None, source: Source::Hit }),
+                Ok(Look::Miss(reason)) => reason,
+                Err(error) => {
+                    tracing::warn!(conversation = key.id.as_str(), %error, "cannot read the cache");
+                    return self.read_database(key, limit, min_version, Miss::Unreachable, None).await;
+                }
+            };
+            // A live fence is worth one wait, and behind it there is nothing to fill.
+            let fenced = reason == Miss::Fenced { live: true };
+            if !fenced && let Some(lease) = self.ask_for_lease(key).await {
+                return self.read_database(key, limit, min_version, reason, Some(lease)).await;
+            }
+            if waits == if fenced { WAITS - 1 } else { WAITS } {
+                return self.read_database(key, limit, min_version, reason, None).await;
+            }
+            waits += 1;
+            sleep(jittered()).await;
+        }
+    }
+
+    /// The lease, if it was granted. A cache that fails here fails the fill too, and the read goes on without.
+    async fn ask_for_lease(&self, key: &ConversationKey) -> Option<Lease> {
+        self.cache.lease(key).await.ok().filter(|lease| lease.granted)
+    }
+
+    async fn read_database(
+        &self,
+        key: &ConversationKey,
+        limit: Option<Limit>,
+        min_version: Option<i64>,
+        reason: Miss,
+        lease: Option<Lease>,
+    ) -> Result<Read<Cached>, Error> {
+        let take_epoch = lease.as_ref().is_some_and(|lease| must_certify(lease, reason));
+        let record = self.database().read(key, take_epoch).await?;
+        let stored = match &lease {
+            Some(lease) => self.fill(key, lease, &record).await,
+            None => false,
+        };
+        let source = Source::Miss { reason, stored };
+        let Record::Live(snapshot) = record else { return Ok(Read { found: None, source }) };
+        check_version(min_version, snapshot.conversation.version)?;
+        let Snapshot { conversation, window, .. } = *snapshot;
+        let messages = limit.map(|limit| newest(window.unwrap_or_default(), limit)).unwrap_or_default();
+        Ok(Read { found: Some(Cached { conversation, messages }), source })
+    }
+
+    /// Brings what was read into the cache; whether it is there now. A cache that fails here costs the next reader a
+    /// miss, no more.
+    async fn fill(&self, key: &ConversationKey, lease: &Lease, record: &Record) -> bool {
+        let filled = match record {
+            // The cache remembers what Postgres no longer knows: it was restored from a backup.
+            Record::Live(snapshot) if is_ahead(lease, snapshot) => {
+                tracing::warn!(conversation = key.id.as_str(), "the cache was ahead of postgres and is dropped");
+                self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Not)
+            }
+            Record::Live(snapshot) => self.cache.fill(key, lease, snapshot).await,
+            Record::Deleted(version) => self.cache.bury(key, *version).await.map(|()| Stored::Certified),
+            Record::Absent if lease.epoch.is_some() => {
+                self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Not)
+            }
+            Record::Absent => self.cache.release(key).await.map(|()| Stored::Not),
+        };
+        filled
+            .inspect_err(|error| tracing::warn!(conversation = key.id.as_str(), %error, "cannot warm the cache"))
+            .is_ok_and(|stored| stored != Stored::Not)
+    }
+}
+
+impl<T> Read<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Read<U> {
+        Read { found: self.found.map(change), source: self.source }
+    }
+}
+
+/// Whether what is read must be read under a new epoch: there is no certificate to leave standing, a writer is presumed
+/// dead, or the certificate was disproved.
+fn must_certify(lease: &Lease, reason: Miss) -> bool {
+    lease.dead_fences > 0 || reason == Miss::MinVersion || (!lease.certified && lease.live_fences == 0)
+}
+
+fn is_ahead(lease: &Lease, snapshot: &Snapshot) -> bool {
+    lease.epoch > Some(snapshot.epoch) || lease.version > Some(snapshot.conversation.version)
+}
+
+/// # Errors
+/// [`Error::VersionAhead`].
+pub(super) fn check_version(asked: Option<i64>, stored: i64) -> Result<(), Error> {
+    match asked {
+        Some(asked) if asked > stored => Err(Error::VersionAhead { asked, stored }),
+        _ => Ok(()),
+    }
+}
+
+/// 20 to 50 ms, so that those who wait do not come back together.
+fn jittered() -> Duration {
+    let mut byte = [0];
+    // Without randomness the wait is the shortest, which only costs the cache a few looks.
+    let _ = getrandom::fill(&mut byte);
+    Duration::from_millis(20 + u64::from(byte[0]) * 30 / 255)
+}

@@ -1,0 +1,223 @@
+//! Writes: fence, commit, publish.
+
+use crate::cache::{Begun, CacheError, Fence};
+use crate::conversation::{ConversationId, ConversationKey, OwnerId};
+use crate::database::{self, Commit, Database, Opening};
+use crate::error::Error;
+use crate::message::Batch;
+use crate::snapshot::Fencing;
+
+use super::{Added, ConversationStore, NewConversation};
+
+/// How often a commit may be refused before the write stops asking the cache and defers. Each refusal means that
+/// somebody else took an epoch in between.
+const ATTEMPTS: u32 = 10;
+
+/// What all writes have in common: a commit that may be tried under several fences.
+trait Write: Sync {
+    /// What the commit answers.
+    type Done: Send;
+    /// What is done when no fence can be set.
+    const UNFENCED: Unfenced;
+
+    fn commit(
+        &self,
+        database: &Database,
+        key: &ConversationKey,
+        fencing: Fencing,
+    ) -> impl Future<Output = Result<Commit<Self::Done>, Error>> + Send;
+}
+
+/// What a write does when the cache cannot be told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfenced {
+    /// It is done; readers of the cache see it after the next write or the next sweep.
+    Defer,
+    /// It is not done.
+    Refuse,
+}
+
+struct Add<'a> {
+    batch: &'a Batch,
+    opening: Opening<'a>,
+}
+
+impl Write for Add<'_> {
+    type Done = database::Added;
+    const UNFENCED: Unfenced = Unfenced::Defer;
+
+    async fn commit(
+        &self,
+        database: &Database,
+        key: &ConversationKey,
+        fencing: Fencing,
+    ) -> Result<Commit<Self::Done>, Error> {
+        database.add(key, self.batch, &self.opening, fencing).await
+    }
+}
+
+struct Delete;
+
+impl Write for Delete {
+    type Done = Option<i64>;
+    const UNFENCED: Unfenced = Unfenced::Refuse;
+
+    async fn commit(
+        &self,
+        database: &Database,
+        key: &ConversationKey,
+        fencing: Fencing,
+    ) -> Result<Commit<Self::Done>, Error> {
+        database.delete(key, fencing).await
+    }
+}
+
+/// A commit, and the fence it was made under; none when the cache could not be told.
+struct Fenced<T> {
+    done: T,
+    begun: Option<Begun>,
+}
+
+impl ConversationStore {
+    /// Creates a conversation, with the messages it begins with if there are any.
+    ///
+    /// # Errors
+    /// [`Error::ConversationExists`], [`Error::ConversationDeleted`] where its id was in use, or as
+    /// [`ConversationStore::add`].
+    pub async fn create(&self, owner: OwnerId, new: NewConversation) -> Result<Added, Error> {
+        let id = new.id.unwrap_or_else(ConversationId::generate);
+        let opening =
+            Opening { title: new.title.as_ref(), metadata: new.metadata, must_be_new: true };
+        self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, opening }).await
+    }
+
+    /// Adds messages to a conversation, all or none, creating it if it is new. A message whose id was stored before
+    /// with the same body is not stored again, but answered.
+    ///
+    /// # Errors
+    /// [`Error::ConversationDeleted`], [`Error::MessageConflict`], [`Error::DatabaseUnavailable`],
+    /// [`Error::OutcomeUnknown`] or [`Error::Database`]. A cache that fails does not fail an add.
+    pub async fn add(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
+        self.store(key, Add { batch, opening: Opening::default() }).await
+    }
+
+    async fn store(&self, key: &ConversationKey, add: Add<'_>) -> Result<Added, Error> {
+        let Fenced { done, begun } = self.fence_and_commit(key, &add).await?;
+        let database::Added { messages, snapshot, duplicate } = done;
+        let cached = match begun {
+            Some(begun) => {
+                let added = if duplicate { &[] } else { messages.as_slice() };
+                let published = self.cache.publish(key, &begun, &snapshot, added).await;
+                // Unpublished, the fence stands and sends readers to Postgres.
+                report(key, "cannot publish to the cache", published)
+            }
+            None => self.settle(key, snapshot.conversation.version).await,
+        };
+        Ok(Added { conversation: snapshot.conversation, messages, cached })
+    }
+
+    /// Deletes a conversation from both stores; whether the cache was told already. Done again, it does no more than
+    /// it did.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the owner never had it; [`Error::CacheUnavailable`], since what is deleted must not
+    /// stay readable in a cache that cannot be told; [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or
+    /// [`Error::Database`].
+    pub async fn delete(&self, key: &ConversationKey) -> Result<bool, Error> {
+        let Fenced { done, begun } = self.fence_and_commit(key, &Delete).await?;
+        let Some(version) = done else {
+            self.withdraw(key, begun.as_ref()).await;
+            return Err(Error::NotFound);
+        };
+        if report(key, "cannot mark the conversation deleted", self.cache.bury(key, version).await) {
+            self.forget_debt(key, version).await;
+            return Ok(true);
+        }
+        // A full cache can still forget; failing that, the debt that the delete noted stands.
+        Ok(self.settle(key, version).await)
+    }
+
+    /// Sets a fence and commits under it, again under another epoch for as long as Postgres refuses.
+    async fn fence_and_commit<W: Write>(
+        &self,
+        key: &ConversationKey,
+        write: &W,
+    ) -> Result<Fenced<W::Done>, Error> {
+        let mut fence = Fence::new();
+        let (mut refused_epoch, mut previous) = (None, None);
+        for _ in 0..ATTEMPTS {
+            let begun = match self.cache.begin(key, fence.clone(), refused_epoch, previous.as_ref()).await {
+                Ok(begun) => begun,
+                Err(error) => return self.commit_unfenced(key, write, error).await,
+            };
+            match write.commit(self.database(), key, begun.fencing()).await {
+                Ok(Commit::Done(done)) => return Ok(Fenced { done, begun: Some(begun) }),
+                Ok(Commit::Refused(epoch)) => {
+                    self.drop_if_ahead(key, &begun, epoch).await;
+                    refused_epoch = epoch;
+                }
+                Err(error) => {
+                    if !matches!(error, Error::OutcomeUnknown(_)) {
+                        self.withdraw(key, Some(&begun)).await;
+                    }
+                    return Err(error);
+                }
+            }
+            let next = fence.next();
+            previous = Some(std::mem::replace(&mut fence, next));
+        }
+        let contended = CacheError::Refused("its epoch changed at every attempt".into());
+        self.commit_unfenced(key, write, contended).await
+    }
+
+    /// Commits although no fence could be set. Either the commit leaves a debt, or the cache is cleared first.
+    async fn commit_unfenced<W: Write>(
+        &self,
+        key: &ConversationKey,
+        write: &W,
+        error: CacheError,
+    ) -> Result<Fenced<W::Done>, Error> {
+        tracing::warn!(conversation = key.id.as_str(), %error, "cannot fence the cache");
+        if W::UNFENCED == Unfenced::Refuse {
+            // A full cache takes no fence, but lets go of what it holds.
+            self.cache.invalidate(key).await.map_err(|_| error)?;
+        }
+        match write.commit(self.database(), key, Fencing::Deferred).await? {
+            Commit::Done(done) => Ok(Fenced { done, begun: None }),
+            Commit::Refused(_) => Err(Error::Database(sqlx::Error::RowNotFound)),
+        }
+    }
+
+    /// The entry bears an epoch that Postgres has not reached: it is from before a restore.
+    async fn drop_if_ahead(&self, key: &ConversationKey, begun: &Begun, row_epoch: Option<i64>) {
+        if begun.epoch() > row_epoch {
+            report(key, "cannot drop an entry ahead of postgres", self.cache.drop_ahead(key, begun.epoch()).await);
+        }
+    }
+
+    async fn withdraw(&self, key: &ConversationKey, begun: Option<&Begun>) {
+        if let Some(begun) = begun {
+            report(key, "cannot withdraw a fence", self.cache.withdraw(key, begun.fence()).await);
+        }
+    }
+
+    /// Pays a debt at once if the cache allows it: after the commit, so that nothing older can follow.
+    async fn settle(&self, key: &ConversationKey, version: i64) -> bool {
+        let paid = report(key, "the cache stays behind until it is swept", self.cache.invalidate(key).await);
+        if paid {
+            self.forget_debt(key, version).await;
+        }
+        paid
+    }
+
+    async fn forget_debt(&self, key: &ConversationKey, version: i64) {
+        if let Err(error) = self.database().settle_debt(key, version).await {
+            tracing::warn!(conversation = key.id.as_str(), %error, "a paid debt stays on the list");
+        }
+    }
+}
+
+/// Whether a step was done whose failure does not fail the operation.
+fn report<T>(key: &ConversationKey, failure: &'static str, step: Result<T, CacheError>) -> bool {
+    step.inspect_err(|error| tracing::warn!(conversation = key.id.as_str(), %error, "{failure}")).is_ok()
+}

@@ -1,0 +1,28 @@
+//! Creates conversations and adds messages to them.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use conversation_core::ConversationStore;
+use conversation_functions::{Call, Failure, Operation, Reply, open_store, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    serve(open_store, add).await
+}
+
+async fn add(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, Failure> {
+    match call.operation {
+        Operation::Create => {
+            let (owner, new) = (call.owner()?, call.new_conversation()?);
+            let id = new.id.clone();
+            let added = store.create(owner, new).await.map_err(Failure::about(id.as_ref()))?;
+            Ok(Reply::conversation(&added.conversation).written(added.cached))
+        }
+        _ => {
+            let (key, batch) = (call.key()?, call.batch()?);
+            let added = store.add(&key, &batch).await.map_err(Failure::about(Some(&key.id)))?;
+            Ok(Reply::added(&added).written(added.cached))
+        }
+    }
+}

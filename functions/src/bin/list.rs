@@ -1,0 +1,19 @@
+//! Lists an owner's conversations. It has no way to the cache.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use conversation_core::{Directory, Limit, Source};
+use conversation_functions::{Call, Failure, Reply, open_directory, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    serve(open_directory, list).await
+}
+
+async fn list(directory: Arc<Directory>, mut call: Call) -> Result<Reply, Failure> {
+    let (owner, limit) = (call.owner()?, call.limit(Limit::LIST)?);
+    let (order, cursor) = call.cursor(&owner)?;
+    let listing = directory.list(&owner, order, cursor.as_ref(), limit).await.map_err(Failure::about(None))?;
+    Ok(Reply::listing(&listing, &owner).read_from(Source::Bypass))
+}

@@ -1,0 +1,182 @@
+//! The one place where what went wrong becomes a status, a code and a sentence for the caller.
+
+use conversation_core::{ConversationId, Error, Invalid, Problem};
+use lambda_http::http::StatusCode;
+
+/// An error as the caller sees it.
+#[derive(Debug)]
+pub struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) param: Option<String>,
+    pub(crate) message: String,
+    pub(crate) cache_status: Option<String>,
+}
+
+impl Failure {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, param: None, message: message.into(), cache_status: None }
+    }
+
+    fn of(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// No route fits.
+    pub(crate) fn unknown_route(method: &str, path: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown_url", format!("There is no {method} {path}."))
+    }
+
+    /// Nobody is named whose conversations are meant.
+    pub(crate) fn unauthenticated(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    }
+
+    /// The body is not declared to be JSON.
+    pub(crate) fn not_json_type() -> Self {
+        let message = "The body must be JSON and say so: set the header content-type: application/json.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message).of("content-type")
+    }
+
+    /// The body is larger than a request may be.
+    pub(crate) fn body_too_large(max: usize) -> Self {
+        let message = format!("The body is larger than {} MiB; send the messages in several requests.", max >> 20);
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message).of("body")
+    }
+
+    /// The body is not what it should be.
+    pub(crate) fn bad_body(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_json", message).of("body")
+    }
+
+    /// A parameter that is not known, or stands with another that excludes it.
+    pub(crate) fn bad_param(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message).of(param)
+    }
+
+    /// The conversation does not exist for this owner.
+    pub(crate) fn no_conversation(id: &str) -> Self {
+        let message = format!("There is no conversation {id:?}.");
+        Self::new(StatusCode::NOT_FOUND, "conversation_not_found", message).of("conversation_id")
+    }
+
+    /// The family of errors that the envelope names beside the code.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.status.as_u16() {
+            401 => "authentication_error",
+            404 => "not_found_error",
+            409 => "conflict_error",
+            429 => "rate_limit_error",
+            400..=499 => "invalid_request_error",
+            _ => "server_error",
+        }
+    }
+
+    /// After how many seconds trying again may help.
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+    }
+
+    /// What the store answered, about that conversation.
+    pub fn about(id: Option<&ConversationId>) -> impl FnOnce(Error) -> Self {
+        let id = id.map(ConversationId::as_str).unwrap_or_default();
+        move |error| Self::from_store(error, id)
+    }
+
+    fn from_store(error: Error, id: &str) -> Self {
+        match error {
+            Error::Invalid(invalid) => invalid.into(),
+            Error::NotFound => Self::no_conversation(id),
+            Error::ConversationExists => {
+                let message = format!("There is a conversation {id:?} already; add messages to it, or choose another id.");
+                Self::new(StatusCode::CONFLICT, "conversation_exists", message).of("id")
+            }
+            Error::ConversationDeleted => {
+                let message = format!("The conversation {id:?} was deleted; its id is not used again.");
+                Self::new(StatusCode::CONFLICT, "conversation_deleted", message).of("conversation_id")
+            }
+            Error::MessageConflict { id } => {
+                let message = format!("A message {id:?} is stored with another body; give the new one another id.");
+                Self::new(StatusCode::CONFLICT, "message_conflict", message).of("id")
+            }
+            Error::VersionAhead { stored, .. } => {
+                let message = format!("The conversation is at version {stored}; min_version must not be above it.");
+                Self::new(StatusCode::CONFLICT, "version_ahead", message).of("min_version")
+            }
+            Error::OutcomeUnknown(reason) => {
+                tracing::error!(conversation = id, reason, "commit with unknown outcome");
+                let message = "It is not known whether this was stored. Try again with the same message ids: nothing is stored twice.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message)
+            }
+            Error::DatabaseUnavailable(reason) => {
+                tracing::error!(conversation = id, reason, "postgres unavailable");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The store cannot be reached. Try again shortly.")
+            }
+            Error::CacheUnavailable(error) => {
+                tracing::error!(conversation = id, %error, "cache unavailable");
+                let message = "The cache cannot be reached, and a conversation is only deleted when it can be. Nothing was deleted. Try again shortly.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "cache_unavailable", message)
+            }
+            Error::Database(error) => {
+                tracing::error!(conversation = id, %error, "postgres error");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal server error.")
+            }
+        }
+    }
+}
+
+impl From<Invalid> for Failure {
+    fn from(Invalid { param, problem }: Invalid) -> Self {
+        let (status, code, message) = explain(&param, &problem);
+        let failure = Self::new(status, code, message);
+        if param.is_empty() { failure.of("body") } else { failure.of(param) }
+    }
+}
+
+/// What was wrong, and what would be right.
+fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String) {
+    let name = if param.is_empty() { "The body" } else { param };
+    let bad = |code, message: String| (StatusCode::BAD_REQUEST, code, message);
+    match problem {
+        Problem::NotAnId => bad(
+            "invalid_id",
+            format!("{name} must be 1 to 128 characters: ASCII letters, digits and _ - . : @ ~ +, beginning with a letter or a digit."),
+        ),
+        Problem::NotAnOwner => bad(
+            "invalid_owner",
+            format!("{name} must be 1 to 255 visible ASCII characters other than braces."),
+        ),
+        Problem::TooLong { max } => bad("too_long", format!("{name} must not be longer than {max} characters.")),
+        Problem::TooLarge { max } => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "message_too_large",
+            format!("{name} must not be larger than {} KiB as JSON.", max >> 10),
+        ),
+        Problem::HasNul => bad("invalid_value", format!("{name} must not contain U+0000.")),
+        Problem::TooManyPairs { max } => bad("too_many", format!("{name} must not have more than {max} pairs.")),
+        Problem::Type { expected } => bad("invalid_type", format!("{name} must be {expected}.")),
+        Problem::DuplicateKey { key } => bad("duplicate_key", format!("{name} must not have the key {key:?} twice.")),
+        Problem::Missing => bad("missing", format!("{name} is required.")),
+        Problem::Reserved => bad("reserved", format!("{name} is assigned by the store; leave it out.")),
+        Problem::UnknownRole { role } => bad(
+            "unknown_role",
+            format!("{name} must be system, developer, user, assistant or tool; it is {role:?}."),
+        ),
+        Problem::NoContent => bad(
+            "missing",
+            format!("{name} must be a string or an array of parts; only an assistant's message with tool_calls may be without."),
+        ),
+        Problem::TooDeep { max } => bad("too_deep", format!("{name} must not nest deeper than {max} levels.")),
+        Problem::Empty => bad("empty", format!("{name} must hold at least one message.")),
+        Problem::TooManyMessages { max } => bad("too_many", format!("{name} must not hold more than {max} messages.")),
+        Problem::RepeatedId => bad("repeated_id", format!("{name} is the id of an earlier message of this request.")),
+        Problem::OutOfRange { min, max } => {
+            bad("out_of_range", format!("{name} must be a whole number from {min} to {max}."))
+        }
+        Problem::NotACursor => bad(
+            "invalid_cursor",
+            format!("{name} must be a cursor that a page of this list answered, under the same name."),
+        ),
+    }
+}

@@ -1,0 +1,275 @@
+//! From HTTP to what the store takes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use conversation_core::{
+    Batch, ConversationId, ConversationKey, Cursor, Direction, IdentityConfig, Invalid, Limit, Metadata,
+    NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
+};
+use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt as _};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::Failure;
+use crate::identity;
+use crate::route::{self, Operation};
+
+/// The largest body, in bytes.
+const BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// A request that fits a route.
+pub struct Call {
+    /// What it asks for.
+    pub operation: Operation,
+    id: String,
+    owner: Result<OwnerId, Failure>,
+    request: Request,
+}
+
+impl Call {
+    pub(crate) fn read(request: Request, identity: &IdentityConfig) -> Result<Self, Failure> {
+        let path = path(&request);
+        let (operation, id) = route::find(request.method(), path)
+            .ok_or_else(|| Failure::unknown_route(request.method().as_str(), path))?;
+        let owner = identity::owner(&request, identity);
+        Ok(Self { operation, id, owner, request })
+    }
+
+    /// Whose conversations are meant.
+    ///
+    /// # Errors
+    /// The caller names no owner.
+    pub fn owner(&mut self) -> Result<OwnerId, Failure> {
+        let taken = Err(Failure::unauthenticated("The owner was taken."));
+        std::mem::replace(&mut self.owner, taken)
+    }
+
+    /// Which conversation is meant.
+    ///
+    /// # Errors
+    /// The caller names no owner, or the path no valid id.
+    pub fn key(&mut self) -> Result<ConversationKey, Failure> {
+        let owner = self.owner()?;
+        Ok(ConversationKey { owner, id: ConversationId::new(std::mem::take(&mut self.id))? })
+    }
+
+    /// A parameter of the query.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let parameters = self.request.query_string_parameters_ref()?;
+        parameters.first(name)
+    }
+
+    fn number(&self, name: &str, min: i64) -> Result<Option<i64>, Failure> {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| digits && *number >= min);
+        Ok(Some(number.ok_or_else(|| Problem::OutOfRange { min, max: i64::MAX }.of(name))?))
+    }
+
+    /// How many items a page may hold.
+    ///
+    /// # Errors
+    /// `limit` is not 1 to 100.
+    pub fn limit(&self, default: Limit) -> Result<Limit, Failure> {
+        let Some(text) = self.query("limit") else { return Ok(default) };
+        // Whatever is no number is out of range.
+        Ok(Limit::new(text.parse().unwrap_or(0))?)
+    }
+
+    /// The version that the answer must have reached.
+    ///
+    /// # Errors
+    /// `min_version` is not a whole number.
+    pub fn min_version(&self) -> Result<Option<i64>, Failure> {
+        self.number("min_version", 0)
+    }
+
+    /// Which part of the history is meant; none: the last messages.
+    ///
+    /// # Errors
+    /// `before` or `after` is no position, or both are given.
+    pub fn range(&self) -> Result<Option<Range>, Failure> {
+        match (self.number("before", 1)?, self.number("after", 0)?) {
+            (Some(_), Some(_)) => Err(one_direction()),
+            (Some(at), None) => Ok(Some(Range::Before(at))),
+            (None, Some(at)) => Ok(Some(Range::After(at))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// In which order conversations are listed, and from where.
+    ///
+    /// # Errors
+    /// `order` is neither `asc` nor `desc`, or a cursor is not of this list.
+    pub fn cursor(&self, owner: &OwnerId) -> Result<(Order, Option<Cursor>), Failure> {
+        let order = match self.query("order") {
+            None | Some("desc") => Order::Descending,
+            Some("asc") => Order::Ascending,
+            Some(_) => return Err(Failure::bad_param("order", "order must be asc or desc.")),
+        };
+        let cursor = match (self.query("before"), self.query("after")) {
+            (Some(_), Some(_)) => return Err(one_direction()),
+            (Some(text), None) => Some(Cursor::decode(text, owner, order, Direction::Before)?),
+            (None, Some(text)) => Some(Cursor::decode(text, owner, order, Direction::After)?),
+            (None, None) => None,
+        };
+        Ok((order, cursor))
+    }
+
+    /// The conversation to create.
+    ///
+    /// # Errors
+    /// The body breaks a rule.
+    pub fn new_conversation(&self) -> Result<NewConversation, Failure> {
+        let body = self.body()?;
+        let fields: NewFields<'_> = from_json(&body)?;
+        Ok(NewConversation {
+            id: fields.id.map(string("id")).transpose()?.map(ConversationId::new).transpose().map_err(called("id"))?,
+            title: fields.title.map(string("title")).transpose()?.map(Title::new).transpose()?,
+            metadata: fields.metadata.map(metadata).transpose()?.unwrap_or_default(),
+            messages: Batch::opening(messages(fields.messages)?)?,
+        })
+    }
+
+    /// The messages to add: a single one, or several under `messages`.
+    ///
+    /// # Errors
+    /// The body breaks a rule.
+    pub fn batch(&self) -> Result<Batch, Failure> {
+        #[derive(Deserialize)]
+        struct Probe<'a> {
+            #[serde(borrow)]
+            messages: Option<&'a RawValue>,
+        }
+        let body = self.body()?;
+        if from_json::<Probe<'_>>(&body)?.messages.is_none() {
+            return Ok(Batch::new(vec![NewMessage::parse(&body)?])?);
+        }
+        let fields: BatchFields<'_> = from_json(&body)?;
+        Ok(Batch::new(messages(fields.messages)?)?)
+    }
+
+    /// The body's text.
+    fn body(&self) -> Result<Cow<'_, str>, Failure> {
+        let json = self.request.headers().get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
+        if !json {
+            return Err(Failure::not_json_type());
+        }
+        let text = match self.request.body() {
+            Body::Text(text) => text.as_str(),
+            Body::Binary(bytes) if bytes.len() <= BODY_BYTES => std::str::from_utf8(bytes)
+                .map_err(|error| Failure::bad_body(format!("The body must be UTF-8; {error}.")))?,
+            Body::Binary(_) => return Err(Failure::body_too_large(BODY_BYTES)),
+            _ => "",
+        };
+        if text.len() > BODY_BYTES {
+            return Err(Failure::body_too_large(BODY_BYTES));
+        }
+        Ok(Cow::Borrowed(text))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewFields<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    title: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchFields<'a> {
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+}
+
+fn from_json<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Failure> {
+    if !body.trim_start().starts_with('{') {
+        let valid = serde_json::from_str::<&RawValue>(body);
+        let problem = valid.map_or_else(|error| format!("invalid JSON: {error}"), |_| "not an object".into());
+        return Err(Failure::bad_body(format!("The body must be a JSON object; it is {problem}.")));
+    }
+    serde_json::from_str(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => Failure::bad_body(format!("The body does not fit: {error}.")),
+        _ => Failure::bad_body(format!("The body must be valid JSON; {error}.")),
+    })
+}
+
+fn messages(array: Option<&RawValue>) -> Result<Vec<NewMessage>, Failure> {
+    let Some(array) = array else { return Ok(Vec::new()) };
+    let elements: Vec<&RawValue> =
+        serde_json::from_str(array.get()).map_err(|_| Problem::Type { expected: "an array" }.of("messages"))?;
+    // Told before any of them is parsed: a long array costs no more than a full one.
+    if elements.len() > conversation_core::BATCH {
+        return Err(Problem::TooManyMessages { max: conversation_core::BATCH }.of("messages").into());
+    }
+    let parsed = elements.iter().enumerate().map(|(at, message)| {
+        NewMessage::parse(message.get()).map_err(|invalid| invalid.within(&format!("messages[{at}]")))
+    });
+    Ok(parsed.collect::<Result<_, Invalid>>()?)
+}
+
+fn metadata(object: &RawValue) -> Result<Metadata, Invalid> {
+    let expected = "an object with string values";
+    let pairs: BTreeMap<String, String> =
+        serde_json::from_str(object.get()).map_err(|_| Problem::Type { expected }.of("metadata"))?;
+    Metadata::new(pairs)
+}
+
+fn string(param: &'static str) -> impl Fn(&RawValue) -> Result<String, Invalid> {
+    move |value| {
+        serde_json::from_str(value.get()).map_err(|_| Problem::Type { expected: "a string" }.of(param))
+    }
+}
+
+/// The same problem, under the name that the caller used.
+fn called(param: &'static str) -> impl Fn(Invalid) -> Invalid {
+    move |invalid| Invalid { param: param.into(), ..invalid }
+}
+
+fn one_direction() -> Failure {
+    Failure::bad_param("after", "before and after exclude each other; give one of them.")
+}
+
+/// `application/json`, whatever its parameters.
+fn is_json(kind: &[u8]) -> bool {
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// The path as it was sent, without the stage that API Gateway puts before it.
+fn path(request: &Request) -> &str {
+    let path = request.raw_http_path();
+    let stage = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.stage.as_deref(),
+        _ => None,
+    };
+    stage
+        .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
+        .filter(|rest| rest.starts_with('/'))
+        .unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_known_by_its_type() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"] {
+            assert!(is_json(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "text/plain", "application/jsonp", "application/x-www-form-urlencoded"] {
+            assert!(!is_json(bad.as_bytes()), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! From what the store answers to HTTP. Messages and conversations are JSON already; here they are only put together.
+
+use std::borrow::Cow;
+
+use conversation_core::{Added, Conversation, ConversationId, Error, Listing, Message, OwnerId, Page, Read, Source};
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use lambda_http::{Body, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::Failure;
+
+/// The largest body, in bytes: below Lambda's 6 MB with room for the envelope that the runtime puts around it, in
+/// which every quote is escaped.
+const BODY_BYTES: usize = 5 * 1024 * 1024;
+
+/// A successful answer: a JSON body, and where it came from.
+#[derive(Debug)]
+pub struct Reply {
+    body: String,
+    cache_status: Option<String>,
+}
+
+impl Reply {
+    /// Any JSON.
+    pub fn json(body: &Value) -> Self {
+        Self { body: body.to_string(), cache_status: None }
+    }
+
+    /// What a read found, or that it found nothing; and where.
+    ///
+    /// # Errors
+    /// There is no such conversation, or the store failed.
+    pub fn found<T>(
+        read: Result<Read<T>, Error>,
+        id: &ConversationId,
+        reply: impl FnOnce(T) -> Self,
+    ) -> Result<Self, Failure> {
+        let Read { found, source } = read.map_err(Failure::about(Some(id)))?;
+        match found {
+            Some(found) => Ok(reply(found).read_from(source)),
+            None => Err(Failure::no_conversation(id.as_str()).read_from(source)),
+        }
+    }
+
+    /// The function runs.
+    pub fn alive() -> Self {
+        Self::json(&json!({ "status": "ok" }))
+    }
+
+    /// How the stores are. Without Redis the store is slower, without Postgres it is not one.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub fn health((postgres, redis): (Result<(), Error>, Result<(), Error>)) -> Result<Self, Failure> {
+        postgres.map_err(Failure::about(None))?;
+        let redis = redis.inspect_err(|error| tracing::warn!(%error, "redis is not well")).is_ok();
+        let (status, redis) = if redis { ("ok", "ok") } else { ("degraded", "unreachable") };
+        Ok(Self::json(&json!({ "status": status, "postgres": "ok", "redis": redis })))
+    }
+
+    /// A conversation.
+    pub fn conversation(conversation: &Conversation) -> Self {
+        Self { body: conversation.to_json(), cache_status: None }
+    }
+
+    /// That a conversation is deleted.
+    pub fn deleted(id: &str) -> Self {
+        Self::json(&json!({ "id": id, "object": "conversation.deleted", "deleted": true }))
+    }
+
+    /// The messages of an add.
+    pub fn added(added: &Added) -> Self {
+        let conversation = [
+            ("id", Value::from(added.conversation.id.as_str())),
+            ("version", Value::from(added.conversation.version)),
+        ];
+        Self { body: list(&added.messages, &conversation, &[("has_more", false.into())]), cache_status: None }
+    }
+
+    /// Messages, oldest first. `before` and `after` are the positions to ask for next to get what lies beside them:
+    /// `before` is null where there is nothing older; newer messages may always come.
+    ///
+    /// Where they do not all fit into an answer, those nearest to where the reading began stay.
+    pub fn messages(mut page: Page<Message>, forward: bool) -> Self {
+        if fit(&mut page.items, forward) {
+            page.has_more = true;
+        }
+        // Positions begin at 1, so that only what lies before a later one can be older.
+        let oldest = page.items.first().map(Message::seq).filter(|seq| if forward { *seq > 1 } else { page.has_more });
+        let edges = [
+            ("has_more", page.has_more.into()),
+            ("before", oldest.into()),
+            ("after", page.items.last().map(Message::seq).into()),
+        ];
+        Self { body: list(&page.items, &[], &edges), cache_status: None }
+    }
+
+    /// Conversations, and the cursors to the pages beside them.
+    pub fn listing(listing: &Listing, owner: &OwnerId) -> Self {
+        #[derive(Serialize)]
+        struct List<'a> {
+            object: &'static str,
+            data: &'a [Conversation],
+            first_id: Option<&'a str>,
+            last_id: Option<&'a str>,
+            has_more: bool,
+            before: Option<String>,
+            after: Option<String>,
+        }
+        let data = listing.page.items.as_slice();
+        let list = List {
+            object: "list",
+            data,
+            first_id: data.first().map(|conversation| conversation.id.as_str()),
+            last_id: data.last().map(|conversation| conversation.id.as_str()),
+            has_more: listing.page.has_more,
+            before: listing.before.as_ref().map(|cursor| cursor.encode(owner)),
+            after: listing.after.as_ref().map(|cursor| cursor.encode(owner)),
+        };
+        // Every part of it has a JSON form.
+        Self { body: serde_json::to_string(&list).unwrap_or_default(), cache_status: None }
+    }
+
+    /// Says where a read was answered from, as RFC 9211 has it.
+    #[must_use]
+    pub fn read_from(mut self, source: Source) -> Self {
+        self.cache_status = Some(cache_status(source));
+        self
+    }
+
+    /// Says whether a write reached the cache.
+    #[must_use]
+    pub fn written(mut self, cached: bool) -> Self {
+        let status = if cached { "redis; fwd=method; stored" } else { "redis; fwd=method; detail=unreachable" };
+        self.cache_status = Some(status.into());
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        respond(200, self.body, self.cache_status.as_deref(), None)
+    }
+}
+
+fn cache_status(source: Source) -> String {
+    match source {
+        Source::Hit => "redis; hit".into(),
+        Source::Miss { reason, stored: true } => format!("redis; fwd=miss; detail={reason}; stored"),
+        Source::Miss { reason, stored: false } => format!("redis; fwd=miss; detail={reason}"),
+        Source::Bypass => "redis; fwd=bypass; detail=postgres-only".into(),
+    }
+}
+
+impl Failure {
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let body = json!({ "error": {
+            "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
+        }});
+        respond(self.status.as_u16(), body.to_string(), self.cache_status.as_deref(), self.retry_after())
+    }
+
+    /// Says where the read that found nothing was answered from.
+    #[must_use]
+    pub fn read_from(mut self, source: Source) -> Self {
+        self.cache_status = Some(cache_status(source));
+        self
+    }
+}
+
+fn respond(status: u16, body: String, cache_status: Option<&str>, retry_after: Option<u32>) -> Response<Body> {
+    let mut response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "application/json")
+        .header(CACHE_CONTROL, "no-store");
+    if let Some(status) = cache_status {
+        response = response.header("cache-status", status);
+    }
+    if let Some(seconds) = retry_after {
+        response = response.header(RETRY_AFTER, seconds);
+    }
+    // Every header is a constant or made of words and numbers, so the response is always built.
+    response.body(Body::Text(body)).unwrap_or_default()
+}
+
+/// Drops the messages that do not fit, from the end that is farthest from where the reading began.
+fn fit(messages: &mut Vec<Message>, forward: bool) -> bool {
+    let mut room = BODY_BYTES - 1_024;
+    let mut takes = |message: &Message| {
+        let size = message.json().len() + 1;
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    };
+    let kept = if forward {
+        messages.iter().take_while(|message| takes(message)).count()
+    } else {
+        messages.iter().rev().take_while(|message| takes(message)).count()
+    };
+    let cut = kept < messages.len();
+    if forward {
+        messages.truncate(kept);
+    } else {
+        messages.drain(..messages.len() - kept);
+    }
+    cut
+}
+
+/// The list envelope around messages, with fields before and behind.
+fn list(messages: &[Message], head: &[(&str, Value)], tail: &[(&str, Value)]) -> String {
+    let size: usize = messages.iter().map(|message| message.json().len() + 1).sum();
+    let mut body = String::with_capacity(size + 512);
+    body.push_str("{\"object\":\"list\"");
+    for (name, value) in head {
+        push_field(&mut body, name, value);
+    }
+    body.push_str(",\"data\":[");
+    for (at, message) in messages.iter().enumerate() {
+        if at > 0 {
+            body.push(',');
+        }
+        body.push_str(message.json());
+    }
+    body.push(']');
+    push_field(&mut body, "first_id", &id_of(messages.first()));
+    push_field(&mut body, "last_id", &id_of(messages.last()));
+    for (name, value) in tail {
+        push_field(&mut body, name, value);
+    }
+    body.push('}');
+    body
+}
+
+fn push_field(body: &mut String, name: &str, value: &Value) {
+    body.push_str(",\"");
+    body.push_str(name);
+    body.push_str("\":");
+    body.push_str(&value.to_string());
+}
+
+fn id_of(message: Option<&Message>) -> Value {
+    #[derive(Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    }
+    let id = message.and_then(|message| serde_json::from_str::<Identified<'_>>(message.json()).ok());
+    id.map_or(Value::Null, |identified| identified.id.into())
+}

@@ -1,0 +1,161 @@
+//! An HTTP API like API Gateway's: it finds the route, hands the function an event in payload format 2.0, and turns what
+//! the function answers into HTTP.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+
+use crate::lambda::{Functions, InvokeError};
+use crate::routes::{Matched, Routes};
+use crate::{Outcome, Trouble};
+
+/// API Gateway's limit of a request body, in bytes.
+const BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// A listening HTTP API. Dropping it closes it.
+#[derive(Debug)]
+pub struct Gateway {
+    port: u16,
+    server: tokio::task::JoinHandle<()>,
+}
+
+struct Api {
+    routes: Routes,
+    functions: Functions,
+}
+
+impl Gateway {
+    /// Listens on a port of 127.0.0.1 (0: any that is free).
+    ///
+    /// # Errors
+    /// The port is in use.
+    pub async fn start(port: u16, routes: Routes, functions: Functions) -> Outcome<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await;
+        let listener = listener.map_err(|error| Trouble::because(&format!("cannot listen on port {port}"), &error))?;
+        let address = listener.local_addr().map_err(|error| Trouble::because("no address", &error))?;
+        let app = Router::new().fallback(answer).with_state(Arc::new(Api { routes, functions }));
+        let server = tokio::spawn(async move {
+            // It serves until it is aborted.
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { port: address.port(), server })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_BYTES).await else {
+        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    };
+    let matched = api.routes.find(parts.method.as_str(), parts.uri.path());
+    let query = parts.uri.query().unwrap_or_default();
+    let event = event(&matched, parts.method.as_str(), parts.uri.path(), query, &parts.headers, &body);
+    match api.functions.invoke(&matched.function, event.to_string().into()).await {
+        Ok(answer) => into_http(&answer),
+        Err(InvokeError::Failed) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        Err(InvokeError::Unavailable) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+    }
+}
+
+/// What API Gateway itself says when it has nothing from a function.
+fn message(status: StatusCode, text: &str) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "message": text }).to_string()).into_response()
+}
+
+/// An event in payload format 2.0, as documented for HTTP APIs. A body that is no text comes as base64.
+pub(crate) fn event(
+    matched: &Matched,
+    method: &str,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": matched.key,
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": joined(headers),
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": "localhost",
+            "domainPrefix": "localhost",
+            "http": {
+                "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                "userAgent": headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()),
+            },
+            "requestId": uuid::Uuid::new_v4().to_string(),
+            "routeKey": matched.key,
+            "stage": "$default",
+            "timeEpoch": u64::try_from(now.as_millis()).unwrap_or_default(),
+        },
+        "pathParameters": matched.parameters.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "isBase64Encoded": false,
+    });
+    if !body.is_empty() {
+        let text = std::str::from_utf8(body);
+        event["isBase64Encoded"] = text.is_err().into();
+        event["body"] = text.map_or_else(|_| STANDARD.encode(body), str::to_owned).into();
+    }
+    event
+}
+
+/// Headers that stand several times are joined with commas.
+fn joined(headers: &HeaderMap) -> Map<String, Value> {
+    let value = |name| {
+        let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        values.collect::<Vec<_>>().join(",")
+    };
+    headers.keys().map(|name| (name.to_string(), value(name).into())).collect()
+}
+
+/// What a function answers, in payload format 2.0.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    status_code: u16,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+fn into_http(answer: &[u8]) -> Response {
+    let Ok(answer) = serde_json::from_slice::<Answer>(answer) else {
+        return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+    };
+    let body = answer.body.unwrap_or_default();
+    let body = if answer.is_base64_encoded { STANDARD.decode(body).unwrap_or_default() } else { body.into_bytes() };
+    let mut response = Response::builder().status(answer.status_code);
+    for (name, value) in &answer.headers {
+        response = response.header(name, value.as_str().unwrap_or_default());
+    }
+    let built = response.body(Body::from(body));
+    built.unwrap_or_else(|_| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+}

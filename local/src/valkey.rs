@@ -1,0 +1,97 @@
+//! A Valkey server of one's own.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::guard::{Guarded, command_line};
+use crate::postgres::temporary_folder;
+use crate::{Outcome, Tools, Trouble, on_free_port, random_password};
+
+/// A running server on a port of 127.0.0.1, stopped when dropped.
+#[derive(Debug)]
+pub struct Valkey {
+    process: Guarded,
+    port: u16,
+    password: String,
+}
+
+impl Valkey {
+    /// Starts a server whose data stays in `folder`.
+    ///
+    /// # Errors
+    /// It does not start; its last words are in the message.
+    pub fn keep(tools: &Tools, folder: &Path) -> Outcome<Self> {
+        let cannot = |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
+        fs::create_dir_all(folder).map_err(cannot)?;
+        Self::start(tools, folder, None, &["save 60 1"])
+    }
+
+    /// Starts a server whose data goes with it, with further lines of configuration.
+    ///
+    /// # Errors
+    /// It does not start; its last words are in the message.
+    pub fn throwaway(tools: &Tools, configuration: &[&str]) -> Outcome<Self> {
+        let folder = temporary_folder("valkey")?;
+        let configuration = [&["save \"\""], configuration].concat();
+        Self::start(tools, &folder, Some(&folder), &configuration)
+    }
+
+    fn start(tools: &Tools, folder: &Path, remove: Option<&Path>, configuration: &[&str]) -> Outcome<Self> {
+        let password = random_password();
+        on_free_port(|port| {
+            let file = write_configuration(folder, port, &password, configuration)?;
+            let command = command_line([tools.valkey.as_os_str(), file.as_os_str()]);
+            let mut process = Guarded::start("Valkey", &command, "TERM", &folder.join("valkey.log"), remove)?;
+            process.wait_until(|| answers(port, &password))?;
+            Ok(Self { process, port, password: password.clone() })
+        })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("redis://:{}@127.0.0.1:{}/", self.password, self.port)
+    }
+
+    /// Why it does not run any more; none while it does.
+    pub fn trouble(&mut self) -> Option<Trouble> {
+        self.process.trouble()
+    }
+
+    /// The process id of the server itself.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pid(&self) -> Outcome<u32> {
+        self.process.pid()
+    }
+}
+
+/// The password goes into a file, since others can read a command line.
+fn write_configuration(folder: &Path, port: u16, password: &str, more: &[&str]) -> Outcome<PathBuf> {
+    let file = folder.join("valkey.conf");
+    let text = format!(
+        "port {port}\nbind 127.0.0.1\nrequirepass {password}\ndir \"{}\"\n{}\n",
+        folder.display(),
+        more.join("\n")
+    );
+    let cannot = |error: std::io::Error| Trouble::because(&format!("cannot write {}", file.display()), &error);
+    fs::write(&file, text).map_err(cannot)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(cannot)?;
+    Ok(file)
+}
+
+fn answers(port: u16, password: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+        connection.set_read_timeout(Some(Duration::from_secs(1)))?;
+        connection.write_all(format!("AUTH {password}\r\nPING\r\n").as_bytes())?;
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer)?;
+        Ok(&answer == b"+OK\r\n+PONG\r\n")
+    };
+    ask().unwrap_or(false)
+}
