@@ -6,5 +6,5 @@ help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## Set up and serve the API locally on private servers (PORT, LOCAL_DIR, DATABASE_URL, REDIS_URL)
-	@cargo build --quiet -p conversation-local
+	@cargo build --quiet --workspace --bins
 	@exec $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local run

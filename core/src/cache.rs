@@ -24,9 +24,9 @@ use crate::snapshot::{Fencing, Snapshot};
 pub use health::CacheError;
 use health::Health;
 use key::{CHECK_BY, Keys, LEASED_TTL, PRESUMED_DEAD, TTL, millis};
+pub use look::Miss;
 use look::Seen;
 pub(crate) use look::{Cached, Look};
-pub use look::Miss;
 
 /// The entries and windows of conversations, reached through a connection that is opened when first needed.
 #[derive(Clone)]

@@ -227,7 +227,10 @@ mod tests {
         assert!(pair("ключ".repeat(16), "😀".repeat(512)).is_ok());
         assert_eq!(pair("k".repeat(65), String::new()).unwrap_err().problem, Problem::TooLong { max: 64 });
         let too_long = pair("k".into(), "v".repeat(513)).unwrap_err();
-        assert_eq!((too_long.param.as_str(), too_long.problem), ("metadata.k", Problem::TooLong { max: 512 }));
+        assert_eq!(
+            (too_long.param.as_str(), too_long.problem),
+            ("metadata.k", Problem::TooLong { max: 512 })
+        );
         assert_eq!(pair("k".into(), "a\0b".into()).unwrap_err().problem, Problem::HasNul);
         let many = (0..17).map(|n| (n.to_string(), String::new())).collect();
         assert_eq!(Metadata::new(many).unwrap_err().problem, Problem::TooManyPairs { max: 16 });

@@ -349,8 +349,10 @@ impl Database {
     async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
         let deadline = Instant::now() + DEADLINE;
         let failed = |begun| move |error| Failure { error, begun };
-        let mut connection =
-            timeout_at(deadline, self.pool.acquire()).await.unwrap_or_else(|_| Err(late())).map_err(failed(false))?;
+        let mut connection = timeout_at(deadline, self.pool.acquire())
+            .await
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(failed(false))?;
         if let Ok(rows) = timeout_at(deadline, query.fetch_all(&mut *connection)).await {
             return rows.map_err(failed(true));
         }

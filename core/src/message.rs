@@ -373,10 +373,7 @@ mod tests {
             (r#"{"role":"assistant","content":null,"tool_calls":[]}"#, of("content", Problem::NoContent)),
             (r#"{"role":"assistant","tool_calls":{}}"#, of("tool_calls", kind("an array"))),
             (r#"{"role":"assistant","tool_calls":[1]}"#, of("tool_calls[0]", kind("an object"))),
-            (
-                r#"{"role":"user","content":7}"#,
-                of("content", kind("a string, an array of parts or null")),
-            ),
+            (r#"{"role":"user","content":7}"#, of("content", kind("a string, an array of parts or null"))),
             (r#"{"role":"user","content":["a"]}"#, of("content[0]", kind("an object"))),
             (r#"{"role":"user","content":[{}]}"#, of("content[0].type", Problem::Missing)),
             (r#"{"role":"user","content":[{"type":1}]}"#, of("content[0].type", kind("a string"))),
@@ -414,9 +411,8 @@ mod tests {
 
     #[test]
     fn a_batch_has_1_to_100_messages_and_no_id_twice() {
-        let message = |id: &str| {
-            NewMessage::parse(&format!(r#"{{"role":"user","content":"","id":"{id}"}}"#)).unwrap()
-        };
+        let message =
+            |id: &str| NewMessage::parse(&format!(r#"{{"role":"user","content":"","id":"{id}"}}"#)).unwrap();
         assert_eq!(Batch::new(vec![]).unwrap_err().problem, Problem::Empty);
         assert!(Batch::opening(vec![]).is_ok());
         let hundred: Vec<_> = (0..100).map(|n| message(&n.to_string())).collect();

@@ -99,12 +99,7 @@ impl Cursor {
     ///
     /// # Errors
     /// [`Problem::NotACursor`]: it does not decode, or belongs to another owner, order or direction.
-    pub fn decode(
-        text: &str,
-        owner: &OwnerId,
-        order: Order,
-        direction: Direction,
-    ) -> Result<Self, Invalid> {
+    pub fn decode(text: &str, owner: &OwnerId, order: Order, direction: Direction) -> Result<Self, Invalid> {
         let param = if direction == Direction::After { "after" } else { "before" };
         Self::parse(text, owner)
             .filter(|cursor| cursor.order == order && cursor.direction == direction)
@@ -130,10 +125,7 @@ impl Cursor {
 
 /// FNV-1a, 32 bits: enough to tell that a cursor came from another owner's list.
 fn tag(owner: &OwnerId) -> u32 {
-    owner
-        .as_str()
-        .bytes()
-        .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    owner.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]

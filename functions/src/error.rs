@@ -41,7 +41,8 @@ impl Failure {
 
     /// The body is larger than a request may be.
     pub(crate) fn body_too_large(max: usize) -> Self {
-        let message = format!("The body is larger than {} MiB; send the messages in several requests.", max >> 20);
+        let message =
+            format!("The body is larger than {} MiB; send the messages in several requests.", max >> 20);
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message).of("body")
     }
 
@@ -89,7 +90,9 @@ impl Failure {
             Error::Invalid(invalid) => invalid.into(),
             Error::NotFound => Self::no_conversation(id),
             Error::ConversationExists => {
-                let message = format!("There is a conversation {id:?} already; add messages to it, or choose another id.");
+                let message = format!(
+                    "There is a conversation {id:?} already; add messages to it, or choose another id."
+                );
                 Self::new(StatusCode::CONFLICT, "conversation_exists", message).of("id")
             }
             Error::ConversationDeleted => {
@@ -97,11 +100,13 @@ impl Failure {
                 Self::new(StatusCode::CONFLICT, "conversation_deleted", message).of("conversation_id")
             }
             Error::MessageConflict { id } => {
-                let message = format!("A message {id:?} is stored with another body; give the new one another id.");
+                let message =
+                    format!("A message {id:?} is stored with another body; give the new one another id.");
                 Self::new(StatusCode::CONFLICT, "message_conflict", message).of("id")
             }
             Error::VersionAhead { stored, .. } => {
-                let message = format!("The conversation is at version {stored}; min_version must not be above it.");
+                let message =
+                    format!("The conversation is at version {stored}; min_version must not be above it.");
                 Self::new(StatusCode::CONFLICT, "version_ahead", message).of("min_version")
             }
             Error::OutcomeUnknown(reason) => {
@@ -111,7 +116,11 @@ impl Failure {
             }
             Error::DatabaseUnavailable(reason) => {
                 tracing::error!(conversation = id, reason, "postgres unavailable");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The store cannot be reached. Try again shortly.")
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "The store cannot be reached. Try again shortly.",
+                )
             }
             Error::CacheUnavailable(error) => {
                 tracing::error!(conversation = id, %error, "cache unavailable");
@@ -141,22 +150,30 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
     match problem {
         Problem::NotAnId => bad(
             "invalid_id",
-            format!("{name} must be 1 to 128 characters: ASCII letters, digits and _ - . : @ ~ +, beginning with a letter or a digit."),
+            format!(
+                "{name} must be 1 to 128 characters: ASCII letters, digits and _ - . : @ ~ +, beginning with a letter or a digit."
+            ),
         ),
         Problem::NotAnOwner => bad(
             "invalid_owner",
             format!("{name} must be 1 to 255 visible ASCII characters other than braces."),
         ),
-        Problem::TooLong { max } => bad("too_long", format!("{name} must not be longer than {max} characters.")),
+        Problem::TooLong { max } => {
+            bad("too_long", format!("{name} must not be longer than {max} characters."))
+        }
         Problem::TooLarge { max } => (
             StatusCode::PAYLOAD_TOO_LARGE,
             "message_too_large",
             format!("{name} must not be larger than {} KiB as JSON.", max >> 10),
         ),
         Problem::HasNul => bad("invalid_value", format!("{name} must not contain U+0000.")),
-        Problem::TooManyPairs { max } => bad("too_many", format!("{name} must not have more than {max} pairs.")),
+        Problem::TooManyPairs { max } => {
+            bad("too_many", format!("{name} must not have more than {max} pairs."))
+        }
         Problem::Type { expected } => bad("invalid_type", format!("{name} must be {expected}.")),
-        Problem::DuplicateKey { key } => bad("duplicate_key", format!("{name} must not have the key {key:?} twice.")),
+        Problem::DuplicateKey { key } => {
+            bad("duplicate_key", format!("{name} must not have the key {key:?} twice."))
+        }
         Problem::Missing => bad("missing", format!("{name} is required.")),
         Problem::Reserved => bad("reserved", format!("{name} is assigned by the store; leave it out.")),
         Problem::UnknownRole { role } => bad(
@@ -165,12 +182,20 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
         ),
         Problem::NoContent => bad(
             "missing",
-            format!("{name} must be a string or an array of parts; only an assistant's message with tool_calls may be without."),
+            format!(
+                "{name} must be a string or an array of parts; only an assistant's message with tool_calls may be without."
+            ),
         ),
-        Problem::TooDeep { max } => bad("too_deep", format!("{name} must not nest deeper than {max} levels.")),
+        Problem::TooDeep { max } => {
+            bad("too_deep", format!("{name} must not nest deeper than {max} levels."))
+        }
         Problem::Empty => bad("empty", format!("{name} must hold at least one message.")),
-        Problem::TooManyMessages { max } => bad("too_many", format!("{name} must not hold more than {max} messages.")),
-        Problem::RepeatedId => bad("repeated_id", format!("{name} is the id of an earlier message of this request.")),
+        Problem::TooManyMessages { max } => {
+            bad("too_many", format!("{name} must not hold more than {max} messages."))
+        }
+        Problem::RepeatedId => {
+            bad("repeated_id", format!("{name} is the id of an earlier message of this request."))
+        }
         Problem::OutOfRange { min, max } => {
             bad("out_of_range", format!("{name} must be a whole number from {min} to {max}."))
         }

@@ -96,7 +96,8 @@ pub fn start_logging() -> Result<(), Unready> {
     let LogConfig { json, level } = LogConfig::from_env()?;
     // People read one line after the other; machines need the request id that the runtime puts around each.
     let directives = if json { level } else { format!("{level},lambda_runtime=warn") };
-    let filter = EnvFilter::try_new(directives).map_err(|error| format!("LOG_LEVEL is not a level: {error}"))?;
+    let filter =
+        EnvFilter::try_new(directives).map_err(|error| format!("LOG_LEVEL is not a level: {error}"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     if json {
         lines.json().flatten_event(true).with_span_list(false).init();

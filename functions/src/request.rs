@@ -127,7 +127,13 @@ impl Call {
         let body = self.body()?;
         let fields: NewFields<'_> = from_json(&body)?;
         Ok(NewConversation {
-            id: fields.id.map(string("id")).transpose()?.map(ConversationId::new).transpose().map_err(called("id"))?,
+            id: fields
+                .id
+                .map(string("id"))
+                .transpose()?
+                .map(ConversationId::new)
+                .transpose()
+                .map_err(called("id"))?,
             title: fields.title.map(string("title")).transpose()?.map(Title::new).transpose()?,
             metadata: fields.metadata.map(metadata).transpose()?.unwrap_or_default(),
             messages: Batch::opening(messages(fields.messages)?)?,
@@ -206,8 +212,8 @@ fn from_json<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Failure> {
 
 fn messages(array: Option<&RawValue>) -> Result<Vec<NewMessage>, Failure> {
     let Some(array) = array else { return Ok(Vec::new()) };
-    let elements: Vec<&RawValue> =
-        serde_json::from_str(array.get()).map_err(|_| Problem::Type { expected: "an array" }.of("messages"))?;
+    let elements: Vec<&RawValue> = serde_json::from_str(array.get())
+        .map_err(|_| Problem::Type { expected: "an array" }.of("messages"))?;
     // Told before any of them is parsed: a long array costs no more than a full one.
     if elements.len() > conversation_core::BATCH {
         return Err(Problem::TooManyMessages { max: conversation_core::BATCH }.of("messages").into());

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use conversation_core::{Added, Conversation, ConversationId, Error, Listing, Message, OwnerId, Page, Read, Source};
+use conversation_core::{
+    Added, Conversation, ConversationId, Error, Listing, Message, OwnerId, Page, Read, Source,
+};
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use lambda_http::{Body, Response};
 use serde::{Deserialize, Serialize};
@@ -87,7 +89,8 @@ impl Reply {
             page.has_more = true;
         }
         // Positions begin at 1, so that only what lies before a later one can be older.
-        let oldest = page.items.first().map(Message::seq).filter(|seq| if forward { *seq > 1 } else { page.has_more });
+        let oldest =
+            page.items.first().map(Message::seq).filter(|seq| if forward { *seq > 1 } else { page.has_more });
         let edges = [
             ("has_more", page.has_more.into()),
             ("before", oldest.into()),
@@ -132,7 +135,8 @@ impl Reply {
     /// Says whether a write reached the cache.
     #[must_use]
     pub fn written(mut self, cached: bool) -> Self {
-        let status = if cached { "redis; fwd=method; stored" } else { "redis; fwd=method; detail=unreachable" };
+        let status =
+            if cached { "redis; fwd=method; stored" } else { "redis; fwd=method; detail=unreachable" };
         self.cache_status = Some(status.into());
         self
     }
@@ -167,7 +171,12 @@ impl Failure {
     }
 }
 
-fn respond(status: u16, body: String, cache_status: Option<&str>, retry_after: Option<u32>) -> Response<Body> {
+fn respond(
+    status: u16,
+    body: String,
+    cache_status: Option<&str>,
+    retry_after: Option<u32>,
+) -> Response<Body> {
     let mut response = Response::builder()
         .status(status)
         .header(CONTENT_TYPE, "application/json")

@@ -37,18 +37,8 @@ pub enum Operation {
 
 /// All routes. The template and the local route table are tested against this.
 pub const ROUTES: &[Route] = &[
-    Route {
-        method: "POST",
-        path: "/v1/conversations",
-        function: "add",
-        operation: Operation::Create,
-    },
-    Route {
-        method: "GET",
-        path: "/v1/conversations",
-        function: "list",
-        operation: Operation::List,
-    },
+    Route { method: "POST", path: "/v1/conversations", function: "add", operation: Operation::Create },
+    Route { method: "GET", path: "/v1/conversations", function: "list", operation: Operation::List },
     Route {
         method: "GET",
         path: "/v1/conversations/{conversation_id}",
@@ -73,12 +63,7 @@ pub const ROUTES: &[Route] = &[
         function: "recent",
         operation: Operation::Recent,
     },
-    Route {
-        method: "GET",
-        path: "/v1/health",
-        function: "get",
-        operation: Operation::Health,
-    },
+    Route { method: "GET", path: "/v1/health", function: "get", operation: Operation::Health },
 ];
 
 /// Finds the operation that a request asks for, and the id in its path, decoded but not checked.
@@ -116,7 +101,9 @@ mod tests {
         assert_eq!(get("/v1/conversations/a%20b"), Some((Operation::Get, "a b".into())));
         assert_eq!(get("/v1/conversations/c/messages"), Some((Operation::Recent, "c".into())));
         assert_eq!(get("/v1/health"), Some((Operation::Health, String::new())));
-        for unknown in ["/", "/v1", "/v1/conversations/", "/v1/conversations/c/", "/v1/conversations/c/messages/1"] {
+        for unknown in
+            ["/", "/v1", "/v1/conversations/", "/v1/conversations/c/", "/v1/conversations/c/messages/1"]
+        {
             assert_eq!(get(unknown), None, "{unknown}");
         }
         assert_eq!(find(&Method::PUT, "/v1/conversations/c"), None);

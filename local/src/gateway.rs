@@ -41,7 +41,8 @@ impl Gateway {
     /// The port is in use.
     pub async fn start(port: u16, routes: Routes, functions: Functions) -> Outcome<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let listener = listener.map_err(|error| Trouble::because(&format!("cannot listen on port {port}"), &error))?;
+        let listener =
+            listener.map_err(|error| Trouble::because(&format!("cannot listen on port {port}"), &error))?;
         let address = listener.local_addr().map_err(|error| Trouble::because("no address", &error))?;
         let app = Router::new().fallback(answer).with_state(Arc::new(Api { routes, functions }));
         let server = tokio::spawn(async move {
@@ -80,7 +81,8 @@ async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
 
 /// What API Gateway itself says when it has nothing from a function.
 fn message(status: StatusCode, text: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "message": text }).to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "message": text }).to_string())
+        .into_response()
 }
 
 /// An event in payload format 2.0, as documented for HTTP APIs. A body that is no text comes as base64.
@@ -151,7 +153,8 @@ fn into_http(answer: &[u8]) -> Response {
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     };
     let body = answer.body.unwrap_or_default();
-    let body = if answer.is_base64_encoded { STANDARD.decode(body).unwrap_or_default() } else { body.into_bytes() };
+    let body =
+        if answer.is_base64_encoded { STANDARD.decode(body).unwrap_or_default() } else { body.into_bytes() };
     let mut response = Response::builder().status(answer.status_code);
     for (name, value) in &answer.headers {
         response = response.header(name, value.as_str().unwrap_or_default());

@@ -41,7 +41,8 @@ impl Guarded {
         log: &Path,
         remove: Option<&Path>,
     ) -> Outcome<Self> {
-        let file = File::create(log).map_err(|error| Trouble::because(&format!("cannot write {}", log.display()), &error))?;
+        let file = File::create(log)
+            .map_err(|error| Trouble::because(&format!("cannot write {}", log.display()), &error))?;
         let also = file.try_clone().map_err(|error| Trouble::because("cannot share a log file", &error))?;
         let mut guard = Command::new(crate::tools::this_program()?);
         guard.arg("guard").arg("--signal").arg(signal);
@@ -50,7 +51,8 @@ impl Guarded {
         }
         // A process group of its own: Ctrl-C in the terminal is for the one who wants the server, who then stops it.
         guard.arg("--").args(command).stdin(Stdio::piped()).stdout(file).stderr(also).process_group(0);
-        let guard = guard.spawn().map_err(|error| Trouble::because(&format!("cannot start {name}"), &error))?;
+        let guard =
+            guard.spawn().map_err(|error| Trouble::because(&format!("cannot start {name}"), &error))?;
         Ok(Self { guard, name, log: log.to_owned() })
     }
 
@@ -72,7 +74,11 @@ impl Guarded {
                 return Err(trouble);
             }
             if Instant::now() > deadline {
-                return Err(Trouble(format!("{} did not become ready (see {})", self.name, self.log.display())));
+                return Err(Trouble(format!(
+                    "{} did not become ready (see {})",
+                    self.name,
+                    self.log.display()
+                )));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -110,9 +116,10 @@ fn last_line(log: &Path) -> String {
 /// The command cannot be started.
 pub fn guard(signal: &str, remove: Option<&Path>, command: &[OsString]) -> Outcome<ExitCode> {
     let (program, arguments) = command.split_first().ok_or_else(|| Trouble::new("guard: nothing to run"))?;
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn().map_err(|error| {
-        Trouble::because(&format!("cannot run {}", Path::new(program).display()), &error)
-    })?;
+    let mut child =
+        Command::new(program).args(arguments).stdin(Stdio::null()).spawn().map_err(|error| {
+            Trouble::because(&format!("cannot run {}", Path::new(program).display()), &error)
+        })?;
     let abandoned = watch_stdin();
     let mut stopping: Option<Instant> = None;
     let status = loop {

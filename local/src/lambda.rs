@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::{Outcome, Trouble};
@@ -75,7 +76,8 @@ struct Inner {
     log: PathBuf,
     most: usize,
     functions: Mutex<HashMap<String, Arc<Function>>>,
-    server: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// The Runtime API and the processes: all end with this.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 #[derive(Debug)]
@@ -108,20 +110,20 @@ impl Lambda {
     ) -> Outcome<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
         let listener = listener.map_err(|error| Trouble::because("no port for the Runtime API", &error))?;
-        let address = listener.local_addr().map_err(|error| Trouble::because("no address", &error))?.to_string();
-        let (functions, server) = (Mutex::default(), Mutex::default());
-        let lambda = Self(Arc::new(Inner { address, binaries, environment, log, most, functions, server }));
+        let address =
+            listener.local_addr().map_err(|error| Trouble::because("no address", &error))?.to_string();
+        let (functions, tasks) = (Mutex::default(), Mutex::default());
+        let lambda = Self(Arc::new(Inner { address, binaries, environment, log, most, functions, tasks }));
         let app = Router::new()
             .route("/{function}/2018-06-01/runtime/invocation/next", get(next))
             .route("/{function}/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/{function}/2018-06-01/runtime/invocation/{id}/error", post(failure))
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::downgrade(&lambda.0));
-        let server = tokio::spawn(async move {
+        lock(&lambda.0.tasks).spawn(async move {
             // It serves until it is aborted.
             let _ = axum::serve(listener, app).await;
         });
-        *lock(&lambda.0.server) = Some(server);
         Ok(lambda)
     }
 
@@ -145,14 +147,6 @@ impl Lambda {
         function.busy.fetch_sub(1, Ordering::SeqCst);
         lock(&function.pending).remove(&id);
         answer
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(server) = lock(&self.server).take() {
-            server.abort();
-        }
     }
 }
 
@@ -181,11 +175,12 @@ impl Inner {
         }
         let log = std::fs::File::options().create(true).append(true).open(&self.log);
         let log = log.map_err(|error| Trouble::because("cannot write the functions' log", &error))?;
-        let also = log.try_clone().map_err(|error| Trouble::because("cannot share the functions' log", &error))?;
+        let also =
+            log.try_clone().map_err(|error| Trouble::because("cannot share the functions' log", &error))?;
         let mut process = Command::new(self.binaries.join(name))
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("AWS_LAMBDA_RUNTIME_API", format!("{}/{name}", self.address))
+            .env("AWS_LAMBDA_RUNTIME_API", format!("http://{}/{name}", self.address))
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
@@ -196,7 +191,7 @@ impl Inner {
             .spawn()
             .map_err(|error| Trouble::because(&format!("cannot start the function {name}"), &error))?;
         let function = Arc::clone(function);
-        tokio::spawn(async move {
+        lock(&self.tasks).spawn(async move {
             // However it ended, what it was doing has no answer.
             let _ = process.wait().await;
             function.processes.fetch_sub(1, Ordering::SeqCst);

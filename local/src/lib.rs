@@ -20,7 +20,7 @@ pub use lambda::{Functions, Lambda};
 pub use postgres::Postgres;
 pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
-pub use tools::{Tools, workspace};
+pub use tools::{Tools, build, workspace};
 pub use valkey::Valkey;
 
 /// Something could not be set up or started. One line that says what to do.
@@ -47,7 +47,9 @@ pub type Outcome<T> = Result<T, Trouble>;
 pub(crate) fn free_port() -> Outcome<u16> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0));
     let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| Trouble::because("no port of 127.0.0.1 is free", &error))
+    address
+        .map(|address| address.port())
+        .map_err(|error| Trouble::because("no port of 127.0.0.1 is free", &error))
 }
 
 /// Starts something on a free port, which another process may snatch meanwhile: then on another one.

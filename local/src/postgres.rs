@@ -45,7 +45,8 @@ impl Postgres {
     }
 
     fn start(tools: &Tools, folder: &Path, purpose: Purpose) -> Outcome<Self> {
-        let cannot = |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
+        let cannot =
+            |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
         fs::create_dir_all(folder).map_err(cannot)?;
         let user = User::to_become()?;
         let data = folder.join("data");
@@ -58,7 +59,8 @@ impl Postgres {
         on_free_port(|port| {
             let command = command(tools, user.as_ref(), &data, port, purpose);
             // SIGINT is what Postgres calls a fast shutdown: it does not wait for clients.
-            let mut process = Guarded::start("PostgreSQL", &command, "INT", &folder.join("postgres.log"), remove)?;
+            let mut process =
+                Guarded::start("PostgreSQL", &command, "INT", &folder.join("postgres.log"), remove)?;
             process.wait_until(|| is_ready(tools, port))?;
             Ok(Self { process, port, password: password.clone() })
         })
@@ -102,7 +104,11 @@ impl Postgres {
 
 fn command(tools: &Tools, user: Option<&User>, data: &Path, port: u16, purpose: Purpose) -> Vec<OsString> {
     let mut command = run_as(user);
-    command.extend(command_line([tools.postgres.join("postgres").as_os_str(), "-D".as_ref(), data.as_os_str()]));
+    command.extend(command_line([
+        tools.postgres.join("postgres").as_os_str(),
+        "-D".as_ref(),
+        data.as_os_str(),
+    ]));
     for setting in settings(port, purpose) {
         command.extend(command_line(["-c", &setting]));
     }
@@ -130,7 +136,8 @@ fn initialise(
     user: Option<&User>,
     purpose: Purpose,
 ) -> Outcome<String> {
-    let cannot = |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
+    let cannot =
+        |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
     // What an interrupted attempt left behind.
     if data.exists() {
         fs::remove_dir_all(data).map_err(cannot)?;
@@ -147,7 +154,11 @@ fn initialise(
         }
     }
     let mut command = run_as(user);
-    command.extend(command_line([tools.postgres.join("initdb").as_os_str(), "-D".as_ref(), data.as_os_str()]));
+    command.extend(command_line([
+        tools.postgres.join("initdb").as_os_str(),
+        "-D".as_ref(),
+        data.as_os_str(),
+    ]));
     command.extend(command_line(["--username=postgres", "--auth=password", "--encoding=UTF8", "--locale=C"]));
     command.extend(command_line(["--no-instructions", "--pwfile"]));
     command.push(password_file.into());
@@ -167,7 +178,10 @@ fn initialise(
 
 fn is_ready(tools: &Tools, port: u16) -> bool {
     let mut command = Command::new(tools.postgres.join("pg_isready"));
-    command.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().is_ok_and(|status| status.success())
+    command
+        .args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Postgres refuses to run as root, so root runs it as somebody else.
@@ -189,7 +203,9 @@ impl User {
         };
         match (id("-u"), id("-g")) {
             (Some(uid), Some(gid)) => Ok(Some(Self { uid, gid })),
-            _ => Err(Trouble::new("PostgreSQL does not run as root, and there is no user nobody to run it as")),
+            _ => {
+                Err(Trouble::new("PostgreSQL does not run as root, and there is no user nobody to run it as"))
+            }
         }
     }
 }
@@ -212,7 +228,8 @@ fn run_as(user: Option<&User>) -> Vec<OsString> {
 /// A new folder for things that go away again.
 pub(crate) fn temporary_folder(name: &str) -> Outcome<PathBuf> {
     let folder = std::env::temp_dir().join(format!("conversation-{name}-{}", uuid::Uuid::now_v7().simple()));
-    let cannot = |error: std::io::Error| Trouble::because(&format!("cannot make {}", folder.display()), &error);
+    let cannot =
+        |error: std::io::Error| Trouble::because(&format!("cannot make {}", folder.display()), &error);
     fs::create_dir(&folder).map_err(cannot)?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).map_err(cannot)?;
     Ok(folder)

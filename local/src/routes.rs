@@ -38,14 +38,16 @@ impl Routes {
     /// It is not there, or not a table of routes.
     pub fn load() -> Outcome<Self> {
         let manifest = workspace().join("Cargo.toml");
-        let text = std::fs::read_to_string(&manifest).map_err(|error| Trouble::because("no Cargo.toml", &error))?;
+        let text =
+            std::fs::read_to_string(&manifest).map_err(|error| Trouble::because("no Cargo.toml", &error))?;
         Self::parse(&text).map_err(|error| Trouble::because(&manifest.display().to_string(), &error))
     }
 
     fn parse(manifest: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let manifest: toml::Table = manifest.parse()?;
         let path = ["workspace", "metadata", "lambda", "watch", "router"];
-        let router = path.iter().try_fold(&toml::Value::Table(manifest), |table, key| table.get(key)).cloned();
+        let router =
+            path.iter().try_fold(&toml::Value::Table(manifest), |table, key| table.get(key)).cloned();
         let all: BTreeMap<String, Vec<Target>> = router.ok_or("no route table")?.try_into()?;
         let mut by_path = matchit::Router::new();
         for path in all.keys() {
@@ -62,14 +64,21 @@ impl Routes {
     }
 
     pub(crate) fn find(&self, method: &str, path: &str) -> Matched {
-        let default = || Matched { key: "$default".into(), function: DEFAULT_FUNCTION.into(), parameters: vec![] };
+        let default =
+            || Matched { key: "$default".into(), function: DEFAULT_FUNCTION.into(), parameters: vec![] };
         let Ok(found) = self.by_path.at(path) else { return default() };
         let targets = self.all.get(found.value).into_iter().flatten();
-        let Some(target) = targets.into_iter().find(|target| target.method == method) else { return default() };
+        let Some(target) = targets.into_iter().find(|target| target.method == method) else {
+            return default();
+        };
         Matched {
             key: format!("{method} {}", found.value),
             function: target.function.clone(),
-            parameters: found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            parameters: found
+                .params
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
         }
     }
 }

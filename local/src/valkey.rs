@@ -25,7 +25,8 @@ impl Valkey {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn keep(tools: &Tools, folder: &Path) -> Outcome<Self> {
-        let cannot = |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
+        let cannot =
+            |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
         fs::create_dir_all(folder).map_err(cannot)?;
         Self::start(tools, folder, None, &["save 60 1"])
     }
@@ -78,7 +79,8 @@ fn write_configuration(folder: &Path, port: u16, password: &str, more: &[&str]) 
         folder.display(),
         more.join("\n")
     );
-    let cannot = |error: std::io::Error| Trouble::because(&format!("cannot write {}", file.display()), &error);
+    let cannot =
+        |error: std::io::Error| Trouble::because(&format!("cannot write {}", file.display()), &error);
     fs::write(&file, text).map_err(cannot)?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(cannot)?;
     Ok(file)

@@ -128,7 +128,8 @@ impl Entry {
     /// never else than live messages within its bounds, so a hole would show in its length.
     fn read(&self, limit: Option<Limit>, length: usize, elements: Vec<Vec<u8>>) -> Option<Cached> {
         let conversation: Conversation = serde_json::from_str(self.fields.get("conversation")?).ok()?;
-        let messages: Vec<Message> = elements.into_iter().map(Message::from_element).collect::<Option<_>>()?;
+        let messages: Vec<Message> =
+            elements.into_iter().map(Message::from_element).collect::<Option<_>>()?;
         if let Some(limit) = limit {
             let whole = usize::try_from(self.number::<i64>("count")?).ok()?.min(WINDOW);
             let ends_well = messages.last().map_or(0, Message::seq) == self.number::<i64>("last")?;

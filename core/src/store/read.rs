@@ -133,7 +133,10 @@ impl ConversationStore {
         let filled = match record {
             // The cache remembers what Postgres no longer knows: it was restored from a backup.
             Record::Live(snapshot) if is_ahead(lease, snapshot) => {
-                tracing::warn!(conversation = key.id.as_str(), "the cache was ahead of postgres and is dropped");
+                tracing::warn!(
+                    conversation = key.id.as_str(),
+                    "the cache was ahead of postgres and is dropped"
+                );
                 self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Not)
             }
             Record::Live(snapshot) => self.cache.fill(key, lease, snapshot).await,
@@ -144,7 +147,9 @@ impl ConversationStore {
             Record::Absent => self.cache.release(key).await.map(|()| Stored::Not),
         };
         filled
-            .inspect_err(|error| tracing::warn!(conversation = key.id.as_str(), %error, "cannot warm the cache"))
+            .inspect_err(
+                |error| tracing::warn!(conversation = key.id.as_str(), %error, "cannot warm the cache"),
+            )
             .is_ok_and(|stored| stored != Stored::Not)
     }
 }

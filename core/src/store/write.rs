@@ -86,8 +86,7 @@ impl ConversationStore {
     /// [`ConversationStore::add`].
     pub async fn create(&self, owner: OwnerId, new: NewConversation) -> Result<Added, Error> {
         let id = new.id.unwrap_or_else(ConversationId::generate);
-        let opening =
-            Opening { title: new.title.as_ref(), metadata: new.metadata, must_be_new: true };
+        let opening = Opening { title: new.title.as_ref(), metadata: new.metadata, must_be_new: true };
         self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, opening }).await
     }
 
@@ -191,7 +190,11 @@ impl ConversationStore {
     /// The entry bears an epoch that Postgres has not reached: it is from before a restore.
     async fn drop_if_ahead(&self, key: &ConversationKey, begun: &Begun, row_epoch: Option<i64>) {
         if begun.epoch() > row_epoch {
-            report(key, "cannot drop an entry ahead of postgres", self.cache.drop_ahead(key, begun.epoch()).await);
+            report(
+                key,
+                "cannot drop an entry ahead of postgres",
+                self.cache.drop_ahead(key, begun.epoch()).await,
+            );
         }
     }
 

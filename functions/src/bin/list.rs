@@ -14,6 +14,7 @@ async fn main() -> ExitCode {
 async fn list(directory: Arc<Directory>, mut call: Call) -> Result<Reply, Failure> {
     let (owner, limit) = (call.owner()?, call.limit(Limit::LIST)?);
     let (order, cursor) = call.cursor(&owner)?;
-    let listing = directory.list(&owner, order, cursor.as_ref(), limit).await.map_err(Failure::about(None))?;
+    let listing =
+        directory.list(&owner, order, cursor.as_ref(), limit).await.map_err(Failure::about(None))?;
     Ok(Reply::listing(&listing, &owner).read_from(Source::Bypass))
 }

@@ -1,0 +1,92 @@
+//! Who may know whom, and what is opened when.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use conversation_functions::ROUTES;
+use conversation_local::{Routes, workspace};
+use conversation_tests::{Stack, user};
+
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&workspace().join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder}");
+    found
+}
+
+#[test]
+fn the_house_keeps_its_walls() {
+    for (path, text) in sources("core/src") {
+        assert!(!text.contains("lambda_http") && !text.contains("http::"), "{path} knows HTTP");
+        let is = |name: &str| path.ends_with(&format!("core/src/{name}"));
+        if is("database.rs") {
+            assert!(!text.contains("crate::cache"), "the database knows the cache");
+        }
+        if path.contains("core/src/cache") {
+            assert!(!text.contains("crate::database") && !text.contains("sqlx"), "{path} knows the database");
+        }
+        if !is("config.rs") {
+            assert!(!text.contains("env::var"), "{path} reads the environment");
+        }
+    }
+    for (path, text) in sources("functions/src") {
+        for driver in ["sqlx::", "redis::"] {
+            assert!(!text.contains(driver), "{path} names {driver}");
+        }
+    }
+}
+
+#[test]
+fn the_route_table_is_the_watch_table() {
+    let of_functions: BTreeSet<_> =
+        ROUTES.iter().map(|route| (route.method, route.path, route.function)).collect();
+    let watch = Routes::load().unwrap();
+    assert_eq!(watch.all().collect::<BTreeSet<_>>(), of_functions);
+}
+
+#[tokio::test]
+async fn readers_of_what_is_cached_hold_no_database_connection() {
+    let stack = Stack::start().await;
+    assert_eq!(stack.api().await.post("/v1/conversations/c/messages", user("x")).await.status, 200);
+    let api = stack.api().await;
+    assert!(api.get("/v1/conversations/c/messages").await.is_hit());
+    assert!(api.get("/v1/conversations/c").await.is_hit());
+    let count = "select count(*) from pg_stat_activity where datname = current_database()
+        and application_name = 'conversation-store' and pid <> pg_backend_pid() and backend_start > now() - interval '1 hour'";
+    let mut postgres = stack.postgres().await;
+    // The first API's add holds one until its process has ended.
+    let mut held: i64 = 0;
+    for _ in 0..50 {
+        held = sqlx::query_scalar(count).fetch_one(&mut postgres).await.unwrap();
+        if held == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(held, 0);
+}
+
+#[tokio::test]
+async fn lists_need_no_redis() {
+    let stack = Stack::start().await;
+    let api = stack.api_with(&[("REDIS_URL", "")]).await;
+    assert_eq!(api.get("/v1/conversations").await.status, 200);
+    let before: i64 = connections(&stack).await;
+    assert_eq!(before, 1, "only this test's own connection");
+}
+
+async fn connections(stack: &Stack) -> i64 {
+    let list: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut stack.redis().await).await.unwrap();
+    i64::try_from(list.lines().count()).unwrap()
+}

@@ -1,0 +1,13 @@
+//! The conversation store tried as a whole, on real servers.
+#![allow(missing_docs, reason = "tests say what they show by their names")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
+
+mod boundaries;
+mod cache;
+mod http;
+mod input;
+mod lossless;
+mod outage;
+mod run;
+mod start;
+mod writes;

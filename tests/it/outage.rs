@@ -1,0 +1,205 @@
+//! Stores that refuse, hang or are full.
+
+use std::time::{Duration, Instant};
+
+use conversation_tests::{Stack, user};
+use redis::AsyncCommands as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+const PATH: &str = "/v1/conversations/c/messages";
+
+fn send(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+async fn debts(stack: &Stack) -> i64 {
+    sqlx::query_scalar("select count(*) from cache_debt")
+        .fetch_one(&mut stack.postgres().await)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn without_redis_everything_but_deletion_works_and_says_so() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    assert_eq!(api.post(PATH, user("one")).await.status, 200);
+    let nowhere = [("REDIS_URL", "redis://127.0.0.1:1/")];
+    let api = stack.api_with(&nowhere).await;
+    let added = api.post(PATH, user("two")).await;
+    assert_eq!(
+        (added.status, added.cache_status.as_deref()),
+        (200, Some("redis; fwd=method; detail=unreachable"))
+    );
+    for path in [PATH, "/v1/conversations/c"] {
+        let read = api.get(path).await;
+        assert_eq!(
+            (read.status, read.cache_status.as_deref()),
+            (200, Some("redis; fwd=miss; detail=unreachable"))
+        );
+    }
+    assert_eq!(api.get(PATH).await.seqs(), [1, 2]);
+    assert_eq!(api.get("/v1/conversations").await.status, 200);
+    assert_eq!(api.get("/v1/health?deep=1").await.at("/status"), "degraded");
+    assert_eq!(debts(&stack).await, 1, "what the cache was not told is noted");
+    let refused = api.delete("/v1/conversations/c").await;
+    assert_eq!((refused.status, refused.at("/error/code")), (503, "cache_unavailable".into()));
+    assert_eq!(refused.retry_after.as_deref(), Some("1"));
+    assert_eq!(api.get(PATH).await.seqs(), [1, 2], "nothing was deleted");
+}
+
+#[tokio::test]
+async fn a_hanging_redis_costs_its_time_out_and_no_more() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    assert_eq!(api.post(PATH, user("one")).await.status, 200);
+    assert!(api.get(PATH).await.is_hit());
+    let pid = stack.valkey.pid().unwrap();
+    send(pid, Signal::STOP);
+    for attempt in 0..2 {
+        let began = Instant::now();
+        let read = api.get(PATH).await;
+        assert_eq!(
+            (read.status, read.cache_status.as_deref()),
+            (200, Some("redis; fwd=miss; detail=unreachable"))
+        );
+        assert!(began.elapsed() < Duration::from_secs(3), "{attempt}: {:?}", began.elapsed());
+    }
+    let began = Instant::now();
+    let added = api.post(PATH, user("two")).await;
+    assert_eq!(
+        (added.status, added.cache_status.as_deref()),
+        (200, Some("redis; fwd=method; detail=unreachable"))
+    );
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    send(pid, Signal::CONT);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(
+        api.post(PATH, user("three")).await.cache_status.as_deref(),
+        Some("redis; fwd=method; stored")
+    );
+    // What was sent to it meanwhile it does now: a fence may stand, and keep readers away, until it is taken for dead.
+    for _ in 0..100 {
+        let read = api.get(PATH).await;
+        assert_eq!(read.seqs(), [1, 2, 3]);
+        if read.is_hit() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the cache did not come back: {}", api.log());
+}
+
+#[tokio::test]
+async fn a_full_redis_is_told_to_forget_what_it_cannot_be_told() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    let mut redis = stack.redis().await;
+    assert_eq!(api.post(PATH, user("one")).await.status, 200);
+    assert!(api.get(PATH).await.is_hit());
+    let limit = |bytes: &'static str| redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).to_owned();
+    limit("1").exec_async(&mut redis).await.unwrap();
+    let added = api.post(PATH, user("two")).await;
+    assert_eq!(added.status, 200, "{}", added.text);
+    let read = api.get(PATH).await;
+    assert_eq!((read.status, read.seqs()), (200, vec![1, 2]), "readers who reach it are not misled");
+    assert_eq!(debts(&stack).await, 0, "the entry was dropped, so nothing is owed");
+    limit("0").exec_async(&mut redis).await.unwrap();
+    api.get(PATH).await;
+    assert!(api.get(PATH).await.is_hit());
+    limit("1").exec_async(&mut redis).await.unwrap();
+    assert_eq!(api.delete("/v1/conversations/c").await.status, 200, "deleting needs no room");
+    assert_eq!(api.get(PATH).await.status, 404);
+    assert!(!redis.exists::<_, bool>("conversation:{local/c}:messages").await.unwrap());
+}
+
+#[tokio::test]
+async fn without_postgres_cached_reads_go_on_and_the_rest_is_503() {
+    let mut stack = Stack::with_own_postgres().await;
+    let api = stack.api().await;
+    assert_eq!(api.post(PATH, user("one")).await.status, 200);
+    assert_eq!(api.post("/v1/conversations/d/messages", user("one")).await.status, 200);
+    stack.postgres = None;
+    assert!(api.get(PATH).await.is_hit());
+    assert!(api.get("/v1/conversations/c").await.is_hit());
+    for (method, path) in [
+        ("POST", "/v1/conversations/d/messages"),
+        ("POST", "/v1/conversations"),
+        ("GET", "/v1/conversations"),
+        ("GET", "/v1/conversations/cold"),
+        ("GET", "/v1/conversations/c/messages?after=0"),
+        ("DELETE", "/v1/conversations/d"),
+        ("GET", "/v1/health?deep=1"),
+    ] {
+        let began = Instant::now();
+        let body = if path == "/v1/conversations" { "{}".to_owned() } else { user("two") };
+        let answer =
+            api.send(api.request(method, path).header("content-type", "application/json").body(body)).await;
+        let what = format!("{method} {path}: {}", answer.text);
+        assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("1")), "{what}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{what}: {:?}", began.elapsed());
+    }
+    let still = api.get("/v1/conversations/d/messages").await;
+    assert!(still.is_hit(), "a write that certainly was not done leaves no fence: {still:?}");
+}
+
+#[tokio::test]
+async fn a_hanging_postgres_is_503_within_three_seconds_and_leaves_nothing_half_written() {
+    let stack = Stack::with_own_postgres().await;
+    let api = stack.api().await;
+    assert_eq!(api.post(PATH, user("one")).await.status, 200);
+    let postmaster = stack.postgres.as_ref().unwrap().pid().unwrap();
+    let backends = children_of(postmaster);
+    for pid in backends.iter().chain([&postmaster]) {
+        send(*pid, Signal::STOP);
+    }
+    let began = Instant::now();
+    let (added, listed) = tokio::join!(api.post(PATH, user("two")), api.get("/v1/conversations"));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!((added.status, added.retry_after.as_deref()), (503, Some("1")), "{}", added.text);
+    assert_eq!(listed.status, 503, "{}", listed.text);
+    for pid in backends.iter().chain([&postmaster]) {
+        // A backend may have ended in the meantime.
+        let _ = kill_process(Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap(), Signal::CONT);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let seqs = api.get(PATH).await.seqs();
+    assert!(seqs == [1] || seqs == [1, 2], "{seqs:?}: whole or not at all");
+    let next = api.post(PATH, user("three")).await;
+    assert_eq!(next.seqs(), [i64::try_from(seqs.len()).unwrap() + 1]);
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let output = std::process::Command::new("pgrep").args(["-P", &pid.to_string()]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_empty_redis_after_a_restart_is_a_cold_one() {
+    let mut stack = Stack::start().await;
+    assert_eq!(stack.api().await.post(PATH, user("one")).await.status, 200);
+    stack.valkey = Stack::start().await.valkey;
+    let api = stack.api().await;
+    let (first, second) = (api.get(PATH).await, api.get(PATH).await);
+    assert_eq!(first.cache_status.as_deref(), Some("redis; fwd=miss; detail=cold; stored"));
+    assert_eq!((second.is_hit(), second.text), (true, first.text));
+}
+
+#[tokio::test]
+async fn lost_connections_are_made_anew_without_an_error_for_the_caller() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    assert_eq!(api.post(PATH, user("one")).await.status, 200);
+    assert!(api.get(PATH).await.is_hit());
+    let mut redis = stack.redis().await;
+    redis::cmd("CLIENT").arg("KILL").arg("SKIPME").arg("yes").exec_async(&mut redis).await.unwrap();
+    let read = api.get(PATH).await;
+    assert!(read.is_hit(), "{read:?}");
+    redis::cmd("CLIENT").arg("KILL").arg("SKIPME").arg("yes").exec_async(&mut redis).await.unwrap();
+    let added = api.post(PATH, user("two")).await;
+    assert_eq!((added.status, added.cache_status.as_deref()), (200, Some("redis; fwd=method; stored")));
+    let kill = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    sqlx::query(kill).execute(&mut stack.postgres().await).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(api.post(PATH, user("three")).await.seqs(), [3]);
+}

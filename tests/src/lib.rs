@@ -1,0 +1,181 @@
+//! What the tests share: real servers for each test, and the API as callers see it.
+//!
+//! One Postgres serves all tests of a process, with a database for each; each test has a Valkey of its own, since tests
+//! stop it, fill it and look at all its keys. All of it goes with the process, however that ends.
+
+mod api;
+
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use conversation_core::{
+    Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, NewMessage,
+    OwnerId,
+};
+use conversation_local::{Functions, Gateway, Lambda, Postgres, Routes, Tools, Valkey};
+use redis::aio::MultiplexedConnection;
+use sqlx::{Connection as _, PgConnection};
+
+pub use api::{Answer, Api};
+
+/// The owner that requests have which name none.
+pub const OWNER: &str = "local";
+
+/// What fails a test when it cannot even begin.
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+/// The stores of one test.
+#[derive(Debug)]
+pub struct Stack {
+    /// Its database.
+    pub database_url: String,
+    /// Its Valkey.
+    pub valkey: Valkey,
+    /// A Postgres of its own, where the test does something to the server.
+    pub postgres: Option<Postgres>,
+}
+
+/// The tools, with the functions built: once for all tests.
+fn tools() -> &'static Tools {
+    static TOOLS: OnceLock<Tools> = OnceLock::new();
+    TOOLS.get_or_init(|| {
+        assert!(conversation_local::build(), "the functions do not build");
+        Tools::ready().unwrap_or_else(|trouble| fail(&trouble))
+    })
+}
+
+/// Ends the test.
+#[expect(clippy::panic, reason = "this is how a test fails")]
+fn fail(error: &dyn std::fmt::Display) -> ! {
+    panic!("{error}")
+}
+
+/// The Postgres that tests share. It is stopped when the process ends, by its guard.
+fn shared_postgres() -> &'static Postgres {
+    static POSTGRES: OnceLock<Postgres> = OnceLock::new();
+    static MIGRATED: Mutex<()> = Mutex::new(());
+    // OnceLock alone would let every waiting test hold a thread of the runtime's.
+    let _one = MIGRATED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    POSTGRES.get_or_init(|| {
+        let postgres = Postgres::throwaway(tools()).unwrap_or_else(|trouble| fail(&trouble));
+        migrated(&postgres, "template").unwrap_or_else(|error| fail(&error));
+        postgres
+    })
+}
+
+/// Makes a database and brings its schema up to date, with the function that deployments run.
+fn migrated(postgres: &Postgres, name: &str) -> Result<(), Broken> {
+    postgres.create_database(tools(), name)?;
+    let mut migrate = Command::new(functions_folder().join("migrate"));
+    let status = migrate.env("DATABASE_URL", postgres.url(name)).env("LOG_LEVEL", "warn").status()?;
+    if status.success() { Ok(()) } else { Err("the schema cannot be migrated".into()) }
+}
+
+/// Where the functions' binaries are: beside the tests' own.
+pub fn functions_folder() -> std::path::PathBuf {
+    tools();
+    let here = std::env::current_exe().unwrap_or_else(|error| fail(&error));
+    here.ancestors().nth(2).unwrap_or(&here).to_owned()
+}
+
+impl Stack {
+    /// Stores of one's own: a database, and a Valkey.
+    pub async fn start() -> Self {
+        Self::with_valkey(&[]).await
+    }
+
+    /// The same, with further lines of configuration for Valkey.
+    pub async fn with_valkey(configuration: &[&str]) -> Self {
+        let url = new_database().await.unwrap_or_else(|error| fail(&error));
+        Self { database_url: url, valkey: valkey(configuration), postgres: None }
+    }
+
+    /// The same, with a Postgres of one's own to stop.
+    pub async fn with_own_postgres() -> Self {
+        let postgres = Postgres::throwaway(tools()).unwrap_or_else(|trouble| fail(&trouble));
+        migrated(&postgres, "own").unwrap_or_else(|error| fail(&error));
+        Self { database_url: postgres.url("own"), valkey: valkey(&[]), postgres: Some(postgres) }
+    }
+
+    /// The store itself, in this process.
+    pub fn store(&self) -> ConversationStore {
+        let database = DatabaseConfig::from_url(&self.database_url).unwrap_or_else(|error| fail(&error));
+        let cache = CacheConfig::from_url(&self.valkey.url(), "").unwrap_or_else(|error| fail(&error));
+        conversation_core::store(&database, &cache).unwrap_or_else(|error| fail(&error))
+    }
+
+    /// The API: the functions' binaries behind a front like API Gateway's.
+    pub async fn api(&self) -> Api {
+        self.api_with(&[]).await
+    }
+
+    /// The same, with other settings: an empty value unsets one.
+    pub async fn api_with(&self, changes: &[(&str, &str)]) -> Api {
+        let mut environment: Vec<(String, String)> = [
+            ("DATABASE_URL", self.database_url.as_str()),
+            ("REDIS_URL", &self.valkey.url()),
+            ("AUTH_MODE", "trusted_header"),
+            ("DEFAULT_OWNER", OWNER),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        environment.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+        environment.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let logs = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
+        let log = logs.path().join("functions.log");
+        let lambda =
+            Lambda::start(functions_folder(), environment, log, 8).await.unwrap_or_else(|error| fail(&error));
+        let routes = Routes::load().unwrap_or_else(|error| fail(&error));
+        let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone())).await;
+        Api::new(gateway.unwrap_or_else(|error| fail(&error)), lambda, logs)
+    }
+
+    /// A connection to the test's Valkey.
+    pub async fn redis(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.valkey.url()).unwrap_or_else(|error| fail(&error));
+        client.get_multiplexed_async_connection().await.unwrap_or_else(|error| fail(&error))
+    }
+
+    /// A connection to the test's database.
+    pub async fn postgres(&self) -> PgConnection {
+        PgConnection::connect(&self.database_url).await.unwrap_or_else(|error| fail(&error))
+    }
+}
+
+fn valkey(configuration: &[&str]) -> Valkey {
+    Valkey::throwaway(tools(), configuration).unwrap_or_else(|trouble| fail(&trouble))
+}
+
+async fn new_database() -> Result<String, Broken> {
+    let postgres = tokio::task::spawn_blocking(shared_postgres).await?;
+    let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+    // Copying a template wants nobody connected to it, and one copier at a time is the quickest.
+    static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = COPYING.lock().await;
+    let mut connection = PgConnection::connect(&postgres.url("postgres")).await?;
+    let statement = format!("create database {name} template template");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+    Ok(postgres.url(&name))
+}
+
+/// The full name of one of [`OWNER`]'s conversations.
+pub fn key(id: &str) -> ConversationKey {
+    let owner = OwnerId::new(OWNER).unwrap_or_else(|error| fail(&error));
+    ConversationKey { owner, id: ConversationId::new(id).unwrap_or_else(|error| fail(&error)) }
+}
+
+/// Messages from their JSON.
+pub fn batch<S: AsRef<str>>(messages: impl IntoIterator<Item = S>) -> Batch {
+    let parse = |json: S| NewMessage::parse(json.as_ref()).unwrap_or_else(|error| fail(&error));
+    Batch::new(messages.into_iter().map(parse).collect()).unwrap_or_else(|error| fail(&error))
+}
+
+/// A user's message.
+pub fn user(text: &str) -> String {
+    serde_json::json!({ "role": "user", "content": text }).to_string()
+}
+
+/// A user's message with an id of the client's.
+pub fn user_as(id: &str, text: &str) -> String {
+    serde_json::json!({ "id": id, "role": "user", "content": text }).to_string()
+}
