@@ -1,10 +1,34 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run
+.PHONY: help run test check fmt tools
+
+# The workspace is built as a whole: a part of it by itself has other features, and would be built again.
+BUILD := cargo build --quiet --workspace --bins
+LOCAL := $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local
+TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
+CARGO_DENY := cargo-deny@0.20.2
 
 help: ## Show this help
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: ## Set up and serve the API locally on private servers (PORT, LOCAL_DIR, DATABASE_URL, REDIS_URL)
-	@cargo build --quiet --workspace --bins
-	@exec $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local run
+run: ## Set up and serve the API locally on private real servers (PORT, LOCAL_DIR, DATABASE_URL, REDIS_URL)
+	@$(BUILD)
+	@exec $(LOCAL) run
+
+test: ## Set up and run all tests
+	@$(BUILD)
+	@exec $(LOCAL) test
+
+check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+	$(TOOLS)/bin/cargo-deny --offline check --hide-inclusion-graph licenses bans sources
+
+fmt: ## Format the code
+	cargo fmt --all
+
+# Without its advisory database, which needs git and the network: what is checked here is checked offline.
+$(TOOLS)/bin/cargo-deny:
+	@echo 'Building $(CARGO_DENY), once'
+	@cargo install --quiet --locked --debug --no-default-features --root $(TOOLS) $(CARGO_DENY)

@@ -9,6 +9,7 @@ mod lambda;
 mod postgres;
 mod routes;
 mod run;
+mod test;
 mod tools;
 mod valkey;
 
@@ -20,6 +21,7 @@ pub use lambda::{Functions, Lambda};
 pub use postgres::Postgres;
 pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
+pub use test::test;
 pub use tools::{Tools, build, workspace};
 pub use valkey::Valkey;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use conversation_local::{Settings, guard, run};
+use conversation_local::{Settings, guard, run, test};
 
 /// Runs the conversation store on this machine.
 #[derive(Parser)]
@@ -32,8 +32,12 @@ enum Command {
         #[arg(long, env = "REDIS_URL", hide_env_values = true)]
         redis_url: Option<String>,
     },
-    /// Installs what `run` and the tests need.
-    Setup,
+    /// Sets up and runs all tests.
+    Test {
+        /// Passed on to `cargo test`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs a command until standard input ends.
     #[command(hide = true)]
     Guard {
@@ -55,7 +59,9 @@ async fn main() -> ExitCode {
                 Settings { port, folder, database_url: given(database_url), redis_url: given(redis_url) };
             run(settings).await.map(|()| ExitCode::SUCCESS)
         }
-        Command::Setup => conversation_local::Tools::ready().map(|_| ExitCode::SUCCESS),
+        Command::Test { arguments } => {
+            test(&arguments).map(|passed| if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Guard { signal, remove, command } => guard(&signal, remove.as_deref(), &command),
     };
     outcome.unwrap_or_else(|trouble| {

