@@ -4,6 +4,7 @@
 
 mod boundaries;
 mod cache;
+mod examples;
 mod http;
 mod input;
 mod lossless;

@@ -71,6 +71,11 @@ impl Api {
         self.send(request.body(body.into())).await
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        self.gateway.url()
+    }
+
     /// What the functions logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.logs.path().join("functions.log")).unwrap_or_default()
