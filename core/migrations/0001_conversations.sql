@@ -50,3 +50,10 @@ create table cache_debt (
     since            timestamptz not null default now()
 );
 create index cache_debt_since_idx on cache_debt (since);
+
+-- Deleted conversations that still have messages.
+create table purges (
+    conversation_key bigint      primary key,
+    since            timestamptz not null default now()
+);
+create index purges_since_idx on purges (since);

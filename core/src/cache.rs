@@ -321,6 +321,7 @@ fn push_snapshot(call: &mut ScriptInvocation<'_>, snapshot: &Snapshot) {
     call.arg(snapshot.epoch)
         .arg(u8::from(snapshot.took_epoch))
         .arg(millis(CHECK_BY))
+        .arg(snapshot.read_to)
         .arg(conversation.version)
         .arg(*first_seq)
         .arg(*last_seq)

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::message::{Batch, Message};
 use crate::page::{Cursor, Direction, Limit, Order, Range};
 use crate::snapshot::{Fencing, Snapshot, WINDOW};
+use crate::store::Change;
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
@@ -62,6 +63,13 @@ pub(crate) struct Stretch {
     pub(crate) messages: Vec<Message>,
 }
 
+/// A conversation whose cached copy may be behind, as of that version.
+#[derive(Debug)]
+pub(crate) struct Debt {
+    pub(crate) key: ConversationKey,
+    pub(crate) version: i64,
+}
+
 /// A conversation and its place in the list.
 #[derive(Debug)]
 pub(crate) struct Listed {
@@ -100,12 +108,9 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Commit<Added>, Error> {
         let messages = batch.messages();
-        let (certified, complete) = match fencing {
-            Fencing::Fenced { certified, complete, .. } => (certified, complete),
-            Fencing::Deferred => (false, true),
-        };
         let query = sqlx::query(
-            "select * from add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            "select a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, (a.s).*
+            from add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a",
         )
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
@@ -115,13 +120,56 @@ impl Database {
         .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
         .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
         .bind(opening.must_be_new)
-        .bind(fencing != Fencing::Deferred)
+        .bind(fencing.is_fenced())
         .bind(fencing.epoch())
-        .bind(certified)
-        .bind(!complete)
+        .bind(fencing.certified())
+        .bind(fencing.wants_window())
         .bind(CAPACITY);
         let row = only(self.rows(query).await.map_err(Failure::of_write)?)?;
         added(&row, key, batch)
+    }
+
+    /// Changes title and metadata, each if given. Done: the conversation; none if there is no such.
+    pub(crate) async fn update(
+        &self,
+        key: &ConversationKey,
+        change: &Change,
+        fencing: Fencing,
+    ) -> Result<Commit<Option<Snapshot>>, Error> {
+        let query = sqlx::query(
+            "select u.outcome, u.row_epoch, (u.s).*
+            from update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10) u",
+        )
+        .bind(key.owner.as_str())
+        .bind(key.id.as_str())
+        .bind(change.title.is_some())
+        .bind(change.title.as_ref().and_then(|title| title.as_ref().map(Title::as_str)))
+        .bind(change.metadata.as_ref().map(json))
+        .bind(fencing.is_fenced())
+        .bind(fencing.epoch())
+        .bind(fencing.certified())
+        .bind(fencing.wants_window())
+        .bind(CAPACITY);
+        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?, key)
+    }
+
+    /// Deletes one message. Done: the conversation without it; none if there is no such message.
+    pub(crate) async fn delete_message(
+        &self,
+        key: &ConversationKey,
+        message_id: &str,
+        fencing: Fencing,
+    ) -> Result<Commit<Option<Snapshot>>, Error> {
+        let query = sqlx::query(
+            "select d.outcome, d.row_epoch, (d.s).* from delete_message($1, $2, $3, $4, $5, $6) d",
+        )
+        .bind(key.owner.as_str())
+        .bind(key.id.as_str())
+        .bind(message_id)
+        .bind(fencing.is_fenced())
+        .bind(fencing.epoch())
+        .bind(CAPACITY);
+        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?, key)
     }
 
     /// Deletes a conversation. Done: its version, none if there never was one.
@@ -130,15 +178,16 @@ impl Database {
         key: &ConversationKey,
         fencing: Fencing,
     ) -> Result<Commit<Option<i64>>, Error> {
-        let query = sqlx::query("select * from delete_conversation($1, $2, $3, $4)")
-            .bind(key.owner.as_str())
-            .bind(key.id.as_str())
-            .bind(fencing != Fencing::Deferred)
-            .bind(fencing.epoch());
+        let query =
+            sqlx::query("select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4)")
+                .bind(key.owner.as_str())
+                .bind(key.id.as_str())
+                .bind(fencing.is_fenced())
+                .bind(fencing.epoch());
         let row = only(self.rows(query).await.map_err(Failure::of_write)?)?;
         match row.try_get("outcome").map_err(Error::Database)? {
             "deleted" => row.try_get("version").map(Some).map(Commit::Done).map_err(Error::Database),
-            "refused" => row.try_get("epoch").map(Commit::Refused).map_err(Error::Database),
+            "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
             _ => Ok(Commit::Done(None)),
         }
     }
@@ -153,6 +202,22 @@ impl Database {
         .bind(key.id.as_str())
         .bind(version);
         self.rows(query).await.map(drop).map_err(Failure::of_read)
+    }
+
+    /// The oldest debts.
+    pub(crate) async fn debts(&self, limit: i64) -> Result<Vec<Debt>, Error> {
+        let query =
+            sqlx::query("select owner_id, conversation_id, version from cache_debt order by since limit $1")
+                .bind(limit);
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        rows.iter().map(Debt::from_row).collect::<Result<_, _>>().map_err(Error::Database)
+    }
+
+    /// Removes at most so many messages of a deleted conversation; how many it removed, none if nothing waits for it.
+    pub(crate) async fn purge(&self, limit: i32) -> Result<Option<i64>, Error> {
+        let query = sqlx::query("select purge_some($1) as removed").bind(limit);
+        let row = only(self.rows(query).await.map_err(Failure::of_read)?)?;
+        row.try_get("removed").map_err(Error::Database)
     }
 
     /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be certified.
@@ -246,7 +311,7 @@ fn json(metadata: &Metadata) -> String {
 fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result<Commit<Added>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
-        "refused" => row.try_get("epoch").map(Commit::Refused).map_err(Error::Database),
+        "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
         "conflict" => {
             Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
         }
@@ -257,6 +322,15 @@ fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result<Commit<Add
             let snapshot = snapshot(row, key).map_err(Error::Database)?;
             Ok(Commit::Done(Added { messages, snapshot, duplicate: outcome == "duplicate" }))
         }
+    }
+}
+
+fn changed(row: &PgRow, key: &ConversationKey) -> Result<Commit<Option<Snapshot>>, Error> {
+    let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
+    match outcome {
+        "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
+        "absent" => Ok(Commit::Done(None)),
+        _ => snapshot(row, key).map(Some).map(Commit::Done).map_err(Error::Database),
     }
 }
 
@@ -290,6 +364,7 @@ fn snapshot(row: &PgRow, key: &ConversationKey) -> sqlx::Result<Snapshot> {
         took_epoch: row.try_get("took_epoch")?,
         first_seq: row.try_get("first_seq")?,
         last_seq: row.try_get("last_seq")?,
+        read_to: row.try_get("read_to")?,
         window: window(row)?,
     })
 }
@@ -330,10 +405,23 @@ fn stretch(rows: &[PgRow]) -> sqlx::Result<Option<Stretch>> {
     Ok(Some(Stretch { version: first.try_get("version")?, messages }))
 }
 
+impl FromRow<'_, PgRow> for Debt {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?)
+            .map_err(|invalid| sqlx::Error::Decode(invalid.into()))?;
+        let key = ConversationKey { owner, id: conversation_id(row)? };
+        Ok(Self { key, version: row.try_get("version")? })
+    }
+}
+
+fn conversation_id(row: &PgRow) -> sqlx::Result<ConversationId> {
+    let id = row.try_get::<String, _>("conversation_id")?;
+    ConversationId::new(id).map_err(|invalid| sqlx::Error::Decode(invalid.into()))
+}
+
 impl FromRow<'_, PgRow> for Listed {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        let id = ConversationId::new(row.try_get::<String, _>("conversation_id")?)
-            .map_err(|invalid| sqlx::Error::Decode(invalid.into()))?;
+        let id = conversation_id(row)?;
         Ok(Self { conversation: conversation(row, id)?, at_micros: row.try_get("at_micros")? })
     }
 }

@@ -44,7 +44,9 @@ pub use conversation::{
     METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
 };
 pub use error::{Error, Invalid, Problem};
-pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, NewMessage, Role};
+pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
 pub use page::{Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
-pub use store::{Added, ConversationStore, Directory, Listing, NewConversation, Read, Source};
+pub use store::{
+    Added, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source, Swept,
+};

@@ -46,10 +46,34 @@ impl Role {
     }
 }
 
+/// A message's id, unique in its conversation: the same rule as for [`ConversationId`](crate::ConversationId).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(String);
+
+impl MessageId {
+    /// Checks an id that a client chose.
+    ///
+    /// # Errors
+    /// [`Problem::NotAnId`].
+    pub fn new(id: impl Into<String>) -> Result<Self, Invalid> {
+        checked_id(id.into(), "id").map(Self)
+    }
+
+    /// A new id: `msg_` and a UUIDv7.
+    pub fn generate() -> Self {
+        Self(format!("msg_{}", Uuid::now_v7().simple()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A message that may be stored: a JSON object that obeys the rules of its kind, and its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {
-    pub(crate) id: String,
+    pub(crate) id: MessageId,
     pub(crate) id_in_body: bool,
     pub(crate) body: String,
 }
@@ -107,10 +131,10 @@ impl NewMessage {
         }
         let fields = parse_fields(body)?;
         fields.check()?;
-        let id = fields.id.map(|id| string(id, "id").and_then(|id| checked_id(id, "id"))).transpose()?;
+        let id = fields.id.map(|id| string(id, "id").and_then(MessageId::new)).transpose()?;
         Ok(Self {
             id_in_body: id.is_some(),
-            id: id.unwrap_or_else(|| format!("msg_{}", Uuid::now_v7().simple())),
+            id: id.unwrap_or_else(MessageId::generate),
             body: body.to_owned(),
         })
     }

@@ -20,6 +20,8 @@ pub(crate) struct Snapshot {
     /// messages they say what a complete window is.
     pub(crate) first_seq: i64,
     pub(crate) last_seq: i64,
+    /// The highest position ever given out: what the window was read up to, whether or not that message still is.
+    pub(crate) read_to: i64,
     /// The window itself, oldest first; none when it was not asked for.
     pub(crate) window: Option<Vec<Message>>,
 }
@@ -46,6 +48,18 @@ impl Fencing {
             Self::Fenced { epoch, .. } => epoch,
             Self::Deferred => None,
         }
+    }
+
+    pub(crate) fn is_fenced(self) -> bool {
+        self != Self::Deferred
+    }
+
+    pub(crate) fn certified(self) -> bool {
+        matches!(self, Self::Fenced { certified: true, .. })
+    }
+
+    pub(crate) fn wants_window(self) -> bool {
+        matches!(self, Self::Fenced { complete: false, .. })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The operations: what is asked of which store, in which order.
 
 mod read;
+mod sweep;
 mod write;
 
 use crate::cache::{Cache, Miss};
@@ -8,6 +9,8 @@ use crate::conversation::{Conversation, ConversationId, ConversationKey, Metadat
 use crate::database::Database;
 use crate::error::Error;
 use crate::message::{Batch, Message};
+pub use sweep::Swept;
+
 use crate::page::{Cursor, Direction, Limit, Order, Page, Range};
 
 /// Where a read was answered from.
@@ -57,6 +60,24 @@ pub struct NewConversation {
     pub metadata: Metadata,
     /// The messages that it begins with.
     pub messages: Batch,
+}
+
+/// A change of a conversation's title and metadata. What is none stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The new title; an inner none takes the title away.
+    pub title: Option<Option<Title>>,
+    /// The new metadata, in place of all the old.
+    pub metadata: Option<Metadata>,
+}
+
+/// What an update, or the deletion of one message, answers.
+#[derive(Debug)]
+pub struct Changed {
+    /// The conversation after it.
+    pub conversation: Conversation,
+    /// Whether the cache was told. If not, a fence keeps readers from it, or a debt was noted.
+    pub cached: bool,
 }
 
 /// A page of an owner's conversations, and the cursors to the pages beside it.

@@ -1,6 +1,6 @@
 //! The one place where what went wrong becomes a status, a code and a sentence for the caller.
 
-use conversation_core::{ConversationId, Error, Invalid, Problem};
+use conversation_core::{ConversationId, Error, Invalid, MessageId, Problem};
 use lambda_http::http::StatusCode;
 
 /// An error as the caller sees it.
@@ -83,6 +83,21 @@ impl Failure {
     pub fn about(id: Option<&ConversationId>) -> impl FnOnce(Error) -> Self {
         let id = id.map(ConversationId::as_str).unwrap_or_default();
         move |error| Self::from_store(error, id)
+    }
+
+    /// The same, about one message of it.
+    pub fn about_message(id: &ConversationId, message_id: &MessageId) -> impl FnOnce(Error) -> Self {
+        move |error| match error {
+            Error::NotFound => {
+                let message = format!(
+                    "There is no message {:?} in a conversation {:?}.",
+                    message_id.as_str(),
+                    id.as_str()
+                );
+                Self::new(StatusCode::NOT_FOUND, "message_not_found", message).of("item_id")
+            }
+            error => Self::from_store(error, id.as_str()),
+        }
     }
 
     fn from_store(error: Error, id: &str) -> Self {

@@ -13,9 +13,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use conversation_core::{
-    CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig, LogConfig,
+    CacheConfig, ConversationStore, DatabaseConfig, Directory, Error, IdentityConfig, LogConfig,
 };
+use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Body, Request, Response, run_concurrent, service_fn};
+use serde::de::IgnoredAny;
 use tracing_subscriber::EnvFilter;
 
 pub use error::Failure;
@@ -86,6 +88,28 @@ where
         }
     });
     Ok(run_concurrent(handler).await?)
+}
+
+/// Does some work whenever an event says that it is time.
+///
+/// # Errors
+/// It cannot start.
+pub async fn on_schedule<S, F>(
+    open: impl FnOnce() -> Result<S, Unready>,
+    work: impl Fn(Arc<S>) -> F + Clone + Send + Sync + 'static,
+) -> Result<(), Unready>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = Result<(), Error>> + Send,
+{
+    start_logging()?;
+    let store = Arc::new(open()?);
+    // Whatever the event says: it comes from the schedule.
+    let handler = service_fn(move |_: LambdaEvent<IgnoredAny>| {
+        let work = work(Arc::clone(&store));
+        async { work.await.map_err(|error| error.to_string()) }
+    });
+    Ok(lambda_runtime::run(handler).await?)
 }
 
 /// Log lines go to standard output: JSON for machines, or text for people.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    Batch, ConversationId, ConversationKey, Cursor, Direction, IdentityConfig, Invalid, Limit, Metadata,
-    NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
+    Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdentityConfig, Invalid, Limit,
+    MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
 };
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::request::RequestContext;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Failure;
 use crate::identity;
-use crate::route::{self, Operation};
+use crate::route::{self, Operation, Target};
 
 /// The largest body, in bytes.
 const BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ const BODY_BYTES: usize = 4 * 1024 * 1024;
 pub struct Call {
     /// What it asks for.
     pub operation: Operation,
-    id: String,
+    target: Target,
     owner: Result<OwnerId, Failure>,
     request: Request,
 }
@@ -32,10 +32,10 @@ pub struct Call {
 impl Call {
     pub(crate) fn read(request: Request, identity: &IdentityConfig) -> Result<Self, Failure> {
         let path = path(&request);
-        let (operation, id) = route::find(request.method(), path)
+        let target = route::find(request.method(), path)
             .ok_or_else(|| Failure::unknown_route(request.method().as_str(), path))?;
         let owner = identity::owner(&request, identity);
-        Ok(Self { operation, id, owner, request })
+        Ok(Self { operation: target.operation, target, owner, request })
     }
 
     /// Whose conversations are meant.
@@ -53,7 +53,15 @@ impl Call {
     /// The caller names no owner, or the path no valid id.
     pub fn key(&mut self) -> Result<ConversationKey, Failure> {
         let owner = self.owner()?;
-        Ok(ConversationKey { owner, id: ConversationId::new(std::mem::take(&mut self.id))? })
+        Ok(ConversationKey { owner, id: ConversationId::new(self.target.conversation_id.as_str())? })
+    }
+
+    /// Which message is meant.
+    ///
+    /// # Errors
+    /// The path has no valid id.
+    pub fn message_id(&self) -> Result<MessageId, Failure> {
+        Ok(MessageId::new(self.target.item_id.as_str()).map_err(called("item_id"))?)
     }
 
     /// A parameter of the query.
@@ -140,6 +148,31 @@ impl Call {
         })
     }
 
+    /// What is to be changed of a conversation. A null takes a title away, or all metadata.
+    ///
+    /// # Errors
+    /// The body breaks a rule, or names nothing to change.
+    pub fn change(&self) -> Result<Change, Failure> {
+        let body = self.body()?;
+        let fields: ChangeFields<'_> = from_json(&body)?;
+        let title = |value: &RawValue| match value.get() {
+            "null" => Ok(None),
+            _ => string("title")(value).and_then(Title::new).map(Some),
+        };
+        let pairs = |value: &RawValue| match value.get() {
+            "null" => Ok(Metadata::default()),
+            _ => metadata(value),
+        };
+        let change = Change {
+            title: fields.title.map(title).transpose()?,
+            metadata: fields.metadata.map(pairs).transpose()?,
+        };
+        if change.title.is_none() && change.metadata.is_none() {
+            return Err(Failure::bad_body("The body must have title, metadata or both."));
+        }
+        Ok(change)
+    }
+
     /// The messages to add: a single one, or several under `messages`.
     ///
     /// # Errors
@@ -189,6 +222,20 @@ struct NewFields<'a> {
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeFields<'a> {
+    #[serde(borrow, default, deserialize_with = "given")]
+    title: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    metadata: Option<&'a RawValue>,
+}
+
+/// Any value, null too.
+fn given<'a, D: serde::Deserializer<'a>>(value: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
 }
 
 #[derive(Deserialize)]

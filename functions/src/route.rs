@@ -29,8 +29,12 @@ pub enum Operation {
     Get,
     /// List conversations.
     List,
+    /// Change title and metadata.
+    Update,
     /// Delete a conversation.
     Delete,
+    /// Delete one message.
+    DeleteItem,
     /// Ask whether the function is alive.
     Health,
 }
@@ -44,6 +48,12 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/conversations/{conversation_id}",
         function: "get",
         operation: Operation::Get,
+    },
+    Route {
+        method: "POST",
+        path: "/v1/conversations/{conversation_id}",
+        function: "update",
+        operation: Operation::Update,
     },
     Route {
         method: "DELETE",
@@ -63,27 +73,41 @@ pub const ROUTES: &[Route] = &[
         function: "recent",
         operation: Operation::Recent,
     },
+    Route {
+        method: "DELETE",
+        path: "/v1/conversations/{conversation_id}/items/{item_id}",
+        function: "delete",
+        operation: Operation::DeleteItem,
+    },
     Route { method: "GET", path: "/v1/health", function: "get", operation: Operation::Health },
 ];
 
-/// Finds the operation that a request asks for, and the id in its path, decoded but not checked.
-pub(crate) fn find(method: &Method, path: &str) -> Option<(Operation, String)> {
+/// What a request asks for, and the ids in its path, decoded but not checked; empty where the route has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) operation: Operation,
+    pub(crate) conversation_id: String,
+    pub(crate) item_id: String,
+}
+
+/// Finds what a request asks for.
+pub(crate) fn find(method: &Method, path: &str) -> Option<Target> {
     ROUTES.iter().filter(|route| route.method == method.as_str()).find_map(|route| {
-        let id = matches(route.path, path)?;
-        Some((route.operation, id))
+        let [conversation_id, item_id] = matches(route.path, path)?;
+        Some(Target { operation: route.operation, conversation_id, item_id })
     })
 }
 
-/// Whether a path fits a pattern; the decoded id in it, empty where the pattern has none.
-fn matches(pattern: &str, path: &str) -> Option<String> {
-    let mut id = String::new();
+/// Whether a path fits a pattern; the decoded ids in it.
+fn matches(pattern: &str, path: &str) -> Option<[String; 2]> {
+    let mut ids = [String::new(), String::new()];
     let (mut expected, mut given) = (pattern.split('/'), path.split('/'));
     loop {
+        let decoded = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
         match (expected.next(), given.next()) {
-            (None, None) => return Some(id),
-            (Some("{conversation_id}"), Some(segment)) if !segment.is_empty() => {
-                id = percent_decode_str(segment).decode_utf8_lossy().into_owned();
-            }
+            (None, None) => return Some(ids),
+            (Some("{conversation_id}"), Some(segment)) if !segment.is_empty() => ids[0] = decoded(segment),
+            (Some("{item_id}"), Some(segment)) if !segment.is_empty() => ids[1] = decoded(segment),
             (expected, given) if expected == given => {}
             _ => return None,
         }
@@ -96,11 +120,16 @@ mod tests {
 
     #[test]
     fn paths_are_told_apart_and_ids_decoded() {
+        let target = |operation, conversation_id: &str, item_id: &str| {
+            Some(Target { operation, conversation_id: conversation_id.into(), item_id: item_id.into() })
+        };
         let get = |path: &str| find(&Method::GET, path);
-        assert_eq!(get("/v1/conversations"), Some((Operation::List, String::new())));
-        assert_eq!(get("/v1/conversations/a%20b"), Some((Operation::Get, "a b".into())));
-        assert_eq!(get("/v1/conversations/c/messages"), Some((Operation::Recent, "c".into())));
-        assert_eq!(get("/v1/health"), Some((Operation::Health, String::new())));
+        assert_eq!(get("/v1/conversations"), target(Operation::List, "", ""));
+        assert_eq!(get("/v1/conversations/a%20b"), target(Operation::Get, "a b", ""));
+        assert_eq!(get("/v1/conversations/c/messages"), target(Operation::Recent, "c", ""));
+        assert_eq!(get("/v1/health"), target(Operation::Health, "", ""));
+        let delete = find(&Method::DELETE, "/v1/conversations/c/items/m%2E1");
+        assert_eq!(delete, target(Operation::DeleteItem, "c", "m.1"));
         for unknown in
             ["/", "/v1", "/v1/conversations/", "/v1/conversations/c/", "/v1/conversations/c/messages/1"]
         {

@@ -127,7 +127,11 @@ impl Lambda {
         Ok(lambda)
     }
 
-    async fn invoke(&self, name: &str, event: Bytes) -> Result<Bytes, InvokeError> {
+    /// Invokes a function with an event and waits for what it answers.
+    ///
+    /// # Errors
+    /// It failed, or did not answer in time.
+    pub async fn invoke(&self, name: &str, event: Bytes) -> Result<Bytes, InvokeError> {
         let function = self.0.function(name);
         let (answered, answer) = oneshot::channel();
         let id = uuid::Uuid::new_v4().to_string();

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub use gateway::Gateway;
 pub use guard::{Guarded, guard};
-pub use lambda::{Functions, Lambda};
+pub use lambda::{Functions, InvokeError, Lambda};
 pub use postgres::Postgres;
 pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};

@@ -39,6 +39,8 @@ struct Stores {
 
 /// The owner that callers are who name none.
 const OWNER: &str = "local";
+/// How often the sweep runs.
+const SWEEP: Duration = Duration::from_secs(60);
 /// The private database.
 const DATABASE: &str = "conversations";
 
@@ -59,12 +61,14 @@ pub async fn run(settings: Settings) -> Outcome<()> {
     step("The functions, built with cargo", build)?;
     let mut stores = step("PostgreSQL and Valkey", || Stores::start(&tools, &folder, &settings))?;
     step("The schema", || migrate(&stores.database_url))?;
-    let (mut watch, gateway) = serve(&tools, &folder, &settings, &stores).await?;
+    let (mut watch, functions, gateway) = serve(&tools, &folder, &settings, &stores).await?;
     write_environment(&folder, &gateway.url(), &stores)?;
     say(&format!("\nReady in {:.1} s. {}", began.elapsed().as_secs_f64(), welcome(&gateway.url(), &folder)));
 
+    let sweeper = tokio::spawn(sweep(functions));
     let outcome = wait(&mut stores, &mut watch).await;
     say("\nStopping.");
+    sweeper.abort();
     stop(watch).await;
     drop(gateway);
     outcome
@@ -154,7 +158,7 @@ async fn serve(
     folder: &Path,
     settings: &Settings,
     stores: &Stores,
-) -> Outcome<(Child, Gateway)> {
+) -> Outcome<(Child, Functions, Gateway)> {
     let port = crate::free_port()?;
     let mut watch = Command::new(&tools.cargo_lambda);
     tools::without_cargo_variables(watch.as_std_mut());
@@ -179,7 +183,7 @@ async fn serve(
         .spawn()
         .map_err(|error| Trouble::because("cannot start cargo lambda watch", &error))?;
     let functions = Functions::Watch(format!("http://127.0.0.1:{port}"), reqwest::Client::new());
-    let gateway = Gateway::start(settings.port, Routes::load()?, functions).await?;
+    let gateway = Gateway::start(settings.port, Routes::load()?, functions.clone()).await?;
     let url = format!("{}/v1/health?deep=1", gateway.url());
     let deadline = Instant::now() + Duration::from_secs(120);
     let bar = spinner("The functions, started with cargo lambda watch");
@@ -187,7 +191,7 @@ async fn serve(
         let answer = reqwest::get(&url).await;
         if answer.is_ok_and(|answer| answer.status().is_success()) {
             done(&bar, "The functions, started with cargo lambda watch");
-            return Ok((watch, gateway));
+            return Ok((watch, functions, gateway));
         }
         if Instant::now() > deadline {
             return Err(Trouble::new(format!(
@@ -196,6 +200,15 @@ async fn serve(
             )));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Does what the schedule does where this is deployed.
+async fn sweep(functions: Functions) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        // What it could not do it does the next time, and it has said so in its log.
+        let _ = functions.invoke("sweep", "{}".into()).await;
     }
 }
 

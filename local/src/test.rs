@@ -22,7 +22,11 @@ pub fn test(arguments: &[String]) -> Outcome<bool> {
     let tools = Tools::ready()?;
     let mut cargo = Command::new(env!("CARGO"));
     without_cargo_variables(&mut cargo);
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(arguments).current_dir(workspace());
+    // The binaries and the examples in documentation have no tests of their own.
+    cargo
+        .args(["test", "--workspace", "--lib", "--test", "it", "--no-fail-fast"])
+        .args(arguments)
+        .current_dir(workspace());
     let cannot = |error: std::io::Error| Trouble::because("cannot run cargo test", &error);
     let mut cargo = cargo.stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let mut count = Count::default();

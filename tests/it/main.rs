@@ -4,6 +4,7 @@
 
 mod boundaries;
 mod cache;
+mod changes;
 mod examples;
 mod http;
 mod input;

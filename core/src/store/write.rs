@@ -4,10 +4,10 @@ use crate::cache::{Begun, CacheError, Fence};
 use crate::conversation::{ConversationId, ConversationKey, OwnerId};
 use crate::database::{self, Commit, Database, Opening};
 use crate::error::Error;
-use crate::message::Batch;
-use crate::snapshot::Fencing;
+use crate::message::{Batch, Message, MessageId};
+use crate::snapshot::{Fencing, Snapshot};
 
-use super::{Added, ConversationStore, NewConversation};
+use super::{Added, Change, Changed, ConversationStore, NewConversation};
 
 /// How often a commit may be refused before the write stops asking the cache and defers. Each refusal means that
 /// somebody else took an epoch in between.
@@ -53,6 +53,38 @@ impl Write for Add<'_> {
         fencing: Fencing,
     ) -> Result<Commit<Self::Done>, Error> {
         database.add(key, self.batch, &self.opening, fencing).await
+    }
+}
+
+struct Update<'a>(&'a Change);
+
+impl Write for Update<'_> {
+    type Done = Option<Snapshot>;
+    const UNFENCED: Unfenced = Unfenced::Defer;
+
+    async fn commit(
+        &self,
+        database: &Database,
+        key: &ConversationKey,
+        fencing: Fencing,
+    ) -> Result<Commit<Self::Done>, Error> {
+        database.update(key, self.0, fencing).await
+    }
+}
+
+struct DeleteMessage<'a>(&'a MessageId);
+
+impl Write for DeleteMessage<'_> {
+    type Done = Option<Snapshot>;
+    const UNFENCED: Unfenced = Unfenced::Refuse;
+
+    async fn commit(
+        &self,
+        database: &Database,
+        key: &ConversationKey,
+        fencing: Fencing,
+    ) -> Result<Commit<Self::Done>, Error> {
+        database.delete_message(key, self.0.as_str(), fencing).await
     }
 }
 
@@ -103,16 +135,68 @@ impl ConversationStore {
     async fn store(&self, key: &ConversationKey, add: Add<'_>) -> Result<Added, Error> {
         let Fenced { done, begun } = self.fence_and_commit(key, &add).await?;
         let database::Added { messages, snapshot, duplicate } = done;
-        let cached = match begun {
+        let news = if duplicate { &[] } else { messages.as_slice() };
+        let cached = self.publish(key, begun, &snapshot, news).await;
+        Ok(Added { conversation: snapshot.conversation, messages, cached })
+    }
+
+    /// Changes a conversation's title and metadata.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or as [`ConversationStore::add`].
+    pub async fn update(&self, key: &ConversationKey, change: &Change) -> Result<Changed, Error> {
+        let Fenced { done, begun } = self.fence_and_commit(key, &Update(change)).await?;
+        let snapshot = self.found(key, done, begun.as_ref()).await?;
+        let cached = self.publish(key, begun, &snapshot, &[]).await;
+        Ok(Changed { conversation: snapshot.conversation, cached })
+    }
+
+    /// Deletes one message from both stores. The others keep their positions.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such message, or as [`ConversationStore::delete`].
+    pub async fn delete_message(&self, key: &ConversationKey, id: &MessageId) -> Result<Changed, Error> {
+        let Fenced { done, begun } = self.fence_and_commit(key, &DeleteMessage(id)).await?;
+        let snapshot = self.found(key, done, begun.as_ref()).await?;
+        let version = snapshot.conversation.version;
+        let fenced = begun.is_some();
+        let cached = self.publish(key, begun, &snapshot, &[]).await;
+        // The commit noted a debt, so that content which may still be cached goes even if nobody reads it.
+        if fenced && cached {
+            self.forget_debt(key, version).await;
+        }
+        Ok(Changed { conversation: snapshot.conversation, cached })
+    }
+
+    /// What a commit found; if nothing, its fence comes down.
+    async fn found<T>(
+        &self,
+        key: &ConversationKey,
+        done: Option<T>,
+        begun: Option<&Begun>,
+    ) -> Result<T, Error> {
+        if done.is_none() {
+            self.withdraw(key, begun).await;
+        }
+        done.ok_or(Error::NotFound)
+    }
+
+    /// Brings a commit into the cache, or pays the debt that it noted; whether that was done.
+    async fn publish(
+        &self,
+        key: &ConversationKey,
+        begun: Option<Begun>,
+        snapshot: &Snapshot,
+        news: &[Message],
+    ) -> bool {
+        match begun {
+            // Unpublished, the fence stands and sends readers to Postgres.
             Some(begun) => {
-                let added = if duplicate { &[] } else { messages.as_slice() };
-                let published = self.cache.publish(key, &begun, &snapshot, added).await;
-                // Unpublished, the fence stands and sends readers to Postgres.
+                let published = self.cache.publish(key, &begun, snapshot, news).await;
                 report(key, "cannot publish to the cache", published)
             }
             None => self.settle(key, snapshot.conversation.version).await,
-        };
-        Ok(Added { conversation: snapshot.conversation, messages, cached })
+        }
     }
 
     /// Deletes a conversation from both stores; whether the cache was told already. Done again, it does no more than
@@ -124,10 +208,7 @@ impl ConversationStore {
     /// [`Error::Database`].
     pub async fn delete(&self, key: &ConversationKey) -> Result<bool, Error> {
         let Fenced { done, begun } = self.fence_and_commit(key, &Delete).await?;
-        let Some(version) = done else {
-            self.withdraw(key, begun.as_ref()).await;
-            return Err(Error::NotFound);
-        };
+        let version = self.found(key, done, begun.as_ref()).await?;
         if report(key, "cannot mark the conversation deleted", self.cache.bury(key, version).await) {
             self.forget_debt(key, version).await;
             return Ok(true);
@@ -205,7 +286,7 @@ impl ConversationStore {
     }
 
     /// Pays a debt at once if the cache allows it: after the commit, so that nothing older can follow.
-    async fn settle(&self, key: &ConversationKey, version: i64) -> bool {
+    pub(super) async fn settle(&self, key: &ConversationKey, version: i64) -> bool {
         let paid = report(key, "the cache stays behind until it is swept", self.cache.invalidate(key).await);
         if paid {
             self.forget_debt(key, version).await;

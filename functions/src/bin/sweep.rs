@@ -1,0 +1,26 @@
+//! Run on a schedule: drops cached copies that may be behind, and removes the messages of deleted conversations.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use conversation_core::Swept;
+use conversation_functions::{Unready, exit, on_schedule, open_store};
+
+/// Well within the function's time-out.
+const BUDGET: Duration = Duration::from_secs(20);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    exit(sweep().await)
+}
+
+async fn sweep() -> Result<(), Unready> {
+    on_schedule(open_store, async |store| {
+        let swept = store.sweep(BUDGET).await?;
+        if swept != Swept::default() {
+            tracing::info!(swept.debts_paid, swept.messages_purged, swept.unfinished, "swept");
+        }
+        Ok(())
+    })
+    .await
+}
