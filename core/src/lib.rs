@@ -48,5 +48,5 @@ pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId
 pub use page::{Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
 pub use store::{
-    Added, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source, Swept,
+    Added, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source, Swept, Told,
 };

@@ -38,6 +38,17 @@ pub struct Read<T> {
     pub source: Source,
 }
 
+/// What the cache knows of a write that is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// All of it: the next read may hit.
+    Published,
+    /// That it was coming: its fence stands and sends readers to Postgres.
+    Fenced,
+    /// Nothing: a debt was noted, and readers of the cache may see the write only once that is paid.
+    Owed,
+}
+
 /// What an add answers.
 #[derive(Debug)]
 pub struct Added {
@@ -45,8 +56,8 @@ pub struct Added {
     pub conversation: Conversation,
     /// The messages as they are stored, in the order given.
     pub messages: Vec<Message>,
-    /// Whether the cache was told. If not, a fence keeps readers from it, or a debt was noted.
-    pub cached: bool,
+    /// What the cache knows of it.
+    pub told: Told,
 }
 
 /// What a new conversation may be given.
@@ -76,8 +87,8 @@ pub struct Change {
 pub struct Changed {
     /// The conversation after it.
     pub conversation: Conversation,
-    /// Whether the cache was told. If not, a fence keeps readers from it, or a debt was noted.
-    pub cached: bool,
+    /// What the cache knows of it.
+    pub told: Told,
 }
 
 /// A page of an owner's conversations, and the cursors to the pages beside it.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use conversation_core::{
-    Added, Conversation, ConversationId, Error, Listing, Message, OwnerId, Page, Read, Source,
+    Added, Conversation, ConversationId, Error, Listing, Message, OwnerId, Page, Read, Source, Told,
 };
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use lambda_http::{Body, Response};
@@ -132,11 +132,14 @@ impl Reply {
         self
     }
 
-    /// Says whether a write reached the cache.
+    /// Says what the cache knows of a write.
     #[must_use]
-    pub fn written(mut self, cached: bool) -> Self {
-        let status =
-            if cached { "redis; fwd=method; stored" } else { "redis; fwd=method; detail=unreachable" };
+    pub fn written(mut self, told: Told) -> Self {
+        let status = match told {
+            Told::Published => "redis; fwd=method; stored",
+            Told::Fenced => "redis; fwd=method; detail=fenced",
+            Told::Owed => "redis; fwd=method; detail=unreachable",
+        };
         self.cache_status = Some(status.into());
         self
     }

@@ -176,7 +176,7 @@ async fn deleting_leaves_a_mark_and_no_content() {
     let stack = Stack::start().await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
-    assert!(store.delete(&key("c")).await.unwrap());
+    assert_eq!(store.delete(&key("c")).await.unwrap(), conversation_core::Told::Published);
     let fields: Vec<String> = redis.hkeys(ENTRY).await.unwrap();
     assert!(fields.contains(&"gone".into()) && !fields.contains(&"conversation".into()), "{fields:?}");
     assert!(!redis.exists::<_, bool>(WINDOW).await.unwrap());

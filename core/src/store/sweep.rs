@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::database::Debt;
 use crate::error::Error;
 
-use super::ConversationStore;
+use super::{ConversationStore, Told};
 
 /// How many debts are fetched at a time.
 const DEBTS: i64 = 100;
@@ -44,7 +44,7 @@ impl ConversationStore {
             let debts = self.database().debts(DEBTS).await?;
             let fetched = debts.len();
             for Debt { key, version } in debts {
-                if Instant::now() >= until || !self.settle(&key, version).await {
+                if Instant::now() >= until || self.settle(&key, version).await == Told::Owed {
                     swept.unfinished = true;
                     return Ok(());
                 }

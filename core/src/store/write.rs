@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::message::{Batch, Message, MessageId};
 use crate::snapshot::{Fencing, Snapshot};
 
-use super::{Added, Change, Changed, ConversationStore, NewConversation};
+use super::{Added, Change, Changed, ConversationStore, NewConversation, Told};
 
 /// How often a commit may be refused before the write stops asking the cache and defers. Each refusal means that
 /// somebody else took an epoch in between.
@@ -136,8 +136,8 @@ impl ConversationStore {
         let Fenced { done, begun } = self.fence_and_commit(key, &add).await?;
         let database::Added { messages, snapshot, duplicate } = done;
         let news = if duplicate { &[] } else { messages.as_slice() };
-        let cached = self.publish(key, begun, &snapshot, news).await;
-        Ok(Added { conversation: snapshot.conversation, messages, cached })
+        let told = self.publish(key, begun, &snapshot, news).await;
+        Ok(Added { conversation: snapshot.conversation, messages, told })
     }
 
     /// Changes a conversation's title and metadata.
@@ -147,8 +147,8 @@ impl ConversationStore {
     pub async fn update(&self, key: &ConversationKey, change: &Change) -> Result<Changed, Error> {
         let Fenced { done, begun } = self.fence_and_commit(key, &Update(change)).await?;
         let snapshot = self.found(key, done, begun.as_ref()).await?;
-        let cached = self.publish(key, begun, &snapshot, &[]).await;
-        Ok(Changed { conversation: snapshot.conversation, cached })
+        let told = self.publish(key, begun, &snapshot, &[]).await;
+        Ok(Changed { conversation: snapshot.conversation, told })
     }
 
     /// Deletes one message from both stores. The others keep their positions.
@@ -160,12 +160,12 @@ impl ConversationStore {
         let snapshot = self.found(key, done, begun.as_ref()).await?;
         let version = snapshot.conversation.version;
         let fenced = begun.is_some();
-        let cached = self.publish(key, begun, &snapshot, &[]).await;
+        let told = self.publish(key, begun, &snapshot, &[]).await;
         // The commit noted a debt, so that content which may still be cached goes even if nobody reads it.
-        if fenced && cached {
+        if fenced && told == Told::Published {
             self.forget_debt(key, version).await;
         }
-        Ok(Changed { conversation: snapshot.conversation, cached })
+        Ok(Changed { conversation: snapshot.conversation, told })
     }
 
     /// What a commit found; if nothing, its fence comes down.
@@ -181,37 +181,31 @@ impl ConversationStore {
         done.ok_or(Error::NotFound)
     }
 
-    /// Brings a commit into the cache, or pays the debt that it noted; whether that was done.
+    /// Brings a commit into the cache, or pays the debt that it noted.
     async fn publish(
         &self,
         key: &ConversationKey,
         begun: Option<Begun>,
         snapshot: &Snapshot,
         news: &[Message],
-    ) -> bool {
-        match begun {
-            // Unpublished, the fence stands and sends readers to Postgres.
-            Some(begun) => {
-                let published = self.cache.publish(key, &begun, snapshot, news).await;
-                report(key, "cannot publish to the cache", published)
-            }
-            None => self.settle(key, snapshot.conversation.version).await,
-        }
+    ) -> Told {
+        let Some(begun) = begun else { return self.settle(key, snapshot.conversation.version).await };
+        let published = self.cache.publish(key, &begun, snapshot, news).await;
+        if report(key, "cannot publish to the cache", published) { Told::Published } else { Told::Fenced }
     }
 
-    /// Deletes a conversation from both stores; whether the cache was told already. Done again, it does no more than
-    /// it did.
+    /// Deletes a conversation from both stores; what the cache knows of it. Done again, it does no more than it did.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the owner never had it; [`Error::CacheUnavailable`], since what is deleted must not
     /// stay readable in a cache that cannot be told; [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or
     /// [`Error::Database`].
-    pub async fn delete(&self, key: &ConversationKey) -> Result<bool, Error> {
+    pub async fn delete(&self, key: &ConversationKey) -> Result<Told, Error> {
         let Fenced { done, begun } = self.fence_and_commit(key, &Delete).await?;
         let version = self.found(key, done, begun.as_ref()).await?;
         if report(key, "cannot mark the conversation deleted", self.cache.bury(key, version).await) {
             self.forget_debt(key, version).await;
-            return Ok(true);
+            return Ok(Told::Published);
         }
         // A full cache can still forget; failing that, the debt that the delete noted stands.
         Ok(self.settle(key, version).await)
@@ -286,12 +280,13 @@ impl ConversationStore {
     }
 
     /// Pays a debt at once if the cache allows it: after the commit, so that nothing older can follow.
-    pub(super) async fn settle(&self, key: &ConversationKey, version: i64) -> bool {
-        let paid = report(key, "the cache stays behind until it is swept", self.cache.invalidate(key).await);
-        if paid {
-            self.forget_debt(key, version).await;
+    pub(super) async fn settle(&self, key: &ConversationKey, version: i64) -> Told {
+        let dropped = self.cache.invalidate(key).await;
+        if !report(key, "the cache stays behind until it is swept", dropped) {
+            return Told::Owed;
         }
-        paid
+        self.forget_debt(key, version).await;
+        Told::Published
     }
 
     async fn forget_debt(&self, key: &ConversationKey, version: i64) {

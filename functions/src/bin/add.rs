@@ -17,12 +17,12 @@ async fn add(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, Fai
             let (owner, new) = (call.owner()?, call.new_conversation()?);
             let id = new.id.clone();
             let added = store.create(owner, new).await.map_err(Failure::about(id.as_ref()))?;
-            Ok(Reply::conversation(&added.conversation).written(added.cached))
+            Ok(Reply::conversation(&added.conversation).written(added.told))
         }
         _ => {
             let (key, batch) = (call.key()?, call.batch()?);
             let added = store.add(&key, &batch).await.map_err(Failure::about(Some(&key.id)))?;
-            Ok(Reply::added(&added).written(added.cached))
+            Ok(Reply::added(&added).written(added.told))
         }
     }
 }

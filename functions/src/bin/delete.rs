@@ -16,8 +16,8 @@ async fn delete(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, 
     if call.operation == Operation::DeleteItem {
         let id = call.message_id()?;
         let changed = store.delete_message(&key, &id).await.map_err(Failure::about_message(&key.id, &id))?;
-        return Ok(Reply::conversation(&changed.conversation).written(changed.cached));
+        return Ok(Reply::conversation(&changed.conversation).written(changed.told));
     }
-    let cached = store.delete(&key).await.map_err(Failure::about(Some(&key.id)))?;
-    Ok(Reply::deleted(key.id.as_str()).written(cached))
+    let told = store.delete(&key).await.map_err(Failure::about(Some(&key.id)))?;
+    Ok(Reply::deleted(key.id.as_str()).written(told))
 }

@@ -14,5 +14,5 @@ async fn main() -> ExitCode {
 async fn update(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, Failure> {
     let (key, change) = (call.key()?, call.change()?);
     let changed = store.update(&key, &change).await.map_err(Failure::about(Some(&key.id)))?;
-    Ok(Reply::conversation(&changed.conversation).written(changed.cached))
+    Ok(Reply::conversation(&changed.conversation).written(changed.told))
 }
