@@ -79,6 +79,11 @@ fn environment(name: &str) -> Result<String, VarError> {
     std::env::var(name)
 }
 
+/// Whether this program was started by Lambda, and is to wait for its events.
+pub fn is_on_lambda() -> bool {
+    environment("AWS_LAMBDA_RUNTIME_API").is_ok()
+}
+
 impl DatabaseConfig {
     /// Reads `DATABASE_URL`.
     ///

@@ -37,7 +37,7 @@ mod snapshot;
 mod store;
 
 pub use cache::{CacheError, Miss};
-pub use config::{CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig};
+pub use config::{CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, is_on_lambda};
 pub use connect::{directory, store};
 pub use conversation::{
     Conversation, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS, METADATA_PAIRS,

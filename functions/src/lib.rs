@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use conversation_core::{
-    CacheConfig, ConversationStore, DatabaseConfig, Directory, Error, IdentityConfig, LogConfig,
+    CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig, LogConfig,
 };
 use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Body, Request, Response, run_concurrent, service_fn};
@@ -90,24 +90,25 @@ where
     Ok(run_concurrent(handler).await?)
 }
 
-/// Does some work whenever an event says that it is time.
+/// Does some work whenever an event says that it is time: from a schedule, or from a deployment.
 ///
 /// # Errors
 /// It cannot start.
-pub async fn on_schedule<S, F>(
+pub async fn on_event<S, F, E>(
     open: impl FnOnce() -> Result<S, Unready>,
     work: impl Fn(Arc<S>) -> F + Clone + Send + Sync + 'static,
 ) -> Result<(), Unready>
 where
     S: Send + Sync + 'static,
-    F: Future<Output = Result<(), Error>> + Send,
+    F: Future<Output = Result<(), E>> + Send,
+    E: Into<Unready>,
 {
     start_logging()?;
     let store = Arc::new(open()?);
-    // Whatever the event says: it comes from the schedule.
+    // Whatever the event says: that it came is enough.
     let handler = service_fn(move |_: LambdaEvent<IgnoredAny>| {
         let work = work(Arc::clone(&store));
-        async { work.await.map_err(|error| error.to_string()) }
+        async { work.await.map_err(|error| error.into().0) }
     });
     Ok(lambda_runtime::run(handler).await?)
 }

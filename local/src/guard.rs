@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Guarded {
     guard: Child,
     name: &'static str,
-    log: PathBuf,
+    log: Option<PathBuf>,
 }
 
 impl Guarded {
@@ -49,18 +49,31 @@ impl Guarded {
         if let Some(remove) = remove {
             guard.arg("--remove").arg(remove);
         }
-        // A process group of its own: Ctrl-C in the terminal is for the one who wants the server, who then stops it.
-        guard.arg("--").args(command).stdin(Stdio::piped()).stdout(file).stderr(also).process_group(0);
-        let guard =
-            guard.spawn().map_err(|error| Trouble::because(&format!("cannot start {name}"), &error))?;
-        Ok(Self { guard, name, log: log.to_owned() })
+        guard.arg("--").args(command).stdout(file).stderr(also);
+        Ok(Self { guard: watched(guard, name)?, name, log: Some(log.to_owned()) })
+    }
+
+    /// The same, with an environment of its own, and with output that goes where ours does.
+    ///
+    /// # Errors
+    /// The guard cannot be started.
+    pub(crate) fn in_terminal(
+        name: &'static str,
+        command: &[OsString],
+        environment: &[(&str, &str)],
+    ) -> Outcome<Self> {
+        let mut guard = Command::new(crate::tools::this_program()?);
+        guard.args(["guard", "--signal", "TERM", "--"]).args(command).envs(environment.iter().copied());
+        guard.current_dir(crate::workspace());
+        crate::tools::without_cargo_variables(&mut guard);
+        Ok(Self { guard: watched(guard, name)?, name, log: None })
     }
 
     /// Why it does not run any more; none while it does.
     pub fn trouble(&mut self) -> Option<Trouble> {
         let status = self.guard.try_wait().ok()??;
-        let last = last_line(&self.log);
-        Some(Trouble(format!("{} has stopped ({status}): {last} (see {})", self.name, self.log.display())))
+        let said = self.log.as_deref().map(|log| format!(": {} (see {})", last_line(log), log.display()));
+        Some(Trouble(format!("{} has stopped ({status}){}", self.name, said.unwrap_or_default())))
     }
 
     /// Waits until `ready` says so.
@@ -74,11 +87,7 @@ impl Guarded {
                 return Err(trouble);
             }
             if Instant::now() > deadline {
-                return Err(Trouble(format!(
-                    "{} did not become ready (see {})",
-                    self.name,
-                    self.log.display()
-                )));
+                return Err(Trouble(format!("{} did not become ready within half a minute", self.name)));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -95,6 +104,13 @@ impl Guarded {
         let pid = String::from_utf8_lossy(&output.stdout).trim().parse();
         pid.map_err(|_| Trouble(format!("{} does not run", self.name)))
     }
+}
+
+/// Starts a guard. It gets a process group of its own: Ctrl-C in the terminal is for the one who wants the server, who
+/// then stops it.
+fn watched(mut guard: Command, name: &str) -> Outcome<Child> {
+    let guard = guard.stdin(Stdio::piped()).process_group(0).spawn();
+    guard.map_err(|error| Trouble::because(&format!("cannot start {name}"), &error))
 }
 
 impl Drop for Guarded {

@@ -5,16 +5,15 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::guard::{Guarded, command_line};
 use crate::lambda::Functions;
 use crate::tools::{self, this_program};
-use crate::{Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey, workspace};
+use crate::{Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey};
 
 /// What `make run` may be told.
 #[derive(Clone, Debug)]
@@ -69,7 +68,7 @@ pub async fn run(settings: Settings) -> Outcome<()> {
     let outcome = wait(&mut stores, &mut watch).await;
     say("\nStopping.");
     sweeper.abort();
-    stop(watch).await;
+    drop(watch);
     drop(gateway);
     outcome
 }
@@ -158,36 +157,23 @@ async fn serve(
     folder: &Path,
     settings: &Settings,
     stores: &Stores,
-) -> Outcome<(Child, Functions, Gateway)> {
+) -> Outcome<(Guarded, Functions, Gateway)> {
     let port = crate::free_port()?;
-    let mut watch = Command::new(&tools.cargo_lambda);
-    tools::without_cargo_variables(watch.as_std_mut());
-    let watch = watch
-        .args([
-            "lambda",
-            "watch",
-            "--quiet",
-            "--invoke-address",
-            "127.0.0.1",
-            "--invoke-port",
-            &port.to_string(),
-        ])
-        .args(["--concurrency", "4"])
-        .current_dir(workspace())
-        .envs(stores.environment())
-        // Its own log lines would drown those of the functions, which do not listen to this.
-        .env("RUST_LOG", "warn")
-        .stdin(Stdio::null())
-        // In a process group of its own, so that it and the functions below it end together, after the front.
-        .process_group(0)
-        .spawn()
-        .map_err(|error| Trouble::because("cannot start cargo lambda watch", &error))?;
+    let mut command = command_line([&tools.cargo_lambda]);
+    command.extend(command_line(["lambda", "watch", "--quiet", "--concurrency", "4"]));
+    command.extend(command_line(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]));
+    // Its own log lines would drown those of the functions, which do not listen to this.
+    let environment = [&stores.environment()[..], &[("RUST_LOG", "warn")]].concat();
+    let mut watch = Guarded::in_terminal("cargo lambda watch", &command, &environment)?;
     let functions = Functions::Watch(format!("http://127.0.0.1:{port}"), reqwest::Client::new());
     let gateway = Gateway::start(settings.port, Routes::load()?, functions.clone()).await?;
     let url = format!("{}/v1/health?deep=1", gateway.url());
     let deadline = Instant::now() + Duration::from_secs(120);
     let bar = spinner("The functions, started with cargo lambda watch");
     loop {
+        if let Some(trouble) = watch.trouble() {
+            return Err(trouble);
+        }
         let answer = reqwest::get(&url).await;
         if answer.is_ok_and(|answer| answer.status().is_success()) {
             done(&bar, "The functions, started with cargo lambda watch");
@@ -238,36 +224,18 @@ fn welcome(url: &str, folder: &Path) -> String {
 }
 
 /// Waits for Ctrl-C, or for something to stop that should not.
-async fn wait(stores: &mut Stores, watch: &mut Child) -> Outcome<()> {
+async fn wait(stores: &mut Stores, watch: &mut Guarded) -> Outcome<()> {
     let listen = |kind| signal(kind).map_err(|error| Trouble::because("cannot wait for signals", &error));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     loop {
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
-            status = watch.wait() => {
-                let status = status.map(|status| status.to_string()).unwrap_or_default();
-                return Err(Trouble::new(format!("cargo lambda watch has stopped ({status}): start again with make run")));
-            }
             () = tokio::time::sleep(Duration::from_millis(500)) => {
-                if let Some(trouble) = stores.trouble() {
+                if let Some(trouble) = watch.trouble().or_else(|| stores.trouble()) {
                     return Err(Trouble::new(format!("{trouble}; start again with make run")));
                 }
             }
-        }
-    }
-}
-
-/// Ends `cargo lambda watch` and the functions that it started.
-async fn stop(mut watch: Child) {
-    use rustix::process::{Pid, Signal, kill_process_group};
-    let group = watch.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(group) = group {
-        // They may have ended by themselves.
-        let _ = kill_process_group(group, Signal::TERM);
-        if tokio::time::timeout(Duration::from_secs(5), watch.wait()).await.is_err() {
-            let _ = kill_process_group(group, Signal::KILL);
-            let _ = watch.wait().await;
         }
     }
 }

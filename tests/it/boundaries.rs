@@ -55,6 +55,32 @@ fn the_route_table_is_the_watch_table() {
     assert_eq!(watch.all().collect::<BTreeSet<_>>(), of_functions);
 }
 
+#[test]
+fn the_templates_routes_are_the_route_table() {
+    let template = fs::read_to_string(workspace().join("infra/template.yaml")).unwrap();
+    let (mut function, mut path, mut routes) = (String::new(), String::new(), BTreeSet::new());
+    for line in template.lines() {
+        let value = |name: &str| line.trim().strip_prefix(name).map(str::trim);
+        if let Some(binary) = value("Binary:") {
+            binary.clone_into(&mut function);
+        } else if let Some(given) = value("Path:") {
+            given.trim_matches('"').clone_into(&mut path);
+        } else if let Some(method) = value("Method:").filter(|_| path.starts_with("/v1/")) {
+            routes.insert((method.to_owned(), path.clone(), function.clone()));
+        }
+    }
+    let expected = ROUTES.iter().map(|route| (route.method.into(), route.path.into(), route.function.into()));
+    assert_eq!(routes, expected.collect());
+}
+
+#[tokio::test]
+async fn a_deployment_migrates_by_invoking_the_function() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    assert_eq!(api.lambda.invoke("migrate", "{}".into()).await.unwrap(), "null");
+    assert!(api.log().contains("the schema is up to date"), "{}", api.log());
+}
+
 #[tokio::test]
 async fn readers_of_what_is_cached_hold_no_database_connection() {
     let stack = Stack::start().await;

@@ -1,18 +1,27 @@
-//! Applies the migrations that are missing: run by a deployment before new code takes traffic, and by the local stack.
-//! Never by a request.
+//! Applies the migrations that are missing: on Lambda when a deployment invokes it, before new code takes traffic;
+//! elsewhere at once. Never for a request.
 
 use std::process::ExitCode;
 
-use conversation_functions::{Unready, exit, open_directory, start_logging};
+use conversation_core::{Directory, is_on_lambda};
+use conversation_functions::{Unready, exit, on_event, open_directory, start_logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    exit(migrate().await)
+    exit(if is_on_lambda() { serve().await } else { once().await })
 }
 
-async fn migrate() -> Result<(), Unready> {
+async fn serve() -> Result<(), Unready> {
+    on_event(open_directory, async |directory| migrate(&directory).await).await
+}
+
+async fn once() -> Result<(), Unready> {
     start_logging()?;
-    open_directory()?.migrate().await?;
+    migrate(&open_directory()?).await
+}
+
+async fn migrate(directory: &Directory) -> Result<(), Unready> {
+    directory.migrate().await?;
     tracing::info!("the schema is up to date");
     Ok(())
 }

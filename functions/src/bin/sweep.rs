@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use conversation_core::Swept;
-use conversation_functions::{Unready, exit, on_schedule, open_store};
+use conversation_core::{Error, Swept};
+use conversation_functions::{Unready, exit, on_event, open_store};
 
 /// Well within the function's time-out.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -15,12 +15,12 @@ async fn main() -> ExitCode {
 }
 
 async fn sweep() -> Result<(), Unready> {
-    on_schedule(open_store, async |store| {
+    on_event(open_store, async |store| {
         let swept = store.sweep(BUDGET).await?;
         if swept != Swept::default() {
             tracing::info!(swept.debts_paid, swept.messages_purged, swept.unfinished, "swept");
         }
-        Ok(())
+        Ok::<_, Error>(())
     })
     .await
 }
