@@ -308,7 +308,8 @@ end $$;
 -- A conversation and its last messages, as one snapshot. No row: there is no such conversation.
 create function read_window(p_owner_id text, p_conversation_id text, p_capacity integer) returns setof snapshot
     language sql stable as $$
-    select (s.s).* from conversations c, lateral (select snapshot_of(c, false, true, p_capacity) as s) s
+    -- In the FROM clause, so that it is called once and not once a column.
+    select s.* from conversations c cross join lateral snapshot_of(c, false, true, p_capacity) s
     where c.owner_id = p_owner_id and c.conversation_id = p_conversation_id
 $$;
 

@@ -50,6 +50,7 @@ struct Scripts {
     fill: Script,
     bury: Script,
     drop: Script,
+    withdraw: Script,
 }
 
 macro_rules! script {
@@ -139,6 +140,7 @@ impl Cache {
             fill: script!("fill.lua"),
             bury: script!("bury.lua"),
             drop: script!("drop.lua"),
+            withdraw: script!("withdraw.lua"),
         };
         Self { connection, prefix: prefix.into(), scripts: Arc::new(scripts), health: Arc::default() }
     }
@@ -213,9 +215,10 @@ impl Cache {
 
     /// Takes away the fence of a write that was certainly not committed.
     pub(crate) async fn withdraw(&self, key: &ConversationKey, fence: &Fence) -> Result<(), CacheError> {
-        let mut pipeline = redis::pipe();
-        pipeline.hdel(self.keys(key).entry, fence.field());
-        self.query::<(i64,)>(&pipeline).await.map(drop)
+        let keys = self.keys(key);
+        let mut call = prepare(&self.scripts.withdraw, &keys, TTL);
+        call.arg(fence.field());
+        self.invoke::<i64>(&call).await.map(drop)
     }
 
     /// Asks to be the one that fills an entry.

@@ -117,11 +117,15 @@ impl Cursor {
             _ => return None,
         };
         let owned = fields.next()? == format!("{:08x}", tag(owner));
-        let at_micros = fields.next()?.parse().ok()?;
+        // A made-up time beyond the year 9999 is one that Postgres could not compare with.
+        let at_micros = fields.next()?.parse().ok().filter(|at| (0..=LATEST_MICROS).contains(at))?;
         let id = ConversationId::new(fields.next()?).ok()?;
         (owned && fields.next().is_none()).then_some(Self { direction, order, at_micros, id })
     }
 }
+
+/// The end of the year 9999, in Unix microseconds.
+const LATEST_MICROS: i64 = 253_402_300_799_999_999;
 
 /// FNV-1a, 32 bits: enough to tell that a cursor came from another owner's list.
 fn tag(owner: &OwnerId) -> u32 {
@@ -158,6 +162,18 @@ mod tests {
             Cursor::decode(&text, &ann, Order::Descending, Direction::Before),
             Cursor::decode("conv_1", &ann, Order::Descending, Direction::After),
             Cursor::decode(&URL_SAFE_NO_PAD.encode(b"ad \xff"), &ann, Order::Descending, Direction::After),
+            Cursor::decode(
+                &Cursor { at_micros: i64::MAX, ..cursor() }.encode(&ann),
+                &ann,
+                Order::Descending,
+                Direction::After,
+            ),
+            Cursor::decode(
+                &Cursor { at_micros: -1, ..cursor() }.encode(&ann),
+                &ann,
+                Order::Descending,
+                Direction::After,
+            ),
             Cursor::decode("", &ann, Order::Descending, Direction::After),
         ] {
             assert_eq!(refused.unwrap_err().problem, Problem::NotACursor);

@@ -126,7 +126,7 @@ impl Failure {
             }
             Error::OutcomeUnknown(reason) => {
                 tracing::error!(conversation = id, reason, "commit with unknown outcome");
-                let message = "It is not known whether this was stored. Try again with the same message ids: nothing is stored twice.";
+                let message = "It is not known whether this was stored. Messages that bear an id can be sent again: they are not stored twice. Otherwise read first.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message)
             }
             Error::DatabaseUnavailable(reason) => {

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 
 use crate::error::Failure;
 
-/// The largest body, in bytes: below Lambda's 6 MB with room for the envelope that the runtime puts around it, in
-/// which every quote is escaped.
+/// The largest body, in bytes as the runtime sends it: inside a JSON string. Below Lambda's 6 MB.
 const BODY_BYTES: usize = 5 * 1024 * 1024;
 
 /// A successful answer: a JSON body, and where it came from.
@@ -198,7 +197,7 @@ fn respond(
 fn fit(messages: &mut Vec<Message>, forward: bool) -> bool {
     let mut room = BODY_BYTES - 1_024;
     let mut takes = |message: &Message| {
-        let size = message.json().len() + 1;
+        let size = enveloped(message.json()) + 1;
         let fits = size <= room;
         room = room.saturating_sub(size);
         fits
@@ -215,6 +214,16 @@ fn fit(messages: &mut Vec<Message>, forward: bool) -> bool {
         messages.drain(..messages.len() - kept);
     }
     cut
+}
+
+/// How long text is as a JSON string, which is what the runtime makes of the body.
+fn enveloped(text: &str) -> usize {
+    let escapes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' => 1,
+        0..0x20 => 5,
+        _ => 0,
+    });
+    text.len() + escapes.sum::<usize>()
 }
 
 /// The list envelope around messages, with fields before and behind.

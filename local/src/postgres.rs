@@ -40,8 +40,9 @@ impl Postgres {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn throwaway(tools: &Tools) -> Outcome<Self> {
-        let folder = temporary_folder("postgres")?;
-        Self::start(tools, &folder, Purpose::Throwaway)
+        // The guard removes the folder of an attempt that fails, so that the next one needs another.
+        let start = || Self::start(tools, &temporary_folder("postgres")?, Purpose::Throwaway);
+        start().or_else(|_| start())
     }
 
     fn start(tools: &Tools, folder: &Path, purpose: Purpose) -> Outcome<Self> {

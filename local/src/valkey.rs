@@ -36,9 +36,13 @@ impl Valkey {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn throwaway(tools: &Tools, configuration: &[&str]) -> Outcome<Self> {
-        let folder = temporary_folder("valkey")?;
         let configuration = [&["save \"\""], configuration].concat();
-        Self::start(tools, &folder, Some(&folder), &configuration)
+        // The guard removes the folder of an attempt that fails, so that the next one needs another.
+        let start = || {
+            let folder = temporary_folder("valkey")?;
+            Self::start(tools, &folder, Some(&folder), &configuration)
+        };
+        start().or_else(|_| start())
     }
 
     fn start(tools: &Tools, folder: &Path, remove: Option<&Path>, configuration: &[&str]) -> Outcome<Self> {

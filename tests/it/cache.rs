@@ -208,9 +208,9 @@ async fn a_retried_add_is_answered_and_not_stored_again() {
         assert_eq!((&again.messages, &again.conversation), (&first.messages, &first.conversation));
         assert_eq!(recent(&store).await.0, [1, 2]);
     }
-    let more = [user_as("b", "two"), user_as("c", "three")];
+    let more = [user_as("c", "three"), user_as("b", "two")];
     let mixed = store.add(&key("c"), &batch(more)).await.unwrap();
-    assert_eq!(mixed.messages.iter().map(conversation_core::Message::seq).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(mixed.messages.iter().map(conversation_core::Message::seq).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(recent(&store).await, (vec![1, 2, 3], Source::Hit));
 }
 

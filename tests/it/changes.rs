@@ -66,6 +66,13 @@ async fn bad_updates_are_refused() {
     }
     assert_eq!(api.get(C).await.number("/version"), 1);
     assert!(api.get(C).await.is_hit(), "no fence is left behind");
+    for (method, path) in [("DELETE", "/v1/conversations/nope"), ("DELETE", "/v1/conversations/nope/items/m")]
+    {
+        assert_eq!(api.send(api.request(method, path)).await.status, 404, "{path}");
+    }
+    let left: Vec<String> =
+        redis::cmd("KEYS").arg("*nope*").query_async(&mut stack.redis().await).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test]

@@ -62,11 +62,18 @@ local function expire()
   redis.call('PEXPIRE', window, ARGV[1])
 end
 
--- Adds elements to the window, each in its place and once; ARGV from `from` on, in order.
+-- Adds elements to the window, each in its place and once; ARGV from `from` on. A batch of which a part was stored
+-- before comes in the batch's order.
 local function merge(from)
   if from > #ARGV then return end
   local tail = redis.call('LINDEX', window, -1)
-  if not tail or seq_of(tail) < seq_of(ARGV[from]) then
+  local last, ascending = tail and seq_of(tail) or 0, true
+  for i = from, #ARGV do
+    local seq = seq_of(ARGV[i])
+    ascending = ascending and seq > last
+    last = seq
+  end
+  if ascending then
     for i = from, #ARGV do redis.call('RPUSH', window, ARGV[i]) end
     return
   end

@@ -89,8 +89,15 @@ impl ConversationStore {
             };
             // A live fence is worth one wait, and behind it there is nothing to fill.
             let fenced = reason == Miss::Fenced { live: true };
-            if !fenced && let Some(lease) = self.ask_for_lease(key).await {
-                return self.read_database(key, limit, min_version, reason, Some(lease)).await;
+            if !fenced {
+                match self.cache.lease(key).await {
+                    Ok(lease) if lease.granted => {
+                        return self.read_database(key, limit, min_version, reason, Some(lease)).await;
+                    }
+                    Ok(_) => {}
+                    // It cannot be filled either.
+                    Err(_) => return self.read_database(key, limit, min_version, reason, None).await,
+                }
             }
             if waits == if fenced { WAITS - 1 } else { WAITS } {
                 return self.read_database(key, limit, min_version, reason, None).await;
@@ -98,11 +105,6 @@ impl ConversationStore {
             waits += 1;
             sleep(jittered()).await;
         }
-    }
-
-    /// The lease, if it was granted. A cache that fails here fails the fill too, and the read goes on without.
-    async fn ask_for_lease(&self, key: &ConversationKey) -> Option<Lease> {
-        self.cache.lease(key).await.ok().filter(|lease| lease.granted)
     }
 
     async fn read_database(
@@ -114,7 +116,18 @@ impl ConversationStore {
         lease: Option<Lease>,
     ) -> Result<Read<Cached>, Error> {
         let take_epoch = lease.as_ref().is_some_and(|lease| must_certify(lease, reason));
-        let record = self.database().read(key, take_epoch).await?;
+        let record = match self.database().read(key, take_epoch).await {
+            Ok(record) => record,
+            Err(error) => {
+                if lease.is_some() && self.cache.release(key).await.is_err() {
+                    tracing::warn!(
+                        conversation = key.id.as_str(),
+                        "a lease stands until it is taken for dead"
+                    );
+                }
+                return Err(error);
+            }
+        };
         let stored = match &lease {
             Some(lease) => self.fill(key, lease, &record).await,
             None => false,

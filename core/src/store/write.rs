@@ -1,6 +1,6 @@
 //! Writes: fence, commit, publish.
 
-use crate::cache::{Begun, CacheError, Fence};
+use crate::cache::{Begun, CacheError, Fence, Stored};
 use crate::conversation::{ConversationId, ConversationKey, OwnerId};
 use crate::database::{self, Commit, Database, Opening};
 use crate::error::Error;
@@ -159,13 +159,28 @@ impl ConversationStore {
         let Fenced { done, begun } = self.fence_and_commit(key, &DeleteMessage(id)).await?;
         let snapshot = self.found(key, done, begun.as_ref()).await?;
         let version = snapshot.conversation.version;
-        let fenced = begun.is_some();
-        let told = self.publish(key, begun, &snapshot, &[]).await;
-        // The commit noted a debt, so that content which may still be cached goes even if nobody reads it.
-        if fenced && told == Told::Published {
-            self.forget_debt(key, version).await;
-        }
+        let told = match begun {
+            Some(begun) => self.publish_deletion(key, &begun, &snapshot).await,
+            None => self.settle(key, version).await,
+        };
         Ok(Changed { conversation: snapshot.conversation, told })
+    }
+
+    /// Only a certified window is known to be without the message. The commit noted a debt, so that content which may
+    /// still be cached goes even if nobody reads it.
+    async fn publish_deletion(&self, key: &ConversationKey, begun: &Begun, snapshot: &Snapshot) -> Told {
+        let version = snapshot.conversation.version;
+        match self.cache.publish(key, begun, snapshot, &[]).await {
+            Ok(Stored::Certified) => {
+                self.forget_debt(key, version).await;
+                Told::Published
+            }
+            Ok(_) => self.settle(key, version).await,
+            Err(error) => {
+                report::<()>(key, "cannot publish to the cache", Err(error));
+                Told::Fenced
+            }
+        }
     }
 
     /// What a commit found; if nothing, its fence comes down.
