@@ -1,0 +1,129 @@
+//! From what Postgres answers to what the store takes.
+
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row as _};
+
+use crate::conversation::{Conversation, ConversationId, ConversationKey, Kind, OwnerId};
+use crate::error::Error;
+use crate::message::{Batch, Message};
+use crate::snapshot::Snapshot;
+
+use super::{Added, Commit, Debt, Listed, Record, Stretch};
+
+pub(super) fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result<Commit<Added>, Error> {
+    let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
+    match outcome {
+        "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
+        "conflict" => {
+            Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
+        }
+        "exists" => Err(Error::ConversationExists),
+        "deleted" => Err(Error::ConversationDeleted),
+        _ => {
+            let messages = stored_messages(row, batch).map_err(Error::Database)?;
+            let snapshot = snapshot(row, key).map_err(Error::Database)?;
+            Ok(Commit::Done(Added { messages, snapshot, duplicate: outcome == "duplicate" }))
+        }
+    }
+}
+
+pub(super) fn changed(row: &PgRow, key: &ConversationKey) -> Result<Commit<Option<Snapshot>>, Error> {
+    let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
+    match outcome {
+        "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
+        "absent" => Ok(Commit::Done(None)),
+        _ => snapshot(row, key).map(Some).map(Commit::Done).map_err(Error::Database),
+    }
+}
+
+fn stored_messages(row: &PgRow, batch: &Batch) -> sqlx::Result<Vec<Message>> {
+    let seqs: Option<Vec<i64>> = row.try_get("stored_seqs")?;
+    let ats: Option<Vec<i64>> = row.try_get("stored_ats")?;
+    let places = seqs.unwrap_or_default().into_iter().zip(ats.unwrap_or_default());
+    Ok(batch
+        .messages()
+        .iter()
+        .zip(places)
+        .map(|(message, (seq, at))| {
+            let id = (!message.id_in_body).then_some(message.id.as_str());
+            Message::assemble(seq, id, at, &message.body)
+        })
+        .collect())
+}
+
+pub(super) fn record(row: Option<&PgRow>, key: &ConversationKey) -> sqlx::Result<Record> {
+    let Some(row) = row else { return Ok(Record::Absent) };
+    if row.try_get("deleted")? {
+        return Ok(Record::Deleted(row.try_get("version")?));
+    }
+    snapshot(row, key).map(Box::new).map(Record::Live)
+}
+
+fn snapshot(row: &PgRow, key: &ConversationKey) -> sqlx::Result<Snapshot> {
+    Ok(Snapshot {
+        conversation: conversation(row, key.id.clone())?,
+        epoch: row.try_get("epoch")?,
+        took_epoch: row.try_get("took_epoch")?,
+        first_seq: row.try_get("first_seq")?,
+        last_seq: row.try_get("last_seq")?,
+        read_to: row.try_get("read_to")?,
+        window: window(row)?,
+    })
+}
+
+fn conversation(row: &PgRow, id: ConversationId) -> sqlx::Result<Conversation> {
+    let metadata: &str = row.try_get("metadata")?;
+    let metadata = serde_json::from_str(metadata).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Conversation {
+        id,
+        object: Kind::Conversation,
+        title: row.try_get("title")?,
+        metadata,
+        message_count: row.try_get("message_count")?,
+        version: row.try_get("version")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+        last_message_at: row.try_get("last_message_at")?,
+    })
+}
+
+fn window(row: &PgRow) -> sqlx::Result<Option<Vec<Message>>> {
+    let Some(seqs) = row.try_get::<Option<Vec<i64>>, _>("window_seqs")? else { return Ok(None) };
+    let ids: Vec<Option<String>> = row.try_get("window_ids")?;
+    let ats: Vec<i64> = row.try_get("window_ats")?;
+    let bodies: Vec<String> = row.try_get("window_bodies")?;
+    let rows = seqs.into_iter().zip(ids).zip(ats).zip(bodies);
+    Ok(Some(rows.map(|(((seq, id), at), body)| Message::assemble(seq, id.as_deref(), at, &body)).collect()))
+}
+
+pub(super) fn stretch(rows: &[PgRow]) -> sqlx::Result<Option<Stretch>> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(seq) = row.try_get("seq")? else { continue };
+        let (id, at, body) = (row.try_get("id")?, row.try_get("at")?, row.try_get("body")?);
+        messages.push(Message::assemble(seq, id, at, body));
+    }
+    Ok(Some(Stretch { version: first.try_get("version")?, messages }))
+}
+
+impl FromRow<'_, PgRow> for Debt {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?)
+            .map_err(|invalid| sqlx::Error::Decode(invalid.into()))?;
+        let key = ConversationKey { owner, id: conversation_id(row)? };
+        Ok(Self { key, version: row.try_get("version")? })
+    }
+}
+
+fn conversation_id(row: &PgRow) -> sqlx::Result<ConversationId> {
+    let id = row.try_get::<String, _>("conversation_id")?;
+    ConversationId::new(id).map_err(|invalid| sqlx::Error::Decode(invalid.into()))
+}
+
+impl FromRow<'_, PgRow> for Listed {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let id = conversation_id(row)?;
+        Ok(Self { conversation: conversation(row, id)?, at_micros: row.try_get("at_micros")? })
+    }
+}
