@@ -152,3 +152,28 @@ async fn taking_an_epoch_is_a_heap_only_update() {
     // The first add's own update moves the conversation in the list, which is indexed.
     assert!(updates >= 11 && updates - hot <= 1, "{hot} of {updates} updates were heap-only");
 }
+
+#[tokio::test]
+async fn a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing() {
+    let stack = Stack::start().await;
+    stack.store().add(&key("c"), &batch([user_as("m", "x")])).await.unwrap();
+    let mut postgres = stack.postgres().await;
+    let fields = "select outcome, row_epoch, (select string_agg(version || ' ' || message_count, ',') from conversations)";
+    for epoch in ["null", "0", "2"] {
+        for call in [
+            format!(
+                "add_messages('local', 'c', null, '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, true, {epoch}, true, false, 100)"
+            ),
+            format!(
+                "update_conversation('local', 'c', true, 'title', null, true, {epoch}, true, false, 100)"
+            ),
+            format!("delete_message('local', 'c', 'm', true, {epoch}, 100)"),
+            format!("delete_conversation('local', 'c', true, {epoch})"),
+        ] {
+            let query = sqlx::AssertSqlSafe(format!("{fields} from {call}"));
+            let refused: (String, i64, String) =
+                sqlx::query_as(query).fetch_one(&mut postgres).await.unwrap();
+            assert_eq!(refused, ("refused".into(), 1, "1 1".into()), "{call}");
+        }
+    }
+}
