@@ -1,8 +1,8 @@
 //! Redis: one typed method for each step of the protocol, and the only user of Redis commands.
 //!
-//! A method either did its step or says that it may not have; none is tried again blindly. Only steps that are the
-//! same done twice (look, begin, lease) are tried once more, when the connection turns out to have been closed while
-//! nobody used it.
+//! A method either did its step or says that it may not have; none is tried again blindly. Only look, begin and lease
+//! are tried once more, when the connection turns out to have been closed while nobody used it: the first changes
+//! nothing, and the others leave nothing behind but a name that nobody goes by.
 
 mod health;
 mod key;
@@ -127,7 +127,7 @@ pub(crate) enum Stored {
     Certified,
     /// The facts were kept, and a certificate that stood still stands.
     Merged,
-    /// Something newer is there, the entry went meanwhile, or the conversation was deleted.
+    /// Something newer is there, or the conversation was deleted.
     Not,
 }
 
@@ -178,7 +178,8 @@ impl Cache {
         Ok(look::judge(seen, limit, min_version))
     }
 
-    /// Sets a write's fence, and takes the last attempt's away.
+    /// Sets a write's fence, and takes the last attempt's away. Where the connection turns out to be closed the fence
+    /// may have been set, or be set yet, after everything else: then another is set in its place.
     pub(crate) async fn begin(
         &self,
         key: &ConversationKey,
@@ -186,13 +187,30 @@ impl Cache {
         refused_epoch: Option<i64>,
         previous: Option<&Fence>,
     ) -> Result<Begun, CacheError> {
+        let over: Vec<&Fence> = previous.into_iter().collect();
+        match self.begin_once(key, fence.clone(), refused_epoch, &over).await {
+            Err(CacheError::Closed(_)) => {
+                let over = [over.as_slice(), &[&fence]].concat();
+                self.begin_once(key, fence.next(), refused_epoch, &over).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn begin_once(
+        &self,
+        key: &ConversationKey,
+        fence: Fence,
+        refused_epoch: Option<i64>,
+        over: &[&Fence],
+    ) -> Result<Begun, CacheError> {
         let keys = self.keys(key);
         let mut call = prepare(&self.scripts.begin, &keys, TTL);
-        call.arg(fence.field())
-            .arg(optional(refused_epoch))
-            .arg(previous.map(Fence::field).unwrap_or_default());
-        let (epoch, certified, complete, replid): (String, bool, bool, String) =
-            self.invoke_again(&call).await?;
+        call.arg(fence.field()).arg(optional(refused_epoch));
+        for fence in over {
+            call.arg(fence.field());
+        }
+        let (epoch, certified, complete, replid): (String, bool, bool, String) = self.invoke(&call).await?;
         Ok(Begun { fence, replid, epoch: epoch.parse().ok(), certified, complete })
     }
 
@@ -221,13 +239,20 @@ impl Cache {
         self.invoke::<i64>(&call).await.map(drop)
     }
 
-    /// Asks to be the one that fills an entry.
+    /// Asks to be the one that fills an entry; asked again, under another token.
     pub(crate) async fn lease(&self, key: &ConversationKey) -> Result<Lease, CacheError> {
+        match self.lease_once(key).await {
+            Err(CacheError::Closed(_)) => self.lease_once(key).await,
+            answer => answer,
+        }
+    }
+
+    async fn lease_once(&self, key: &ConversationKey) -> Result<Lease, CacheError> {
         let keys = self.keys(key);
         let token = Uuid::now_v7().simple().to_string();
         let mut call = prepare(&self.scripts.lease, &keys, LEASED_TTL);
         call.arg(&token).arg(millis(PRESUMED_DEAD));
-        let reply: LeaseReply = self.invoke_again(&call).await?;
+        let reply: LeaseReply = self.invoke(&call).await?;
         let (granted, epoch, version, certified, replid, dead_fences, live_fences, fences) = reply;
         let (epoch, version) = (epoch.parse().ok(), version.parse().ok());
         Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, replid, fences })
@@ -299,14 +324,6 @@ impl Cache {
         let answer = call.invoke_async(&mut self.connection.clone()).await;
         self.health.record(answer)
     }
-
-    /// Once more if the connection was found closed: for steps that are the same done twice.
-    async fn invoke_again<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, CacheError> {
-        match self.invoke(call).await {
-            Err(CacheError::Closed(_)) => self.invoke(call).await,
-            answer => answer,
-        }
-    }
 }
 
 /// granted, epoch, version, certified, replid, dead fences, live fences, the fences' fields
@@ -320,14 +337,12 @@ fn prepare<'a>(script: &'a Script, keys: &Keys, ttl: Duration) -> ScriptInvocati
 
 /// What publish and fill say of the row, in their order.
 fn push_snapshot(call: &mut ScriptInvocation<'_>, snapshot: &Snapshot) {
-    let Snapshot { conversation, first_seq, last_seq, .. } = snapshot;
+    let conversation = &snapshot.conversation;
     call.arg(snapshot.epoch)
         .arg(u8::from(snapshot.took_epoch))
         .arg(millis(CHECK_BY))
-        .arg(snapshot.read_to)
         .arg(conversation.version)
-        .arg(*first_seq)
-        .arg(*last_seq)
+        .arg(snapshot.first_seq)
         .arg(conversation.message_count)
         .arg(conversation.to_json());
 }

@@ -16,12 +16,9 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: i64,
     /// Whether the same transaction took that epoch: what was read with it may be certified.
     pub(crate) took_epoch: bool,
-    /// The positions of the first and the last message of the window; both 0 when there is none. With the number of
-    /// messages they say what a complete window is.
+    /// The position of the window's first message, 0 when there is none. With the number of messages it says what a
+    /// complete window is.
     pub(crate) first_seq: i64,
-    pub(crate) last_seq: i64,
-    /// The highest position ever given out: what the window was read up to, whether or not that message still is.
-    pub(crate) read_to: i64,
     /// The window itself, oldest first; none when it was not asked for.
     pub(crate) window: Option<Vec<Message>>,
 }

@@ -5,19 +5,17 @@
 --   ARGV[4]   the row's epoch as read
 --   ARGV[5]   1: the read took that epoch; 0: it did not
 --   ARGV[6]   how long a certificate stands, in milliseconds
---   ARGV[7]   the position up to which the window was read
---   ARGV[8..12]  version, first, last, count, conversation of the row
---   ARGV[13]  how many fences the lease answered; they come next
+--   ARGV[7..10]  version, first, count, conversation of the row
+--   ARGV[11]  how many fences the lease answered; they come next
 --   ARGV[..]  the fences' fields, then the elements, in order
---   Reply     certified | merged | outdated | gone | absent
+--   Reply     certified | merged | outdated | gone
 --
 -- Whoever took the epoch read all that was committed under older ones, so the fences it saw before have no more to say.
-if redis.call('EXISTS', entry) == 0 then return 'absent' end
 touch()
 if redis.call('HEXISTS', entry, 'gone') == 1 then return 'gone' end
 
-local fences = tonumber(ARGV[13])
-local elements = 14 + fences
+local fences = tonumber(ARGV[11])
+local elements = 12 + fences
 local leased = redis.call('HGET', entry, 'lease') == ARGV[2]
 if leased then redis.call('HDEL', entry, 'lease', 'leased') end
 
@@ -26,8 +24,8 @@ if known and epoch < known then return 'outdated' end
 
 local reply = 'merged'
 if ARGV[5] == '1' and leased and ARGV[3] == replid then
-  replace(elements, tonumber(ARGV[7]))
-  for i = 14, 13 + fences do redis.call('HDEL', entry, ARGV[i]) end
+  replace(elements)
+  for i = 12, 11 + fences do redis.call('HDEL', entry, ARGV[i]) end
   redis.call('HSET', entry, 'certified', now + ARGV[6])
   reply = 'certified'
 else
@@ -35,6 +33,6 @@ else
   merge(elements)
 end
 redis.call('HSET', entry, 'epoch', ARGV[4])
-learn(tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11], ARGV[12])
+learn(tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10])
 expire()
 return reply

@@ -8,9 +8,9 @@
 --   replid         replication id of the server that holds the entry
 --   epoch          the highest epoch known
 --   certified      when to check the certificate again (Unix ms); absent: there is none
---   version, first, last, count, conversation
---                  the conversation's row at the highest version known: `first` and `last` bound the window, `count` is
---                  the number of messages in all, `conversation` the JSON that is answered
+--   version, first, count, conversation
+--                  the conversation's row at the highest version known: `first` is where its window begins, `count` the
+--                  number of messages in all, `conversation` the JSON that is answered
 --   gone           the version at which the conversation was deleted; nothing else counts any more
 --   lease, leased  who is filling the entry, and since when (Unix ms)
 --   fence:*        one for each write in flight: since when (Unix ms)
@@ -40,15 +40,11 @@ end
 
 local function seq_of(element) return tonumber(string.match(element, '^%d+')) end
 
--- The window is whole when it holds as many messages as it must and ends where it must: what is in it is never else
--- than live messages from `first` on.
+-- The window is whole when it holds as many messages as it must: what is in it is never else than live messages from
+-- `first` on, so that a hole would show in its length.
 local function complete()
-  local facts = redis.call('HMGET', entry, 'count', 'last')
-  local count = tonumber(facts[1])
-  if not count then return false end
-  local length = redis.call('LLEN', window)
-  if length ~= math.min(count, CAPACITY) then return false end
-  return length == 0 or seq_of(redis.call('LINDEX', window, -1)) == tonumber(facts[2])
+  local count = tonumber(redis.call('HGET', entry, 'count'))
+  return count ~= nil and redis.call('LLEN', window) == math.min(count, CAPACITY)
 end
 
 -- Certificate in date?
@@ -90,23 +86,17 @@ local function merge(from)
   for _, seq in ipairs(seqs) do redis.call('RPUSH', window, by_seq[seq]) end
 end
 
--- Makes the window what was read up to position `read_to`, keeping only what came after.
-local function replace(from, read_to)
-  local later = {}
-  for _, element in ipairs(redis.call('LRANGE', window, 0, -1)) do
-    if seq_of(element) > read_to then later[#later + 1] = element end
-  end
+-- Makes the window what was read. Whatever is later was committed under a later epoch, which this call would not know.
+local function replace(from)
   redis.call('DEL', window)
   for i = from, #ARGV do redis.call('RPUSH', window, ARGV[i]) end
-  for _, element in ipairs(later) do redis.call('RPUSH', window, element) end
 end
 
 -- Takes over the row's facts if they are newer than those known, then drops what lies before the window.
-local function learn(version, first, last, count, conversation)
+local function learn(version, first, count, conversation)
   local known = tonumber(redis.call('HGET', entry, 'version'))
   if not known or version > known then
-    redis.call('HSET', entry, 'version', version, 'first', first, 'last', last, 'count', count,
-      'conversation', conversation)
+    redis.call('HSET', entry, 'version', version, 'first', first, 'count', count, 'conversation', conversation)
   end
   local oldest = tonumber(redis.call('HGET', entry, 'first'))
   local head = redis.call('LINDEX', window, 0)

@@ -65,8 +65,6 @@ fn snapshot(row: &PgRow, key: &ConversationKey) -> sqlx::Result<Snapshot> {
         epoch: row.try_get("epoch")?,
         took_epoch: row.try_get("took_epoch")?,
         first_seq: row.try_get("first_seq")?,
-        last_seq: row.try_get("last_seq")?,
-        read_to: row.try_get("read_to")?,
         window: window(row)?,
     })
 }
