@@ -4,9 +4,10 @@
 //! stop it, fill it and look at all its keys. All of it goes with the process, however that ends.
 
 mod api;
+mod proxy;
 
 use std::process::Command;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use conversation_core::{
     Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, NewMessage,
@@ -17,6 +18,7 @@ use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
 pub use api::{Answer, Api};
+pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
 
 /// The owner that requests have which name none.
 pub const OWNER: &str = "local";
@@ -99,9 +101,19 @@ impl Stack {
 
     /// The store itself, in this process.
     pub fn store(&self) -> ConversationStore {
-        let database = DatabaseConfig::from_url(&self.database_url).unwrap_or_else(|error| fail(&error));
-        let cache = CacheConfig::from_url(&self.valkey.url(), "").unwrap_or_else(|error| fail(&error));
-        conversation_core::store(&database, &cache).unwrap_or_else(|error| fail(&error))
+        store_at(&self.database_url, &self.valkey.url())
+    }
+
+    /// The same, behind a proxy before each server: Redis, Postgres.
+    pub async fn store_behind(&self, trap: &Arc<Trap>) -> (ConversationStore, [Proxy; 2]) {
+        let proxied = async |url: &str| {
+            let proxy = Proxy::trapped(port_of(url), Some(Arc::clone(trap))).await;
+            let proxy = proxy.unwrap_or_else(|error| fail(&error));
+            (at_port(url, proxy.port()), proxy)
+        };
+        let (redis_url, redis) = proxied(&self.valkey.url()).await;
+        let (database_url, postgres) = proxied(&self.database_url).await;
+        (store_at(&database_url, &redis_url), [redis, postgres])
     }
 
     /// The API: the functions' binaries behind a front like API Gateway's.
@@ -140,6 +152,25 @@ impl Stack {
     pub async fn postgres(&self) -> PgConnection {
         PgConnection::connect(&self.database_url).await.unwrap_or_else(|error| fail(&error))
     }
+}
+
+/// A store of its own, as a function has one.
+pub fn store_at(database_url: &str, redis_url: &str) -> ConversationStore {
+    let database = DatabaseConfig::from_url(database_url).unwrap_or_else(|error| fail(&error));
+    let cache = CacheConfig::from_url(redis_url, "").unwrap_or_else(|error| fail(&error));
+    conversation_core::store(&database, &cache).unwrap_or_else(|error| fail(&error))
+}
+
+/// The port in a URL of a server on this machine.
+pub fn port_of(url: &str) -> u16 {
+    let after = url.rsplit(':').next().unwrap_or_default();
+    let digits = after.split('/').next().unwrap_or_default();
+    digits.parse().unwrap_or_else(|error| fail(&error))
+}
+
+/// The same server, reached through another port.
+pub fn at_port(url: &str, port: u16) -> String {
+    url.replacen(&format!(":{}/", port_of(url)), &format!(":{port}/"), 1)
 }
 
 fn valkey(configuration: &[&str]) -> Valkey {

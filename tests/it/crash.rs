@@ -1,0 +1,280 @@
+//! Every request of every operation is lost, loses its reply or comes late, with its process dying of it or living on;
+//! then readers are asked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conversation_core::{Change, ConversationKey, ConversationStore, Error, Limit, MessageId, Range, Source};
+use conversation_tests::{Loss, Mischief, Stack, Trap, batch, key, user_as};
+use futures_util::StreamExt as _;
+use redis::AsyncCommands as _;
+
+/// Longer than a fence whose writer died keeps readers away.
+const FENCES_ARE_DEAD: Duration = Duration::from_millis(5_500);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    AddNew,
+    AddCold,
+    AddWarm,
+    AddWithoutWindow,
+    UpdateCold,
+    UpdateWarm,
+    DeleteMessage,
+    Delete,
+    ReadCold,
+}
+
+impl Operation {
+    const ALL: [Self; 9] = [
+        Self::AddNew,
+        Self::AddCold,
+        Self::AddWarm,
+        Self::AddWithoutWindow,
+        Self::UpdateCold,
+        Self::UpdateWarm,
+        Self::DeleteMessage,
+        Self::Delete,
+        Self::ReadCold,
+    ];
+
+    /// Brings about what it needs to find.
+    async fn prepare(self, stack: &Stack, store: &ConversationStore, key: &ConversationKey) {
+        if self == Self::AddNew {
+            return;
+        }
+        store.add(key, &batch([user_as("m1", "one"), user_as("m2", "two")])).await.unwrap();
+        store.recent(key, Limit::MAX, None).await.unwrap();
+        assert_eq!(store.recent(key, Limit::MAX, None).await.unwrap().source, Source::Hit);
+        let (entry, window) = keys_of(key);
+        let gone: &[String] = match self {
+            Self::AddCold | Self::UpdateCold | Self::ReadCold => &[entry, window],
+            Self::AddWithoutWindow => &[window],
+            _ => return,
+        };
+        stack.redis().await.del::<_, ()>(gone).await.unwrap();
+    }
+
+    async fn perform(self, store: &ConversationStore, key: &ConversationKey) -> Result<(), Error> {
+        match self {
+            Self::AddNew | Self::AddCold | Self::AddWarm | Self::AddWithoutWindow => {
+                store.add(key, &batch([user_as("m3", "three"), user_as("m4", "four")])).await.map(drop)
+            }
+            Self::UpdateCold | Self::UpdateWarm => store.update(key, &renamed()).await.map(drop),
+            Self::DeleteMessage => store.delete_message(key, &MessageId::new("m2").unwrap()).await.map(drop),
+            Self::Delete => store.delete(key).await.map(drop),
+            Self::ReadCold => store.recent(key, Limit::MAX, None).await.map(drop),
+        }
+    }
+}
+
+fn renamed() -> Change {
+    Change { title: Some(Some(conversation_core::Title::new("renamed").unwrap())), metadata: None }
+}
+
+fn keys_of(key: &ConversationKey) -> (String, String) {
+    let entry = format!("conversation:{{{}/{}}}", key.owner.as_str(), key.id);
+    (entry.clone(), entry + ":messages")
+}
+
+/// What happens to which of an operation's requests.
+#[derive(Clone, Copy)]
+struct Case {
+    operation: Operation,
+    request: u32,
+    mischief: Mischief,
+    loss: Loss,
+    dies: bool,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, request, mischief, loss, dies } = self;
+        let process = if *dies { "dies" } else { "lives" };
+        write!(f, "{operation:?}, request {request}: {mischief:?}, {loss:?}, the process {process}")
+    }
+}
+
+/// A conversation as a reader sees it: its title, and each message's position and JSON. None: there is none.
+type View = Option<(Option<String>, Vec<(i64, String)>)>;
+
+/// A case on its way.
+struct Trial<'a> {
+    stack: &'a Stack,
+    case: Case,
+    key: ConversationKey,
+    trap: Arc<Trap>,
+    healthy: ConversationStore,
+    before: View,
+}
+
+impl<'a> Trial<'a> {
+    async fn new(stack: &'a Stack, healthy: ConversationStore, case: Case) -> Self {
+        let key = key(&uuid::Uuid::now_v7().to_string());
+        case.operation.prepare(stack, &healthy, &key).await;
+        let before = stored(&healthy, stack, &key).await;
+        Self { stack, case, key, trap: Trap::new(case.mischief, case.loss), healthy, before }
+    }
+
+    /// Performs the operation with its mischief, and asks readers.
+    async fn run(&self) {
+        let (store, _proxies) = self.stack.store_behind(&self.trap).await;
+        warm_up(self.case.operation, self.stack, &store).await;
+        self.trap.set(self.case.request);
+        let (operation, key) = (self.case.operation, self.key.clone());
+        let mut performs = tokio::spawn(async move { operation.perform(&store, &key).await });
+        let done = tokio::select! {
+            () = self.trap.sprung() => {
+                if self.case.dies {
+                    performs.abort();
+                }
+                performs.await
+            }
+            done = &mut performs => {
+                let sprung = self.trap.requests() > self.case.request;
+                assert!(sprung, "{}: it never made that request", self.case);
+                done
+            }
+        };
+        if let Ok(Err(error)) = &done {
+            assert!(is_expected(error), "{}: {error:?}", self.case);
+        }
+        self.check("at once").await;
+        if self.case.mischief == Mischief::Delay {
+            self.trap.release().await;
+            self.check("after the late request").await;
+        }
+    }
+
+    /// Readers see what Postgres holds; where the cache could not be told, they may also see what was before.
+    async fn check(&self, when: &str) {
+        let expected = stored(&self.healthy, self.stack, &self.key).await;
+        let read = seen(&self.healthy, &self.key).await;
+        if read != expected {
+            let excused =
+                self.owes().await && self.case.operation != Operation::Delete && read == self.before;
+            assert!(excused, "{}, {when}: {read:?} was read, {expected:?} is stored", self.case);
+        }
+    }
+
+    async fn owes(&self) -> bool {
+        let query = "select exists (select from cache_debt where conversation_id = $1)";
+        let query = sqlx::query_scalar(query).bind(self.key.id.as_str());
+        query.fetch_one(&mut self.stack.postgres().await).await.unwrap()
+    }
+
+    /// The client asks again; then nothing is excused.
+    async fn again(&self) {
+        let done = self.case.operation.perform(&self.healthy, &self.key).await;
+        assert!(done.is_ok() || matches!(done, Err(Error::NotFound)), "{}: {done:?}", self.case);
+        let expected = stored(&self.healthy, self.stack, &self.key).await;
+        assert_eq!(seen(&self.healthy, &self.key).await, expected, "{}, asked again", self.case);
+        assert!(held(self.stack, &self.key).await <= 100, "{}", self.case);
+    }
+
+    async fn settled(&self) {
+        let expected = stored(&self.healthy, self.stack, &self.key).await;
+        assert_eq!(seen(&self.healthy, &self.key).await, expected, "{}, in the end", self.case);
+        let source = self.healthy.recent(&self.key, Limit::MAX, None).await.unwrap().source;
+        assert_eq!(source, Source::Hit, "{}, in the end", self.case);
+    }
+}
+
+/// So that connections stand, and statements and scripts are known.
+async fn warm_up(operation: Operation, stack: &Stack, store: &ConversationStore) {
+    let scratch = key(&uuid::Uuid::now_v7().to_string());
+    operation.prepare(stack, store, &scratch).await;
+    operation.perform(store, &scratch).await.unwrap();
+}
+
+fn is_expected(error: &Error) -> bool {
+    matches!(error, Error::OutcomeUnknown(_) | Error::DatabaseUnavailable(_) | Error::CacheUnavailable(_))
+}
+
+/// What Postgres holds.
+async fn stored(store: &ConversationStore, stack: &Stack, key: &ConversationKey) -> View {
+    let history = store.history(key, Range::Before(i64::MAX), Limit::MAX, None).await.unwrap();
+    let messages = history.found?.items;
+    let query = sqlx::query_scalar("select title from conversations where conversation_id = $1");
+    let title = query.bind(key.id.as_str()).fetch_one(&mut stack.postgres().await).await.unwrap();
+    Some((title, messages.iter().map(|message| (message.seq(), message.json().to_owned())).collect()))
+}
+
+/// What a reader sees.
+async fn seen(store: &ConversationStore, key: &ConversationKey) -> View {
+    let messages = store.recent(key, Limit::MAX, None).await.unwrap().found;
+    let conversation = store.get(key, None).await.unwrap().found;
+    assert_eq!(messages.is_some(), conversation.is_some());
+    let items = messages?.items;
+    Some((
+        conversation?.title,
+        items.iter().map(|message| (message.seq(), message.json().to_owned())).collect(),
+    ))
+}
+
+async fn held(stack: &Stack, key: &ConversationKey) -> usize {
+    stack.redis().await.llen(keys_of(key).1).await.unwrap()
+}
+
+/// How many requests each operation makes when nothing goes wrong.
+async fn rehearse(stack: &Stack) -> BTreeMap<usize, u32> {
+    let mut requests = BTreeMap::new();
+    for (at, operation) in Operation::ALL.into_iter().enumerate() {
+        let trap = Trap::new(Mischief::LoseRequest, Loss::Close);
+        let (store, _proxies) = stack.store_behind(&trap).await;
+        warm_up(operation, stack, &store).await;
+        let key = key(&format!("rehearsal-{at}"));
+        operation.prepare(stack, &stack.store(), &key).await;
+        trap.set(u32::MAX);
+        operation.perform(&store, &key).await.unwrap();
+        requests.insert(at, trap.requests());
+    }
+    requests
+}
+
+fn cases(requests: &BTreeMap<usize, u32>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (&at, &requests) in requests {
+        for request in 0..requests {
+            for (mischief, loss) in [
+                (Mischief::LoseRequest, Loss::Silence),
+                (Mischief::LoseRequest, Loss::Close),
+                (Mischief::LoseReply, Loss::Silence),
+                (Mischief::LoseReply, Loss::Close),
+                (Mischief::Delay, Loss::Silence),
+            ] {
+                let operation = Operation::ALL[at];
+                cases.extend([true, false].map(|dies| Case { operation, request, mischief, loss, dies }));
+            }
+        }
+    }
+    cases
+}
+
+/// Does something to all trials, some at a time.
+async fn each<'a, F: Future<Output = ()>>(trials: &'a [Trial<'a>], step: impl Fn(&'a Trial<'a>) -> F) {
+    futures_util::stream::iter(trials).for_each_concurrent(64, step).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late() {
+    let stack = Stack::with_own_postgres().await;
+    let requests = rehearse(&stack).await;
+    let expected = [3, 5, 3, 3, 5, 3, 4, 4, 4];
+    assert!(requests.values().eq(&expected), "{requests:?}");
+    let cases = cases(&requests);
+    let healthy: Vec<_> = std::iter::repeat_with(|| stack.store()).take(8).collect();
+    let mut trials = Vec::new();
+    for (case, store) in cases.into_iter().zip(healthy.iter().cycle()) {
+        trials.push(Trial::new(&stack, store.clone(), case).await);
+    }
+    each(&trials, Trial::run).await;
+    each(&trials, Trial::again).await;
+    let sweep = stack.store().sweep(Duration::from_secs(20)).await.unwrap();
+    assert!(!sweep.unfinished);
+    tokio::time::sleep(FENCES_ARE_DEAD).await;
+    each(&trials, Trial::settled).await;
+    assert_eq!(trials.len(), 340);
+}
