@@ -1,9 +1,11 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt tools
+.PHONY: help run test check chaos fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
+# What searches or hammers for a while is optimised.
+FAST := cargo build --quiet --profile fast -p conversation-tests -p conversation-local --bins
 LOCAL := $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
 CARGO_DENY := cargo-deny@0.20.2
@@ -24,6 +26,10 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(TOOLS)/bin/cargo-deny --offline check --hide-inclusion-graph licenses bans sources
+
+chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL)
+	@$(FAST)
+	@exec $(or $(CARGO_TARGET_DIR),target)/fast/chaos
 
 fmt: ## Format the code
 	cargo fmt --all

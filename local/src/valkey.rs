@@ -28,7 +28,7 @@ impl Valkey {
         let cannot =
             |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
         fs::create_dir_all(folder).map_err(cannot)?;
-        Self::start(tools, folder, None, &["save 60 1"])
+        Self::start(tools, folder, None, &random_password(), &["save 60 1"])
     }
 
     /// Starts a server whose data goes with it, with further lines of configuration.
@@ -36,23 +36,36 @@ impl Valkey {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn throwaway(tools: &Tools, configuration: &[&str]) -> Outcome<Self> {
+        Self::throwaway_with_password(tools, &random_password(), configuration)
+    }
+
+    /// The same, with a password that others have too.
+    ///
+    /// # Errors
+    /// It does not start; its last words are in the message.
+    pub fn throwaway_with_password(tools: &Tools, password: &str, configuration: &[&str]) -> Outcome<Self> {
         let configuration = [&["save \"\""], configuration].concat();
         // The guard removes the folder of an attempt that fails, so that the next one needs another.
         let start = || {
             let folder = temporary_folder("valkey")?;
-            Self::start(tools, &folder, Some(&folder), &configuration)
+            Self::start(tools, &folder, Some(&folder), password, &configuration)
         };
         start().or_else(|_| start())
     }
 
-    fn start(tools: &Tools, folder: &Path, remove: Option<&Path>, configuration: &[&str]) -> Outcome<Self> {
-        let password = random_password();
+    fn start(
+        tools: &Tools,
+        folder: &Path,
+        remove: Option<&Path>,
+        password: &str,
+        configuration: &[&str],
+    ) -> Outcome<Self> {
         on_free_port(|port| {
-            let file = write_configuration(folder, port, &password, configuration)?;
+            let file = write_configuration(folder, port, password, configuration)?;
             let command = command_line([tools.valkey.as_os_str(), file.as_os_str()]);
             let mut process = Guarded::start("Valkey", &command, "TERM", &folder.join("valkey.log"), remove)?;
-            process.wait_until(|| answers(port, &password))?;
-            Ok(Self { process, port, password: password.clone() })
+            process.wait_until(|| answers(port, password))?;
+            Ok(Self { process, port, password: password.to_owned() })
         })
     }
 

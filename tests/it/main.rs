@@ -5,6 +5,7 @@
 mod boundaries;
 mod cache;
 mod changes;
+mod chaos;
 mod crash;
 mod examples;
 mod http;

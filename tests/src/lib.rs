@@ -4,6 +4,7 @@
 //! stop it, fill it and look at all its keys. All of it goes with the process, however that ends.
 
 mod api;
+pub mod chaos;
 mod proxy;
 
 use std::process::Command;

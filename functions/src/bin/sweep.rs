@@ -1,5 +1,7 @@
 //! Run on a schedule: drops cached copies that may be behind, and removes the messages of deleted conversations.
 
+#![recursion_limit = "256"] // An optimising build sees all futures at once, one within the other.
+
 use std::process::ExitCode;
 use std::time::Duration;
 

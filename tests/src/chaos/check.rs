@@ -1,0 +1,243 @@
+//! Holds what readers saw against what Postgres wrote down.
+//!
+//! Every change of a conversation has a version, in the order in which Postgres made it. A read is right if what it saw
+//! is the state at some version, and that version is not older than what was already known when the read began:
+//! acknowledged to a writer, or seen by a reader whose read was over. With the order given, that is a running maximum
+//! and a binary search.
+
+use std::collections::{BTreeMap, HashMap};
+
+use conversation_core::Told;
+use sqlx::{PgConnection, Row as _};
+
+use crate::Broken;
+
+use super::record::{Conversation, Read, Record, Sight, hash_of};
+use super::subject::{Named, sight};
+
+/// The states of one conversation, by version; version 0: it does not exist.
+#[derive(Debug)]
+struct Truth {
+    states: Vec<State>,
+    /// The versions at which a reader sees the same.
+    seen_at: HashMap<Sight, Vec<i64>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The newest version up to this one that readers have to see once somebody knows of it: not one whose writer could
+    /// not tell the cache.
+    binding: i64,
+    /// When the write of this version began, if it was acknowledged.
+    began: u64,
+}
+
+/// What a reader must not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Of which conversation.
+    pub conversation: String,
+    /// What, and why not.
+    pub what: String,
+}
+
+/// What became of a run's reads.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// Reads that were held against the history.
+    pub(super) checked: usize,
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Holds every read against the history. `strict`: nothing is excused because the cache could not be told.
+pub(super) async fn check(
+    records: &[Record],
+    connection: &mut PgConnection,
+    strict: bool,
+) -> Result<Verdict, Broken> {
+    let mut truths = load(connection, strict).await?;
+    for record in records {
+        if let Record::Wrote(write) = record
+            && let Some(state) = state_mut(&mut truths, write.conversation, write.version)
+        {
+            state.began = write.began.unwrap_or(0);
+        }
+    }
+    let mut by_conversation: BTreeMap<Conversation, Vec<&Read>> = BTreeMap::new();
+    for record in records {
+        if let Record::Read(read) = record {
+            by_conversation.entry(read.conversation).or_default().push(read);
+        }
+    }
+    let mut verdict = Verdict::default();
+    for (conversation, mut reads) in by_conversation {
+        reads.sort_unstable_by_key(|read| read.ended);
+        let unborn = Truth::unborn();
+        let truth = truths.get(&conversation).unwrap_or(&unborn);
+        let known = truth.known(records, conversation);
+        verdict.checked += reads.len();
+        truth.judge(conversation, &reads, known, &mut verdict.violations);
+    }
+    Ok(verdict)
+}
+
+fn state_mut(
+    truths: &mut HashMap<Conversation, Truth>,
+    conversation: Conversation,
+    version: i64,
+) -> Option<&mut State> {
+    truths.get_mut(&conversation)?.states.get_mut(usize::try_from(version).ok()?)
+}
+
+/// From when on a version is known: its time and the running maximum up to then.
+type Known = Vec<(u64, i64)>;
+
+impl Truth {
+    fn unborn() -> Self {
+        let state = State { binding: 0, began: 0 };
+        Self { states: vec![state], seen_at: HashMap::from([(Sight::Nothing, vec![0])]) }
+    }
+
+    fn push(&mut self, sights: [Sight; 3], binds: bool) {
+        let version = i64::try_from(self.states.len()).unwrap_or(i64::MAX);
+        let binding = if binds { version } else { self.binding(version - 1) };
+        self.states.push(State { binding, began: 0 });
+        let mut sights = sights.to_vec();
+        sights.dedup();
+        for sight in sights {
+            self.seen_at.entry(sight).or_default().push(version);
+        }
+    }
+
+    fn binding(&self, version: i64) -> i64 {
+        usize::try_from(version).ok().and_then(|at| self.states.get(at)).map_or(0, |state| state.binding)
+    }
+
+    fn newest(&self) -> i64 {
+        i64::try_from(self.states.len()).unwrap_or(i64::MAX) - 1
+    }
+
+    /// What writers and sweeps made known.
+    fn known(&self, records: &[Record], conversation: Conversation) -> Known {
+        let mut known = Vec::new();
+        let mut owed = Vec::new();
+        for record in records {
+            match *record {
+                Record::Wrote(write) if write.conversation == conversation => {
+                    known.push((write.ended, self.binding(write.version)));
+                    if write.told == Told::Published {
+                        known.push((write.ended, write.version));
+                    } else if write.told == Told::Owed {
+                        owed.push((write.ended, write.version));
+                    }
+                }
+                Record::Deleted { conversation: deleted, told, ended } if deleted == conversation => {
+                    if told == Told::Owed {
+                        owed.push((ended, self.newest()));
+                    } else {
+                        known.push((ended, self.newest()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for record in records {
+            if let Record::Swept { began, ended } = *record {
+                let paid = owed.iter().filter(|(noted, _)| *noted < began);
+                known.extend(paid.map(|(_, version)| (ended, *version)));
+            }
+        }
+        known
+    }
+
+    /// Reads come in the order in which they ended, so that whatever a read must know is known when its turn comes.
+    fn judge(
+        &self,
+        conversation: Conversation,
+        reads: &[&Read],
+        mut known: Known,
+        violations: &mut Vec<Violation>,
+    ) {
+        known.sort_unstable();
+        let mut told = known.into_iter().peekable();
+        let mut maxima: Known = vec![(0, 0)];
+        for read in reads {
+            while let Some((at, version)) = told.next_if(|(at, _)| *at <= read.ended) {
+                raise(&mut maxima, at, version);
+            }
+            let floor = maxima[maxima.partition_point(|(at, _)| *at < read.began) - 1].1;
+            let least = floor.max(read.min_version.unwrap_or(0));
+            match self.version_of(read, least) {
+                Ok(version) => raise(&mut maxima, read.ended, self.binding(version)),
+                Err(what) => violations.push(Violation { conversation: conversation.to_string(), what }),
+            }
+        }
+    }
+
+    /// The oldest version not below `least` at which that could be seen.
+    fn version_of(&self, read: &Read, least: i64) -> Result<i64, String> {
+        let versions = self.seen_at.get(&read.sight).map(Vec::as_slice).unwrap_or_default();
+        let possible =
+            |version: &&i64| usize::try_from(**version).is_ok_and(|at| self.states[at].began <= read.ended);
+        if let Some(version) = versions.iter().filter(possible).find(|version| **version >= least) {
+            return Ok(*version);
+        }
+        let Read { began, ended, source, min_version, .. } = read;
+        let ticket = min_version.map(|ticket| format!(", with a ticket for {ticket}")).unwrap_or_default();
+        let saw = match versions {
+            [] => "what never was".to_owned(),
+            versions => format!("version {versions:?}"),
+        };
+        let newest = self.newest();
+        Err(format!(
+            "a read from {began} to {ended} ns{ticket} saw {saw} where {least} was known ({newest} in all, {source:?})"
+        ))
+    }
+}
+
+/// Notes that from `at` on `version` is known, if that is news.
+fn raise(maxima: &mut Known, at: u64, version: i64) {
+    if maxima.last().is_none_or(|(_, known)| version > *known) {
+        maxima.push((at, version));
+    }
+}
+
+/// Reads the history from Postgres.
+async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Conversation, Truth>, Broken> {
+    let mut truths: HashMap<i64, (Conversation, Truth)> = HashMap::new();
+    let mut windows: HashMap<i64, Vec<Named>> = HashMap::new();
+    let query = "select conversation, seq, message_id, version, conversation_id, title, gone, fenced
+        from history order by at";
+    for row in sqlx::query(query).fetch_all(connection).await? {
+        let key: i64 = row.try_get("conversation")?;
+        let window = windows.entry(key).or_default();
+        if let Some(seq) = row.try_get::<Option<i64>, _>("seq")? {
+            match row.try_get::<Option<String>, _>("message_id")? {
+                Some(id) => window.push((seq, id)),
+                None => window.retain(|(other, _)| *other != seq),
+            }
+            continue;
+        }
+        let conversation = parse(row.try_get("conversation_id")?)?;
+        let (_, truth) = truths.entry(key).or_insert_with(|| (conversation, Truth::unborn()));
+        let version: i64 = row.try_get("version")?;
+        if version != truth.newest() + 1 {
+            return Err(format!("{conversation}: version {version} follows {}", truth.newest()).into());
+        }
+        let sights = if row.try_get("gone")? {
+            [Sight::Nothing; 3]
+        } else {
+            let title: Option<String> = row.try_get("title")?;
+            let count = i64::try_from(window.len())?;
+            [Sight::Row(version, hash_of((title, count))), sight(window, false), sight(window, true)]
+        };
+        truth.push(sights, strict || row.try_get("fenced")?);
+    }
+    Ok(truths.into_values().collect())
+}
+
+fn parse(id: &str) -> Result<Conversation, Broken> {
+    let parts = id.strip_prefix('c').and_then(|id| id.split_once('-'));
+    let (place, generation) = parts.ok_or("a conversation of somebody else's")?;
+    Ok(Conversation { place: place.parse()?, generation: generation.parse()? })
+}

@@ -1,0 +1,298 @@
+//! Clients that read and write the same few conversations, and note what they saw and when.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use conversation_core::{Change, Error, MessageId, Title, Told};
+use fastrand::Rng;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::{Broken, batch, key, user_as};
+
+use super::record::{Conversation, Read, Record, Wrote};
+use super::servers::Servers;
+use super::subject::Subject;
+use super::{Options, Protocol};
+
+/// How many conversations are used at a time.
+const CONVERSATIONS: usize = 6;
+/// A conversation with this many messages more than a window is deleted soon.
+const LONG: usize = 300;
+
+/// All clients of a run.
+#[derive(Debug)]
+pub(super) struct Crew {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<()>>,
+    replaced: u64,
+}
+
+/// What clients know of each other.
+#[derive(Debug)]
+struct Shared {
+    protocol: Protocol,
+    seed: u64,
+    began: Instant,
+    places: Vec<Mutex<Place>>,
+    records: UnboundedSender<Record>,
+}
+
+/// Where conversations follow one another: a deleted one makes place for the next.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    generation: u32,
+    /// The highest version that any client was answered: a ticket.
+    ticket: i64,
+    /// Ids of messages that may be deleted.
+    messages: Vec<String>,
+    added: usize,
+}
+
+struct Client {
+    rng: Rng,
+    shared: Arc<Shared>,
+    subject: Subject,
+    name: String,
+    named: u32,
+}
+
+impl Crew {
+    pub(super) fn begin(
+        options: &Options,
+        servers: &Servers,
+        began: Instant,
+        records: UnboundedSender<Record>,
+    ) -> Result<Self, Broken> {
+        let places = std::iter::repeat_with(Mutex::default).take(CONVERSATIONS).collect();
+        let Options { protocol, seed, clients, .. } = *options;
+        let shared = Arc::new(Shared { protocol, seed, began, places, records });
+        let mut crew = Self { shared, clients: Vec::new(), replaced: 0 };
+        for at in 0..clients {
+            let client = crew.client(at, servers)?;
+            crew.clients.push(client);
+        }
+        Ok(crew)
+    }
+
+    /// How many there are.
+    pub(super) fn size(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Kills a client, wherever it is, and puts another in its place.
+    pub(super) async fn replace(&mut self, at: usize, servers: &Servers) -> Result<(), Broken> {
+        self.replaced += 1;
+        let client = self.client(at, servers)?;
+        let killed = std::mem::replace(&mut self.clients[at], client);
+        killed.abort();
+        ended(killed).await
+    }
+
+    /// Stops all of them, wherever they are.
+    pub(super) async fn end(self) -> Result<Vec<Conversation>, Broken> {
+        for client in self.clients {
+            client.abort();
+            ended(client).await?;
+        }
+        let places = self.shared.places.iter().enumerate();
+        Ok(places.map(|(at, place)| Conversation { place: at, generation: lock(place).generation }).collect())
+    }
+
+    /// The key of the entry of some conversation in use.
+    pub(super) fn entry(&self, rng: &mut Rng) -> String {
+        let at = rng.usize(0..CONVERSATIONS);
+        let generation = lock(&self.shared.places[at]).generation;
+        format!("conversation:{{{}/{}}}", crate::OWNER, Conversation { place: at, generation })
+    }
+
+    fn client(&self, at: usize, servers: &Servers) -> Result<JoinHandle<()>, Broken> {
+        let name = format!("{at}x{}", self.replaced);
+        let (database_url, redis_url) = servers.urls(at);
+        let client = Client {
+            rng: Rng::with_seed(self.shared.seed ^ (self.replaced << 8) ^ at as u64),
+            shared: Arc::clone(&self.shared),
+            subject: Subject::new(self.shared.protocol, &database_url, &redis_url)?,
+            name,
+            named: 0,
+        };
+        Ok(tokio::spawn(client.work()))
+    }
+}
+
+/// Waits for the end of a client that was killed. One that panicked fails the run.
+async fn ended(client: JoinHandle<()>) -> Result<(), Broken> {
+    match client.await {
+        Err(error) if error.is_panic() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Nanoseconds since the run began.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn note(&self, record: Record) {
+        // Nobody listens any more when the run is over.
+        let _ = self.records.send(record);
+    }
+}
+
+impl Client {
+    async fn work(mut self) {
+        let weaker = self.shared.protocol != Protocol::EpochFencing;
+        loop {
+            let at = self.rng.usize(0..CONVERSATIONS);
+            match self.rng.u32(0..1_000) {
+                0..740 => self.read(at, false).await,
+                740..840 if !weaker => self.read(at, true).await,
+                840..960 => self.add(at).await,
+                960..985 if !weaker => self.update(at).await,
+                985..998 if !weaker => self.delete_message(at).await,
+                998.. if !weaker => self.delete(at).await,
+                _ => self.read(at, false).await,
+            }
+        }
+    }
+
+    fn place(&self, at: usize) -> (Place, Conversation) {
+        let place = lock(&self.shared.places[at]).clone();
+        let conversation = Conversation { place: at, generation: place.generation };
+        (place, conversation)
+    }
+
+    async fn read(&mut self, at: usize, row: bool) {
+        let (place, mut conversation) = self.place(at);
+        let mut min_version = (place.ticket > 0 && self.rng.u8(0..10) < 4).then_some(place.ticket);
+        if conversation.generation > 0 && self.rng.u8(0..40) == 0 {
+            conversation.generation -= 1;
+            min_version = None;
+        }
+        let key = key(&conversation.to_string());
+        let began = self.shared.now();
+        let seen = if row {
+            self.subject.row(&key, min_version).await
+        } else {
+            let short = self.rng.u8(0..5) == 0;
+            self.subject.window(&key, short, min_version).await
+        };
+        let ended = self.shared.now();
+        match seen {
+            Ok((sight, source)) => {
+                let read = Read { conversation, began, ended, sight, min_version, source };
+                self.shared.note(Record::Read(read));
+            }
+            Err(error) => self.failed("read", &error),
+        }
+    }
+
+    async fn add(&mut self, at: usize) {
+        let (place, conversation) = self.place(at);
+        let ids: Vec<String> = (0..self.rng.usize(1..4)).map(|_| self.name_one()).collect();
+        let messages = batch(ids.iter().map(|id| user_as(id, "text")));
+        let key = key(&conversation.to_string());
+        // A client asks again what was not answered.
+        for attempt in 0..3 {
+            let began = (attempt == 0).then(|| self.shared.now());
+            match self.subject.add(&key, &messages).await {
+                Ok((version, told)) => {
+                    self.wrote(conversation, version, told, began);
+                    let mut place = lock(&self.shared.places[at]);
+                    if place.generation == conversation.generation {
+                        place.added += ids.len();
+                        place.messages.extend(ids);
+                        let old = place.messages.len().saturating_sub(60);
+                        place.messages.drain(..old);
+                    }
+                    break;
+                }
+                Err(Error::ConversationDeleted) => return self.move_on(at, conversation),
+                Err(error) => self.failed("add", &error),
+            }
+        }
+        if place.added > LONG && self.rng.u8(0..20) == 0 && self.shared.protocol == Protocol::EpochFencing {
+            self.delete(at).await;
+        }
+    }
+
+    async fn update(&mut self, at: usize) {
+        let (_, conversation) = self.place(at);
+        let Ok(title) = Title::new(self.name_one()) else { return };
+        let change = Change { title: Some(Some(title)), metadata: None };
+        let began = self.shared.now();
+        match self.subject.update(&key(&conversation.to_string()), &change).await {
+            Ok((version, told)) => self.wrote(conversation, version, told, Some(began)),
+            Err(Error::NotFound) => {}
+            Err(error) => self.failed("update", &error),
+        }
+    }
+
+    async fn delete_message(&mut self, at: usize) {
+        let (mut place, conversation) = self.place(at);
+        if place.messages.is_empty() {
+            return;
+        }
+        let id = place.messages.swap_remove(self.rng.usize(0..place.messages.len()));
+        lock(&self.shared.places[at]).messages.retain(|other| *other != id);
+        let Ok(id) = MessageId::new(id) else { return };
+        let began = self.shared.now();
+        match self.subject.delete_message(&key(&conversation.to_string()), &id).await {
+            Ok((version, told)) => self.wrote(conversation, version, told, Some(began)),
+            Err(Error::NotFound) => {}
+            Err(error) => self.failed("delete message", &error),
+        }
+    }
+
+    async fn delete(&mut self, at: usize) {
+        let (_, conversation) = self.place(at);
+        match self.subject.delete(&key(&conversation.to_string())).await {
+            Ok(told) => {
+                let ended = self.shared.now();
+                self.shared.note(Record::Deleted { conversation, told, ended });
+                self.move_on(at, conversation);
+            }
+            Err(Error::NotFound) => {}
+            Err(error) => self.failed("delete", &error),
+        }
+    }
+
+    /// Goes on with the next conversation, if that was the one in use.
+    fn move_on(&self, at: usize, from: Conversation) {
+        let mut place = lock(&self.shared.places[at]);
+        if place.generation == from.generation {
+            *place = Place { generation: from.generation + 1, ..Place::default() };
+        }
+    }
+
+    fn wrote(&self, conversation: Conversation, version: i64, told: Told, began: Option<u64>) {
+        let ended = self.shared.now();
+        self.shared.note(Record::Wrote(Wrote { conversation, version, told, began, ended }));
+        let mut place = lock(&self.shared.places[conversation.place]);
+        if place.generation == conversation.generation {
+            place.ticket = place.ticket.max(version);
+        }
+    }
+
+    fn failed(&self, what: &'static str, error: &Error) {
+        let expected = matches!(
+            error,
+            Error::OutcomeUnknown(_) | Error::DatabaseUnavailable(_) | Error::CacheUnavailable(_)
+        );
+        self.shared.note(if expected {
+            Record::Failed(what)
+        } else {
+            Record::Odd(format!("{what}: {error:?}"))
+        });
+    }
+
+    fn name_one(&mut self) -> String {
+        self.named += 1;
+        format!("{}-{}", self.name, self.named)
+    }
+}

@@ -1,0 +1,144 @@
+//! What a run shows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use conversation_core::{Source, Told};
+
+use super::check::{Verdict, Violation};
+use super::faults::Fault;
+use super::record::{Read, Record, Sight};
+use super::{Options, Protocol};
+
+/// How often something happened.
+pub type Count = BTreeMap<String, usize>;
+
+/// What a run shows.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was tried.
+    pub options: Options,
+    /// Reads that were held against the history.
+    pub checked: usize,
+    /// How many of them came from the cache.
+    pub hits: usize,
+    /// The others, by their reason; and `gone`: the cache knew that there is no such conversation.
+    pub reasons: Count,
+    /// Acknowledged writes by what the cache knew of them, and operations that failed as they may.
+    pub writes: Count,
+    /// How often each fault came.
+    pub faults: BTreeMap<Fault, u32>,
+    /// What readers must not see.
+    pub violations: Vec<Violation>,
+    /// Errors that no fault excuses.
+    pub odd: Vec<String>,
+}
+
+/// Every reason for which a read may go past the cache, and the one for which it need not.
+const REASONS: [&str; 9] =
+    ["check", "cold", "failover", "fenced", "gap", "gone", "min-version", "uncertified", "unreachable"];
+
+impl Report {
+    pub(super) fn new(
+        options: &Options,
+        records: &[Record],
+        faults: BTreeMap<Fault, u32>,
+        verdict: Verdict,
+    ) -> Self {
+        let mut report = Self {
+            options: options.clone(),
+            checked: verdict.checked,
+            hits: 0,
+            reasons: Count::new(),
+            writes: Count::new(),
+            faults,
+            violations: verdict.violations,
+            odd: Vec::new(),
+        };
+        for record in records {
+            report.count(record);
+        }
+        report
+    }
+
+    fn count(&mut self, record: &Record) {
+        match record {
+            Record::Read(Read { source: Source::Hit, sight, .. }) => {
+                self.hits += 1;
+                if *sight == Sight::Nothing {
+                    *self.reasons.entry("gone".into()).or_default() += 1;
+                }
+            }
+            Record::Read(Read { source: Source::Miss { reason, .. }, .. }) => {
+                *self.reasons.entry(reason.to_string()).or_default() += 1;
+            }
+            Record::Read(_) | Record::Swept { .. } => {}
+            Record::Wrote(write) => *self.writes.entry(told(write.told).into()).or_default() += 1,
+            Record::Deleted { told: how, .. } => *self.writes.entry(told(*how).into()).or_default() += 1,
+            Record::Failed(what) => *self.writes.entry(format!("{what} failed")).or_default() += 1,
+            Record::Odd(what) => self.odd.push(what.clone()),
+        }
+    }
+
+    /// Whether every read was right and nothing odd happened.
+    pub fn is_right(&self) -> bool {
+        self.violations.is_empty() && self.odd.is_empty()
+    }
+
+    /// What the run did not come by, without which it shows little: faults, reasons for misses, hits.
+    pub fn missing(&self) -> Vec<String> {
+        if self.options.protocol != Protocol::EpochFencing {
+            return Vec::new();
+        }
+        let faults = Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault));
+        let mut missing: Vec<String> = faults.map(|fault| format!("the fault '{fault}'")).collect();
+        let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(**reason));
+        missing.extend(reasons.map(|reason| format!("a read for which the cache was '{reason}'")));
+        if self.hits * 2 < self.checked {
+            missing.push("enough hits: fewer than half of the reads were".into());
+        }
+        missing
+    }
+}
+
+fn told(told: Told) -> &'static str {
+    match told {
+        Told::Published => "published",
+        Told::Fenced => "fenced",
+        Told::Owed => "owed",
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "faults")?;
+        for (fault, count) in &self.faults {
+            writeln!(f, "  {fault:<44} {count:>9}")?;
+        }
+        for (title, counts) in
+            [("writes", &self.writes), ("reads past the cache, and of what is gone", &self.reasons)]
+        {
+            writeln!(f, "{title}")?;
+            for (what, count) in counts {
+                writeln!(f, "  {what:<44} {count:>9}")?;
+            }
+        }
+        writeln!(f, "{:<46} {:>9}", "reads checked", self.checked)?;
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let share = self.hits as f64 * 100.0 / self.checked.max(1) as f64;
+        writeln!(f, "{:<46} {:>9}  {share:.1} %", "hits", self.hits)?;
+        writeln!(f, "{:<46} {:>9}", "violations", self.violations.len())?;
+        for Violation { conversation, what } in self.violations.iter().take(5) {
+            writeln!(f, "  {conversation}: {what}")?;
+        }
+        for odd in self.odd.iter().take(5) {
+            writeln!(f, "  odd: {odd}")?;
+        }
+        if self.is_right() && self.checked > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "for people")]
+            let bound = 3.0 / self.checked as f64;
+            writeln!(f, "With 95 % confidence fewer than {bound:.1e} of such reads are wrong.")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! What clients use: the store, or one of the protocols that it must be better than.
+
+use conversation_core::{
+    Batch, Change, Conversation, ConversationKey, ConversationStore, Error, Limit, Message, MessageId,
+    Source, Told,
+};
+
+use crate::{Broken, store_at};
+
+use super::Protocol;
+use super::record::{FULL, SHORT, Sight, hash_of};
+use super::weaker::Weaker;
+
+/// A client's own access to both stores, as a function has it.
+pub(super) enum Subject {
+    Store(ConversationStore),
+    Weaker(Weaker),
+}
+
+impl Subject {
+    pub(super) fn new(protocol: Protocol, database_url: &str, redis_url: &str) -> Result<Self, Broken> {
+        Ok(match protocol {
+            Protocol::EpochFencing => Self::Store(store_at(database_url, redis_url)),
+            weaker => Self::Weaker(Weaker::new(weaker, database_url, redis_url)?),
+        })
+    }
+
+    fn store(&self) -> &ConversationStore {
+        match self {
+            Self::Store(store) => store,
+            Self::Weaker(weaker) => &weaker.durable,
+        }
+    }
+
+    /// Reads the newest messages.
+    pub(super) async fn window(
+        &mut self,
+        key: &ConversationKey,
+        short: bool,
+        min_version: Option<i64>,
+    ) -> Result<(Sight, Source), Error> {
+        let (found, source) = match self {
+            Self::Store(store) => {
+                let limit = if short { limit(SHORT) } else { Limit::MAX };
+                let read = store.recent(key, limit, min_version).await?;
+                let messages =
+                    |page: conversation_core::Page<Message>| page.items.iter().map(named).collect();
+                (read.found.map(messages), read.source)
+            }
+            Self::Weaker(weaker) => weaker.read(key).await?,
+        };
+        let Some(messages) = found else { return Ok((Sight::Nothing, source)) };
+        Ok((sight(&messages, short), source))
+    }
+
+    /// Reads what is known beside the messages.
+    pub(super) async fn row(
+        &self,
+        key: &ConversationKey,
+        min_version: Option<i64>,
+    ) -> Result<(Sight, Source), Error> {
+        let read = self.store().get(key, min_version).await?;
+        let sight = |row: Conversation| Sight::Row(row.version, hash_of((row.title, row.message_count)));
+        Ok((read.found.map_or(Sight::Nothing, sight), read.source))
+    }
+
+    pub(super) async fn add(
+        &mut self,
+        key: &ConversationKey,
+        messages: &Batch,
+    ) -> Result<(i64, Told), Error> {
+        let added = self.store().add(key, messages).await?;
+        if let Self::Weaker(weaker) = self {
+            weaker.publish(key, &added.messages.iter().map(named).collect::<Vec<_>>()).await;
+        }
+        Ok((added.conversation.version, added.told))
+    }
+
+    pub(super) async fn update(&self, key: &ConversationKey, change: &Change) -> Result<(i64, Told), Error> {
+        self.store().update(key, change).await.map(|changed| (changed.conversation.version, changed.told))
+    }
+
+    pub(super) async fn delete_message(
+        &self,
+        key: &ConversationKey,
+        id: &MessageId,
+    ) -> Result<(i64, Told), Error> {
+        self.store().delete_message(key, id).await.map(|changed| (changed.conversation.version, changed.told))
+    }
+
+    pub(super) async fn delete(&self, key: &ConversationKey) -> Result<Told, Error> {
+        self.store().delete(key).await
+    }
+}
+
+/// A message's position and id.
+pub(super) type Named = (i64, String);
+
+/// What a reader makes of the newest messages.
+pub(super) fn sight(messages: &[Named], short: bool) -> Sight {
+    let newest = |count: usize| hash_of(&messages[messages.len().saturating_sub(count)..]);
+    if short { Sight::Short(newest(SHORT)) } else { Sight::Full(newest(FULL)) }
+}
+
+pub(super) fn named(message: &Message) -> Named {
+    let id = serde_json::from_str::<serde_json::Value>(message.json())
+        .ok()
+        .and_then(|json| json["id"].as_str().map(str::to_owned));
+    (message.seq(), id.unwrap_or_default())
+}
+
+fn limit(count: usize) -> Limit {
+    i64::try_from(count).ok().and_then(|count| Limit::new(count).ok()).unwrap_or(Limit::MAX)
+}
