@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos fmt tools
+.PHONY: help run test model chaos check fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -20,6 +20,9 @@ run: ## Set up and serve the API locally on private real servers (PORT, LOCAL_DI
 test: ## Set up and run all tests
 	@$(BUILD)
 	@exec $(LOCAL) test
+
+model: ## Search the states of the cache protocol, then without each of its defences (ARGS: --short, --long, --defence NAME)
+	@cargo run --quiet --profile fast --package conversation-model -- $(ARGS)
 
 check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences
 	cargo fmt --all --check

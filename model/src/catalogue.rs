@@ -1,0 +1,162 @@
+//! The configurations that are searched.
+
+use crate::config::{Config, Role, Start};
+use crate::defences::Defence;
+use crate::faults::Faults;
+use crate::row::{Change, Target};
+
+const ADD: Role = Role::Writer(Change::Add);
+const ADD_AGAIN: Role = Role::Again(Change::Add);
+const UPDATE: Role = Role::Writer(Change::Update);
+const DELETE: Role = Role::Writer(Change::Delete);
+const UNSAY: Role = Role::Writer(Change::DeleteMessage(Target::Newest));
+const UNSAY_EARLIER: Role = Role::Writer(Change::DeleteMessage(Target::BeforeNewest));
+const READ: Role = Role::Reader(1);
+const READ_TWICE: Role = Role::Reader(2);
+const SWEEP: Role = Role::Sweep;
+const NONE: Faults = Faults::NONE;
+
+fn warm(roles: &[Role], faults: Faults) -> Config {
+    Config { faults, ..Config::new(roles) }
+}
+
+fn cold(roles: &[Role], faults: Faults) -> Config {
+    Config { start: Start::Cold, ..warm(roles, faults) }
+}
+
+fn new(roles: &[Role], faults: Faults) -> Config {
+    Config { start: Start::New, ..warm(roles, faults) }
+}
+
+fn deferring(roles: &[Role], faults: Faults) -> Config {
+    Config { defers: true, ..warm(roles, faults) }
+}
+
+/// How much is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The small configurations, some of each kind: seconds.
+    Short,
+    /// Those of a middling size too: a minute.
+    Usual,
+    /// Large ones too: minutes.
+    Long,
+}
+
+/// What is searched.
+#[must_use]
+pub fn configs(extent: Extent) -> Vec<Config> {
+    match extent {
+        Extent::Short => small(),
+        Extent::Usual => [small(), middling()].concat(),
+        Extent::Long => [small(), middling(), large()].concat(),
+    }
+}
+
+/// Up to some 200,000 states.
+fn small() -> Vec<Config> {
+    let add = &[ADD, READ, READ];
+    let adds = &[ADD, ADD, READ, READ];
+    let delete = &[ADD, DELETE, READ, READ];
+    vec![
+        new(&[ADD, ADD, DELETE, READ, READ], NONE),
+        warm(add, Faults { lost: 1, evict: 1, failover: 1, ..NONE }),
+        warm(add, Faults { retry: 1, lost: 1, late: 1, expire: 1, ..NONE }),
+        warm(add, Faults { crash: 1, evict: 2, expire: 1, ..NONE }),
+        warm(add, Faults { resent: 1, evict: 2, ..NONE }),
+        warm(adds, Faults { crash: 1, failover: 1, ..NONE }),
+        warm(adds, Faults { late: 1, check_by: 1, clock_back: 1, ..NONE }),
+        warm(&[ADD, ADD_AGAIN, READ, READ], Faults { late: 1, evict: 1, ..NONE }),
+        warm(delete, Faults { lost: 1, failover: 1, ..NONE }),
+        warm(&[ADD, UNSAY, READ, READ], Faults { evict: 1, ..NONE }),
+        warm(&[ADD, ADD, UNSAY_EARLIER, READ], Faults { evict: 1, ..NONE }),
+        Config { capacity: 3, ..warm(&[ADD, ADD, UNSAY, READ], Faults { late: 1, ..NONE }) },
+        warm(&[UPDATE, ADD, UNSAY, READ], Faults { evict: 1, ..NONE }),
+        warm(&[UPDATE, ADD, READ_TWICE], Faults { crash: 1, failover: 1, expire: 1, ..NONE }),
+        deferring(&[ADD, UPDATE, READ, SWEEP], Faults { lost: 1, failover: 1, ..NONE }),
+    ]
+}
+
+/// Up to two million states.
+fn middling() -> Vec<Config> {
+    let adds = &[ADD, ADD, READ, READ];
+    let delete = &[ADD, DELETE, READ, READ];
+    vec![
+        cold(&[ADD, ADD, DELETE, READ, READ], NONE),
+        cold(adds, Faults { evict: 2, ..NONE }),
+        warm(adds, Faults { retry: 1, lost: 1, evict: 1, ..NONE }),
+        warm(adds, Faults { crash: 1, retry: 1, evict: 1, ..NONE }),
+        warm(adds, Faults { evict: 1, expire: 1, ..NONE }),
+        warm(adds, Faults { failover: 1, isolated: 1, ticket: 1, ..NONE }),
+        warm(&[ADD, ADD, READ], Faults { resent: 1, evict: 2, ..NONE }),
+        warm(delete, Faults { lost: 1, late: 1, evict: 1, ..NONE }),
+        warm(delete, Faults { crash: 1, retry: 1, lost: 1, evict: 1, ..NONE }),
+        warm(&[ADD, UNSAY_EARLIER, READ_TWICE], Faults { lost: 1, late: 1, evict: 1, expire: 1, ..NONE }),
+        warm(&[UPDATE, UPDATE, ADD, READ], Faults { late: 1, evict: 1, ..NONE }),
+        deferring(&[ADD, ADD, READ, READ, SWEEP], Faults { lost: 2, ..NONE }),
+        deferring(&[ADD, DELETE, READ, SWEEP], Faults { lost: 2, late: 1, ..NONE }),
+        deferring(&[ADD, UNSAY, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE }),
+    ]
+}
+
+/// Up to twenty million states.
+fn large() -> Vec<Config> {
+    let adds = &[ADD, ADD, READ, READ];
+    vec![
+        warm(&[ADD, ADD, ADD, READ], Faults { crash: 1, evict: 1, expire: 1, ..NONE }),
+        warm(&[ADD, ADD, ADD, READ, READ], Faults { evict: 1, ..NONE }),
+        warm(adds, Faults { crash: 1, retry: 1, lost: 1, evict: 1, ..NONE }),
+        warm(adds, Faults { late: 1, evict: 1, failover: 1, ..NONE }),
+        warm(&[ADD, UPDATE, UNSAY, READ, READ], Faults { evict: 1, ..NONE }),
+        warm(&[ADD, UNSAY, READ, READ], Faults { lost: 1, late: 1, evict: 2, ..NONE }),
+        warm(&[ADD, ADD, READ_TWICE], Faults { failover: 2, lost: 1, evict: 1, ..NONE }),
+        warm(adds, Faults { resent: 1, retry: 1, evict: 2, ..NONE }),
+        deferring(&[ADD, ADD, UNSAY, READ, SWEEP], Faults { lost: 1, evict: 1, ..NONE }),
+        deferring(&[ADD, DELETE, READ, READ, SWEEP], Faults { lost: 2, evict: 1, failover: 1, ..NONE }),
+    ]
+}
+
+/// Where to look for what a defence is for: first where it shows soonest, then everywhere.
+#[must_use]
+pub fn showing(defence: Defence) -> Vec<Config> {
+    let soonest = soonest(defence);
+    let others = configs(Extent::Usual).into_iter().filter(|config| *config != soonest);
+    let mut configs = vec![soonest.clone()];
+    configs.extend(others);
+    for config in &mut configs {
+        config.defences = config.defences.without(defence);
+    }
+    configs
+}
+
+fn soonest(defence: Defence) -> Config {
+    match defence {
+        Defence::EpochCheck
+        | Defence::ReaderEpoch
+        | Defence::FenceNamesAttempt
+        | Defence::ClearsOnlySeen
+        | Defence::NewerEpochWins => {
+            warm(&[ADD, READ, READ], Faults { retry: 1, lost: 1, late: 1, expire: 1, ..NONE })
+        }
+        Defence::OwnLease | Defence::NewerEpochUncertifies | Defence::HasCount => {
+            warm(&[ADD, READ, READ], Faults { crash: 1, evict: 2, expire: 1, ..NONE })
+        }
+        Defence::FreshOnResend => warm(&[ADD, READ, READ], Faults { resent: 1, evict: 2, ..NONE }),
+        Defence::WarmDoesNotCertify => {
+            warm(&[ADD, ADD, READ, READ], Faults { crash: 1, retry: 1, evict: 1, ..NONE })
+        }
+        Defence::WriterEpoch | Defence::ReplicationId => {
+            warm(&[ADD, READ, READ], Faults { lost: 1, evict: 1, failover: 1, ..NONE })
+        }
+        Defence::DeletionEpoch | Defence::OwnFence => {
+            warm(&[ADD, UNSAY, READ, READ], Faults { evict: 1, ..NONE })
+        }
+        Defence::DropsBeforeFirst => warm(&[ADD, ADD, UNSAY_EARLIER, READ], Faults { evict: 1, ..NONE }),
+        Defence::NewestFacts | Defence::Replaces => {
+            Config { capacity: 3, ..warm(&[ADD, ADD, UNSAY, READ], Faults { late: 1, ..NONE }) }
+        }
+        Defence::DebtByVersion => {
+            deferring(&[ADD, UNSAY, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE })
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The commands of the protocol as values, so that they can be lost, come late, or come twice.
+
+use crate::entry::{Begun, Cache, Epoch, Fence, Leased, News, Replid, Server, Stored, Token, Version};
+
+/// A command on a conversation's keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Command {
+    /// [`Cache::begin`].
+    Begin {
+        /// The fence to set.
+        fence: Fence,
+        /// The epoch that Postgres answered when it refused the last attempt.
+        hint: Option<Epoch>,
+        /// The fences of attempts that are over.
+        over: Vec<Fence>,
+    },
+    /// [`Cache::publish`].
+    Publish {
+        /// The fence to take away.
+        fence: Fence,
+        /// The replication id that begin answered.
+        replid: Replid,
+        /// What the commit answered.
+        news: News,
+    },
+    /// [`Cache::lease`].
+    Lease {
+        /// Names this call.
+        token: Token,
+        /// Whether the fences there are old enough to be taken for dead.
+        fences_dead: bool,
+        /// Whether the lease there is.
+        lease_dead: bool,
+    },
+    /// [`Cache::fill`].
+    Fill {
+        /// The lease.
+        token: Token,
+        /// The replication id that lease answered.
+        replid: Replid,
+        /// The fences that lease answered.
+        seen: Vec<Fence>,
+        /// What was read.
+        news: News,
+    },
+    /// [`Cache::bury`].
+    Bury(Version),
+    /// [`Cache::withdraw`].
+    Withdraw(Fence),
+    /// [`Cache::release`].
+    Release,
+    /// [`Cache::invalidate`].
+    Invalidate,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To begin.
+    Begun(Begun),
+    /// To lease.
+    Leased(Leased),
+    /// To publish and fill.
+    Stored(Stored),
+    /// To all others.
+    Done,
+}
+
+impl Command {
+    /// The same command as it is sent again: under another name, if it is one that has a name. A writer that does not
+    /// name its attempts cannot do so.
+    #[must_use]
+    pub fn renamed(&self, names_attempt: bool) -> Self {
+        let mut again = self.clone();
+        match &mut again {
+            Self::Begin { fence, over, .. } if names_attempt => {
+                over.push(*fence);
+                fence.attempt += 1;
+            }
+            Self::Lease { token, .. } => *token += 1,
+            _ => {}
+        }
+        again
+    }
+}
+
+impl Cache {
+    /// Executes a command.
+    pub fn execute(&mut self, server: &Server, command: &Command) -> Reply {
+        match command {
+            Command::Begin { fence, hint, over } => {
+                return Reply::Begun(self.begin(server, *fence, *hint, over));
+            }
+            Command::Publish { fence, replid, news } => {
+                return Reply::Stored(self.publish(server, *fence, *replid, news));
+            }
+            Command::Lease { token, fences_dead, lease_dead } => {
+                return Reply::Leased(self.lease(server, *token, *fences_dead, *lease_dead));
+            }
+            Command::Fill { token, replid, seen, news } => {
+                return Reply::Stored(self.fill(server, *token, *replid, seen, news));
+            }
+            Command::Bury(version) => self.bury(server, *version),
+            Command::Withdraw(fence) => self.withdraw(*fence),
+            Command::Release => self.release(),
+            Command::Invalidate => self.invalidate(),
+        }
+        Reply::Done
+    }
+}

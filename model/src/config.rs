@@ -1,0 +1,181 @@
+//! What is searched: who takes part, from where it starts, and what may go wrong.
+
+use std::fmt;
+
+use crate::defences::Defences;
+use crate::entry::{Cache, Certificate, Entry, Server};
+use crate::faults::{Faults, several};
+use crate::row::{Change, Row, Target};
+use crate::state::{Node, Process, Reader, ReaderStep, State, Sweep, Writer, WriterStep};
+
+/// How many messages a window holds, unless a configuration says otherwise.
+const CAPACITY: u16 = 2;
+
+/// How things stand at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// There is no such conversation.
+    New,
+    /// Two messages, nothing cached.
+    Cold,
+    /// Two messages, certified.
+    Warm,
+}
+
+/// One who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A write of its own.
+    Writer(Change),
+    /// The same operation as the write before it: a client that asked again without waiting.
+    Again(Change),
+    /// A reader, and how often it reads past the cache.
+    Reader(u8),
+    /// One run of the sweep.
+    Sweep,
+}
+
+/// What is searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How many messages a window holds.
+    pub capacity: u16,
+    /// How things stand at first.
+    pub start: Start,
+    /// Who takes part.
+    pub roles: Vec<Role>,
+    /// What may go wrong.
+    pub faults: Faults,
+    /// Whether a write that can set no fence is done all the same; otherwise it is not.
+    pub defers: bool,
+    /// What stands against it.
+    pub defences: Defences,
+}
+
+impl Config {
+    /// A warm conversation, windows of two messages, no faults.
+    #[must_use]
+    pub fn new(roles: &[Role]) -> Self {
+        Self {
+            capacity: CAPACITY,
+            start: Start::Warm,
+            roles: roles.to_vec(),
+            faults: Faults::NONE,
+            defers: false,
+            defences: Defences::ALL,
+        }
+    }
+
+    /// Whether what isolated readers see must be judged by all that ever was.
+    #[must_use]
+    pub fn keeps_all(&self) -> bool {
+        self.faults.isolated > 0
+    }
+
+    /// What a command finds on a server.
+    #[must_use]
+    pub fn server(&self, node: &Node) -> Server {
+        Server { replid: node.replid, capacity: self.capacity, defences: self.defences }
+    }
+
+    /// The state it starts from.
+    #[must_use]
+    pub fn first_state(&self) -> State {
+        let row = if self.start == Start::New { Row::default() } else { Row::with_two_messages() };
+        let view = row.view(self.capacity);
+        let entry = (self.start == Start::Warm).then_some(Entry {
+            replid: 0,
+            epoch: Some(row.epoch),
+            certificate: Some(Certificate::InDate),
+            facts: Some(view.facts),
+            gone: None,
+            lease: None,
+            fences: Vec::new(),
+        });
+        let window = if entry.is_some() { view.window } else { Vec::new() };
+        let cache = Cache { entry, window };
+        State {
+            floor: row.version,
+            row,
+            past: Vec::new(),
+            replica: (self.faults.failover > 0).then(|| cache.clone()),
+            redis: Node { replid: 0, cache },
+            isolated: None,
+            processes: self.processes(),
+            late: Vec::new(),
+            left: self.faults,
+            flaw: None,
+        }
+    }
+
+    fn processes(&self) -> Vec<Process> {
+        let (mut operation, mut readers) = (0, 0);
+        let begin = |change, operation, attempt| {
+            Process::Writer(Writer { change, operation, attempt, step: WriterStep::BEGIN })
+        };
+        let process = |role: &Role| match *role {
+            Role::Writer(change) => {
+                operation += 1;
+                begin(change, operation, 0)
+            }
+            // Its fences are its own, whatever the attempt.
+            Role::Again(change) => begin(change, operation, 8),
+            Role::Reader(turns) => {
+                readers += 1;
+                Process::Reader(Reader { id: readers, turns, asked: 0, step: ReaderStep::Lease })
+            }
+            Role::Sweep => Process::Sweep(Sweep::Look),
+        };
+        self.roles.iter().map(process).collect()
+    }
+}
+
+/// Says who takes part and what may go wrong: `add, 2 reads; crash, expiry, 2 evictions`.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = self.roles.chunk_by(|role, next| role == next).map(|alike| {
+            let (one, many) = alike[0].title();
+            several(u8::try_from(alike.len()).unwrap_or(u8::MAX), one, many)
+        });
+        let mut parts = vec![who.collect::<Vec<_>>().join(", ")];
+        match self.start {
+            Start::New => parts.push("new".into()),
+            Start::Cold => parts.push("cold".into()),
+            Start::Warm => {}
+        }
+        if self.capacity != CAPACITY {
+            parts.push(format!("windows of {}", self.capacity));
+        }
+        if self.faults != Faults::NONE {
+            parts.push(self.faults.to_string());
+        }
+        let deferring = if self.defers { "deferring: " } else { "" };
+        f.pad(&format!("{deferring}{}", parts.join("; ")))
+    }
+}
+
+impl Role {
+    /// What one and what several are called.
+    fn title(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Writer(change) => change.title(),
+            Self::Again(_) => ("the same again", "the same again"),
+            Self::Reader(1) => ("read", "reads"),
+            Self::Reader(2) => ("read twice", "read twice"),
+            Self::Reader(_) => ("read often", "read often"),
+            Self::Sweep => ("sweep", "sweeps"),
+        }
+    }
+}
+
+impl Change {
+    fn title(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Add => ("add", "adds"),
+            Self::Update => ("update", "updates"),
+            Self::Delete => ("delete", "deletes"),
+            Self::DeleteMessage(Target::Newest) => ("delete newest", "delete newest"),
+            Self::DeleteMessage(Target::BeforeNewest) => ("delete earlier", "delete earlier"),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The protocol's defences, each of which can be taken away to see what it is for.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+macro_rules! defences {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// One rule of the protocol.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+        pub enum Defence {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Defence {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What it says.
+            #[must_use]
+            pub fn rule(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_start(),)+ }
+            }
+        }
+    };
+}
+
+defences! {
+    /// Postgres refuses a commit that was fenced under another epoch than the row's.
+    EpochCheck,
+    /// A reader that certifies takes an epoch first.
+    ReaderEpoch,
+    /// A commit that certifies takes an epoch.
+    WriterEpoch,
+    /// The deletion of a message takes an epoch even under a certificate.
+    DeletionEpoch,
+    /// An entry bears the replication id of the server that may vouch for it.
+    ReplicationId,
+    /// A fill certifies only if the lease is still its reader's.
+    OwnLease,
+    /// A fence names the attempt, not only the operation: one that is set late is not taken for a later one's.
+    FenceNamesAttempt,
+    /// A step that is sent again, because the connection was lost, sets another fence or takes another lease.
+    FreshOnResend,
+    /// A publish certifies only if its fence stood all the while.
+    OwnFence,
+    /// A certifying fill clears the fences seen before its epoch was taken, not those that came after.
+    ClearsOnlySeen,
+    /// A publish whose commit took no epoch makes no certificate.
+    WarmDoesNotCertify,
+    /// What was read under an older epoch than the entry's is neither certified nor merged.
+    NewerEpochWins,
+    /// A call that brings a newer epoch without certifying takes the older certificate away.
+    NewerEpochUncertifies,
+    /// The row's facts are taken as a whole, from the highest version known.
+    NewestFacts,
+    /// A whole window has as many elements as the row says.
+    HasCount,
+    /// A certifying call puts its window in place of the list.
+    Replaces,
+    /// What lies before the row's window is dropped.
+    DropsBeforeFirst,
+    /// A debt is forgotten only if no newer one has come meanwhile.
+    DebtByVersion,
+}
+
+/// Its name, as [`clap`] takes it.
+impl fmt::Display for Defence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// The defences that stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Defences(u32);
+
+impl Defences {
+    /// Every one.
+    pub const ALL: Self = Self((1 << Defence::ALL.len()) - 1);
+
+    /// These but for one.
+    #[must_use]
+    pub const fn without(self, defence: Defence) -> Self {
+        Self(self.0 & !(1 << defence as u32))
+    }
+
+    /// Whether one stands.
+    #[must_use]
+    pub const fn has(self, defence: Defence) -> bool {
+        self.0 & (1 << defence as u32) != 0
+    }
+}

@@ -1,0 +1,368 @@
+//! The Redis side: one conversation's two keys and the commands of the protocol, step by step as the scripts in
+//! `core/src/cache` do them.
+//!
+//! Nothing here knows that it is searched: capacities and numbers are real ones, so that the same functions can be held
+//! against a real server. Times are left out: a certificate is in date or due, and who asks for a lease says whether the
+//! fences and the lease it finds are taken for dead.
+
+use crate::defences::{Defence, Defences};
+
+/// The position of a message.
+pub type Seq = u16;
+/// A conversation's version.
+pub type Version = u16;
+/// A conversation's epoch.
+pub type Epoch = u16;
+/// A server's replication id.
+pub type Replid = u8;
+/// Names one call for a lease.
+pub type Token = u16;
+
+/// The field that marks one attempt of one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fence {
+    /// Which write.
+    pub operation: u8,
+    /// Which attempt of it.
+    pub attempt: u8,
+}
+
+/// A claim that nothing newer exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Certificate {
+    /// It may be relied on.
+    InDate,
+    /// Its check-by time has passed.
+    Due,
+}
+
+/// A conversation's row at one version: what bounds its window, and what is answered beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Facts {
+    /// The version.
+    pub version: Version,
+    /// The window's first position, 0 when it is empty.
+    pub first: Seq,
+    /// How many messages there are in all.
+    pub count: u16,
+    /// The metadata: the version that set it.
+    pub metadata: Version,
+}
+
+/// The hash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    /// The server that holds it.
+    pub replid: Replid,
+    /// The highest epoch known.
+    pub epoch: Option<Epoch>,
+    /// The certificate.
+    pub certificate: Option<Certificate>,
+    /// The row at the highest version known.
+    pub facts: Option<Facts>,
+    /// The version at which the conversation was deleted.
+    pub gone: Option<Version>,
+    /// Who is filling it.
+    pub lease: Option<Token>,
+    /// The writes in flight, in order.
+    pub fences: Vec<Fence>,
+}
+
+/// Both keys. The window is empty exactly when its key is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cache {
+    /// The hash.
+    pub entry: Option<Entry>,
+    /// The list: the positions of its elements, oldest first.
+    pub window: Vec<Seq>,
+}
+
+/// What a command finds beside the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its replication id.
+    pub replid: Replid,
+    /// How many messages a window holds.
+    pub capacity: u16,
+    /// The rules it plays by.
+    pub defences: Defences,
+}
+
+impl Server {
+    fn has(&self, defence: Defence) -> bool {
+        self.defences.has(defence)
+    }
+
+    fn is(&self, replid: Replid) -> bool {
+        replid == self.replid || !self.has(Defence::ReplicationId)
+    }
+}
+
+/// What publish and fill say of the row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct News {
+    /// The row's epoch.
+    pub epoch: Epoch,
+    /// Whether the same transaction took that epoch: then the elements are the whole window.
+    pub took_epoch: bool,
+    /// The row.
+    pub facts: Facts,
+    /// Messages of its window, in order.
+    pub elements: Vec<Seq>,
+}
+
+/// What begin answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Begun {
+    /// The fence that was set.
+    pub fence: Fence,
+    /// The entry's epoch.
+    pub epoch: Option<Epoch>,
+    /// Whether a certificate in date stands.
+    pub certified: bool,
+    /// Whether the window is whole.
+    pub complete: bool,
+    /// The server's replication id.
+    pub replid: Replid,
+}
+
+/// What lease answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Leased {
+    /// Whether the lease was given.
+    pub granted: bool,
+    /// The entry's epoch.
+    pub epoch: Option<Epoch>,
+    /// The version known.
+    pub version: Option<Version>,
+    /// Whether a certificate in date stands.
+    pub certified: bool,
+    /// The server's replication id.
+    pub replid: Replid,
+    /// All fences, live or dead.
+    pub fences: Vec<Fence>,
+}
+
+/// What became of a publish or a fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stored {
+    /// The window was put in place and certified.
+    Certified,
+    /// The elements were added.
+    Merged,
+    /// The entry knows a newer epoch.
+    Outdated,
+    /// The conversation was deleted.
+    Gone,
+}
+
+impl Entry {
+    fn new(replid: Replid) -> Self {
+        Self {
+            replid,
+            epoch: None,
+            certificate: None,
+            facts: None,
+            gone: None,
+            lease: None,
+            fences: Vec::new(),
+        }
+    }
+
+    fn certified(&self) -> bool {
+        self.certificate == Some(Certificate::InDate)
+    }
+
+    fn remove_fence(&mut self, fence: Fence) -> bool {
+        let stood = self.fences.binary_search(&fence);
+        stood.is_ok_and(|at| self.fences.remove(at) == fence)
+    }
+
+    fn set_fence(&mut self, fence: Fence) {
+        if let Err(at) = self.fences.binary_search(&fence) {
+            self.fences.insert(at, fence);
+        }
+    }
+}
+
+impl Cache {
+    /// Facts outlive a failover, the claim that they are all of them does not.
+    fn touch(&mut self, server: &Server) -> &mut Entry {
+        let entry = self.entry.get_or_insert_with(|| Entry::new(server.replid));
+        if !server.is(entry.replid) {
+            entry.certificate = None;
+            entry.lease = None;
+            entry.replid = server.replid;
+        }
+        entry
+    }
+
+    /// Whether the window is whole: as long as it must be.
+    #[must_use]
+    pub fn complete(&self, server: &Server) -> bool {
+        let Some(facts) = self.entry.as_ref().and_then(|entry| entry.facts) else { return false };
+        let whole = usize::from(facts.count.min(server.capacity));
+        self.window.len() == whole || !server.has(Defence::HasCount)
+    }
+
+    /// `begin.lua`: sets a write's fence and takes away those of its attempts that are over.
+    pub fn begin(&mut self, server: &Server, fence: Fence, hint: Option<Epoch>, over: &[Fence]) -> Begun {
+        let entry = self.touch(server);
+        if hint > entry.epoch {
+            entry.epoch = hint;
+            entry.certificate = None;
+        }
+        for &over in over {
+            entry.remove_fence(over);
+        }
+        entry.set_fence(fence);
+        let (epoch, certified) = (entry.epoch, entry.certified());
+        Begun { fence, epoch, certified, complete: self.complete(server), replid: server.replid }
+    }
+
+    /// `publish.lua`: brings a commit in and takes its fence away. `replid` is what begin answered.
+    pub fn publish(&mut self, server: &Server, fence: Fence, replid: Replid, news: &News) -> Stored {
+        let entry = self.touch(server);
+        let stood = entry.remove_fence(fence) || !server.has(Defence::OwnFence);
+        if entry.gone.is_some() {
+            return Stored::Gone;
+        }
+        if entry.epoch > Some(news.epoch) && server.has(Defence::NewerEpochWins) {
+            self.learn(server, news.facts);
+            return Stored::Outdated;
+        }
+        let certifies = news.took_epoch && stood && server.is(replid);
+        let stored = self.keep(server, news, certifies);
+        let wrongly =
+            !server.has(Defence::WarmDoesNotCertify) && !news.took_epoch && stood && server.is(replid);
+        if wrongly && let Some(entry) = &mut self.entry {
+            entry.certificate = Some(Certificate::InDate);
+        }
+        stored
+    }
+
+    /// `lease.lua`: asks to be the one that fills.
+    pub fn lease(&mut self, server: &Server, token: Token, fences_dead: bool, lease_dead: bool) -> Leased {
+        let entry = self.touch(server);
+        let behind_live_fence = !entry.fences.is_empty() && !fences_dead;
+        let granted = (entry.lease.is_none() || lease_dead) && !behind_live_fence;
+        if granted {
+            entry.lease = Some(token);
+        }
+        Leased {
+            granted,
+            epoch: entry.epoch,
+            version: entry.facts.map(|facts| facts.version),
+            certified: entry.certified(),
+            replid: server.replid,
+            fences: entry.fences.clone(),
+        }
+    }
+
+    /// `fill.lua`: brings in what the holder of a lease read. `replid` and `seen` are what lease answered.
+    pub fn fill(
+        &mut self,
+        server: &Server,
+        token: Token,
+        replid: Replid,
+        seen: &[Fence],
+        news: &News,
+    ) -> Stored {
+        let entry = self.touch(server);
+        if entry.gone.is_some() {
+            return Stored::Gone;
+        }
+        let leased = entry.lease == Some(token);
+        if leased {
+            entry.lease = None;
+        }
+        if entry.epoch > Some(news.epoch) && server.has(Defence::NewerEpochWins) {
+            return Stored::Outdated;
+        }
+        let certifies = news.took_epoch && (leased || !server.has(Defence::OwnLease)) && server.is(replid);
+        if certifies {
+            entry.fences.retain(|fence| server.has(Defence::ClearsOnlySeen) && !seen.contains(fence));
+        }
+        self.keep(server, news, certifies)
+    }
+
+    /// What publish and fill have in common: the elements, the epoch, the certificate, the facts.
+    fn keep(&mut self, server: &Server, news: &News, certifies: bool) -> Stored {
+        if certifies && server.has(Defence::Replaces) {
+            self.window.clone_from(&news.elements);
+        } else {
+            self.merge(&news.elements);
+        }
+        let entry = self.touch(server);
+        if certifies {
+            entry.certificate = Some(Certificate::InDate);
+        } else if entry.epoch < Some(news.epoch) && server.has(Defence::NewerEpochUncertifies) {
+            entry.certificate = None;
+        }
+        // An older epoch gets here only when newer ones do not win; it must not be what undoes them.
+        entry.epoch = entry.epoch.max(Some(news.epoch));
+        self.learn(server, news.facts);
+        if certifies { Stored::Certified } else { Stored::Merged }
+    }
+
+    fn merge(&mut self, elements: &[Seq]) {
+        for seq in elements {
+            if let Err(at) = self.window.binary_search(seq) {
+                self.window.insert(at, *seq);
+            }
+        }
+    }
+
+    /// Takes over newer facts, then drops what lies before the window.
+    fn learn(&mut self, server: &Server, facts: Facts) {
+        let Some(entry) = &mut self.entry else { return };
+        let is_newer = entry.facts.is_none_or(|known| facts.version > known.version);
+        if is_newer || !server.has(Defence::NewestFacts) {
+            entry.facts = Some(facts);
+        }
+        let first = entry.facts.map_or(0, |facts| facts.first);
+        if server.has(Defence::DropsBeforeFirst) {
+            self.window.retain(|&seq| seq >= first);
+        }
+    }
+
+    /// `bury.lua`: marks the conversation deleted.
+    pub fn bury(&mut self, server: &Server, version: Version) {
+        let entry = self.touch(server);
+        entry.gone = Some(version);
+        entry.certificate = None;
+        entry.lease = None;
+        self.window.clear();
+    }
+
+    /// `drop.lua`: drops an entry that is ahead of Postgres, if it still has the epoch seen.
+    pub fn drop_ahead(&mut self, seen: Option<Epoch>) -> bool {
+        let as_seen = self.entry.as_ref().and_then(|entry| entry.epoch) == seen;
+        if as_seen {
+            self.invalidate();
+        }
+        as_seen
+    }
+
+    /// `withdraw.lua`: takes away the fence of a write that was certainly not committed, and the entry with it if it
+    /// knows nothing else.
+    pub fn withdraw(&mut self, fence: Fence) {
+        let Some(entry) = &mut self.entry else { return };
+        entry.remove_fence(fence);
+        if *entry == Entry::new(entry.replid) {
+            self.entry = None;
+        }
+    }
+
+    /// `HDEL` of a lease that has nothing to fill. Whose it is nobody asks.
+    pub fn release(&mut self) {
+        if let Some(entry) = &mut self.entry {
+            entry.lease = None;
+        }
+    }
+
+    /// `DEL` of both keys.
+    pub fn invalidate(&mut self) {
+        *self = Self::default();
+    }
+}

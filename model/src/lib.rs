@@ -1,0 +1,72 @@
+//! Epoch fencing, the protocol that keeps Redis as fresh as Postgres, as a state machine whose states are searched.
+//!
+//! `make model` searches every configuration of the [`catalogue`] to its end: every order in which its writers, readers
+//! and faults can interleave. Then it takes each [`defence`](defences::Defence) away by itself and searches until it
+//! comes to what that one is for: a rule that nothing needs is one too many, and a search that finds nothing without it
+//! is one that looks at too little.
+//!
+//! # What is modelled
+//!
+//! One conversation, step by step as the implementation has it:
+//!
+//! | here | there |
+//! |---|---|
+//! | [`entry`]: the two keys, and a function for each script | `core/src/cache/*.lua` |
+//! | [`look`]: the hit check | `core/src/cache/look.rs` |
+//! | [`row`]: the row, its messages, and a function for each call | `core/migrations` |
+//! | `writer` | `core/src/store/write.rs` |
+//! | `reader` | `core/src/store/read.rs`, `core/src/store/sweep.rs` |
+//!
+//! A script is one step and so is a transaction, for that is what the stores make of them. Between any two steps
+//! anybody else may take theirs, and the [`faults`] of the configuration may happen: processes die, clients ask again,
+//! commands and answers are lost, or executed long after their sender gave up, or twice; keys are evicted, one by one; a
+//! replica takes over, with what it has of them; an old primary goes on to serve readers; certificates come due and
+//! clocks step back. A test holds the functions of [`entry`] against the scripts on a real server, with random commands
+//! and windows of real length (`tests/it/lua.rs`).
+//!
+//! # What must hold
+//!
+//! [What a hit answers is the row](system::EXACT), at every moment: were it older, then somebody could have been
+//! answered something newer before, past the cache. A write that could set no fence leaves a debt; until that is
+//! paid, what was true before it may be answered too. An old primary may answer whatever was ever true. And
+//! [what was certified is whole](system::WHOLE), or the next read would miss for nothing. A configuration in which
+//! [no read ever hits](system::HITS) after a write proves nothing, and fails too.
+//!
+//! # What is not
+//!
+//! - More than a handful of processes and faults at a time, or windows longer than three messages.
+//! - Time. Whether a fence or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
+//!   must be right whatever the clocks say, and only waits by them.
+//! - That every read is answered in the end, and how soon.
+//! - A Postgres that loses commits: then the entry is ahead of it, and is dropped.
+//! - What the messages say. A message is its position, and the metadata the version that set it.
+//!
+//! # How to read a counterexample
+//!
+//! `make model ARGS='--defence own-lease'` tells the shortest story of what happens without a defence; a violation of
+//! the protocol itself is told the same way. Each step says who did what and what came of it, and beneath it is what the
+//! step changed. Writes are named A, B, C; `A.1` is the fence of the second attempt of A.
+//!
+//! ```text
+//!     At first
+//!       Postgres     epoch 1; version 1, messages 1 2
+//!       Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2
+//!   1 Add A sets fence A.0: told epoch 1, certified
+//!       Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2; fence A.0
+//! ```
+
+pub mod catalogue;
+pub mod command;
+pub mod config;
+pub mod defences;
+pub mod entry;
+pub mod faults;
+pub mod look;
+mod reader;
+pub mod row;
+pub mod search;
+pub mod state;
+pub mod story;
+pub mod system;
+mod words;
+mod writer;

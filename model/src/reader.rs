@@ -1,0 +1,163 @@
+//! A read past the cache, as `core/src/store/read.rs` does it: lease, read, fill; and the sweep.
+
+use crate::command::{Command, Reply};
+use crate::config::Config;
+use crate::entry::{Leased, Token};
+use crate::state::{Grant, Process, Reader, ReaderStep, Side, State, Sweep};
+use crate::system::{Action, Asking, Outcome};
+
+impl Reader {
+    pub(crate) fn actions(&self, at: usize, state: &State, actions: &mut Vec<Action>) {
+        if self.turns == 0 {
+            return;
+        }
+        match &self.step {
+            ReaderStep::Lease => {
+                for side in [Side::Primary, Side::Isolated] {
+                    if side == Side::Primary || state.isolated.is_some() {
+                        Self::ask(at, side, state, actions);
+                    }
+                }
+            }
+            ReaderStep::Read(_) => actions.push(Action::Postgres(at)),
+            // A fill that is lost is a reader that takes no further step.
+            ReaderStep::Fill(_, side) => {
+                actions.push(Action::Redis(at, Outcome::Answered));
+                if state.left.late > 0 && *side == Side::Primary {
+                    actions.push(Action::Redis(at, Outcome::Late));
+                }
+            }
+        }
+    }
+
+    /// All ways to ask for the lease. It may be asked for under a certificate too: the miss that sent the reader here
+    /// was some time ago.
+    fn ask(at: usize, side: Side, state: &State, actions: &mut Vec<Action>) {
+        let node = if side == Side::Primary { Some(&state.redis) } else { state.isolated.as_ref() };
+        let entry = node.and_then(|node| node.cache.entry.as_ref());
+        let can_expire = state.left.expire > 0 && entry.is_some_and(|entry| !entry.fences.is_empty());
+        for (fences_dead, disproved) in [(false, false), (true, false), (false, true), (true, true)] {
+            if fences_dead && !can_expire || disproved && state.left.ticket == 0 {
+                continue;
+            }
+            let asking = Asking { fences_dead, disproved, side };
+            actions.push(Action::Lease(at, asking, Outcome::Answered));
+            if side == Side::Primary {
+                let outcomes = Outcome::possible(state, true);
+                let faults = outcomes.filter(|outcome| matches!(outcome, Outcome::Late | Outcome::Resent));
+                actions.extend(faults.map(|outcome| Action::Lease(at, asking, outcome)));
+            }
+        }
+    }
+
+    /// The command that asks for the lease. One that is held may always have been held for too long.
+    pub(crate) fn ask_with(&self, asking: Asking) -> Command {
+        Command::Lease { token: self.token(), fences_dead: asking.fences_dead, lease_dead: true }
+    }
+
+    /// This read is over.
+    fn rested(mut self) -> Process {
+        self.turns -= 1;
+        self.asked = if self.turns == 0 { 0 } else { self.asked + 1 };
+        self.step = ReaderStep::Lease;
+        Process::Reader(self)
+    }
+
+    /// Even, so that a call sent again has a name of its own to take.
+    fn token(&self) -> Token {
+        Token::from(self.id) * 16 + Token::from(self.asked) * 2
+    }
+}
+
+impl Config {
+    /// Asks for the lease. Without it a reader answers from Postgres, which changes nothing.
+    pub(crate) fn lease(&self, state: &mut State, at: usize, asking: Asking, outcome: Outcome) {
+        let Process::Reader(mut reader) = state.processes[at].clone() else { return };
+        let Asking { fences_dead, disproved, side } = asking;
+        state.left.expire -= u8::from(fences_dead);
+        state.left.ticket -= u8::from(disproved);
+        let (token, command) = (reader.token(), reader.ask_with(asking));
+        let before = state.clone();
+        let reply = self.send(state, side, &command, outcome);
+        state.processes[at] = match reply {
+            Some(Reply::Leased(leased)) if leased.granted => {
+                let renamed = outcome == Outcome::Resent && self.holds(state, token + 1);
+                let token = token + Token::from(renamed);
+                reader.step = ReaderStep::Read(leased.grant(token, asking));
+                Process::Reader(reader)
+            }
+            // Refused, and nothing was touched.
+            Some(_) if *state == before => return,
+            _ => reader.rested(),
+        };
+    }
+
+    fn holds(&self, state: &State, token: Token) -> bool {
+        state.redis.cache.entry.as_ref().is_some_and(|entry| entry.lease == Some(token))
+    }
+
+    /// The read. What was deleted is marked so, and what is not there gives the lease back.
+    pub(crate) fn read(&self, state: &mut State, at: usize, mut reader: Reader) {
+        let ReaderStep::Read(grant) = reader.step else { return };
+        let side = grant.side;
+        let command = if state.row.gone {
+            Command::Bury(state.row.version)
+        } else if state.row.is_live() {
+            let news = state.row.read(self.capacity, grant.takes_epoch, self.defences);
+            grant.fill(news)
+        } else {
+            Command::Release
+        };
+        reader.step = ReaderStep::Fill(command, side);
+        state.processes[at] = Process::Reader(reader);
+    }
+
+    pub(crate) fn fill(&self, state: &mut State, at: usize, reader: Reader, outcome: Outcome) {
+        if let ReaderStep::Fill(command, side) = &reader.step {
+            self.send(state, *side, command, outcome);
+            state.processes[at] = reader.rested();
+        }
+    }
+
+    /// The sweep's command: clears the cache of a conversation in debt.
+    pub(crate) fn sweep(&self, state: &mut State, at: usize, sweep: &Sweep, outcome: Outcome) {
+        if let Sweep::Clear(version) = *sweep {
+            let reply = self.send(state, Side::Primary, &Command::Invalidate, outcome);
+            let next = if reply.is_some() { Sweep::Forget(version) } else { Sweep::Over };
+            state.processes[at] = Process::Sweep(next);
+        }
+    }
+
+    /// The sweep's calls to Postgres: looks for a debt, and forgets it.
+    pub(crate) fn sweep_debt(&self, state: &mut State, at: usize, sweep: &Sweep) {
+        let next = match *sweep {
+            Sweep::Look => state.row.debt.map_or(Sweep::Look, Sweep::Clear),
+            Sweep::Forget(version) => {
+                self.forget_debt(state, version);
+                Sweep::Over
+            }
+            Sweep::Clear(_) | Sweep::Over => return,
+        };
+        state.processes[at] = Process::Sweep(next);
+    }
+}
+
+impl Leased {
+    /// What its holder goes on with: whether what it reads must be read under a new epoch.
+    fn grant(self, token: Token, asking: Asking) -> Grant {
+        let dead_fence = asking.fences_dead && !self.fences.is_empty();
+        let takes_epoch = dead_fence || asking.disproved || !self.certified && self.fences.is_empty();
+        Grant { token, replid: self.replid, seen: self.fences, takes_epoch, side: asking.side }
+    }
+}
+
+impl Sweep {
+    pub(crate) fn actions(&self, at: usize, state: &State, actions: &mut Vec<Action>) {
+        match self {
+            Self::Look if state.row.debt.is_some() => actions.push(Action::Postgres(at)),
+            Self::Forget(_) => actions.push(Action::Postgres(at)),
+            Self::Clear(_) => actions.extend(Outcome::possible(state, false).map(|o| Action::Redis(at, o))),
+            Self::Look | Self::Over => {}
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The Postgres side: a conversation's row and its messages, and the calls of `core/migrations/0002_operations.sql`.
+//! Each is one transaction under the row's lock, hence one step.
+
+use crate::defences::{Defence, Defences};
+use crate::entry::{Begun, Epoch, Facts, News, Seq, Version};
+
+/// What a write changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// Adds a message, creating the conversation if it is new.
+    Add,
+    /// Sets the metadata.
+    Update,
+    /// Deletes one message.
+    DeleteMessage(Target),
+    /// Deletes the conversation.
+    Delete,
+}
+
+/// Which message is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The newest there is.
+    Newest,
+    /// The one before it.
+    BeforeNewest,
+}
+
+/// Under what a commit is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fencing {
+    /// A fence is set.
+    Fenced(Begun),
+    /// The cache could not be told: the commit notes a debt.
+    Deferred,
+}
+
+/// What came of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// It is done, or was done before.
+    Done(News),
+    /// The fence's epoch is not the row's. Nothing was written.
+    Refused(Option<Epoch>),
+    /// The conversation was deleted.
+    Deleted(Version),
+    /// There is nothing to change.
+    Nothing,
+}
+
+/// What can be answered of a conversation at one version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    /// The row.
+    pub facts: Facts,
+    /// The window.
+    pub window: Vec<Seq>,
+    /// Whether it was deleted.
+    pub gone: bool,
+}
+
+/// A conversation. Version 0: there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// Whoever certifies takes the next one.
+    pub epoch: Epoch,
+    /// Counts the changes.
+    pub version: Version,
+    /// The highest position ever given out.
+    pub last_seq: Seq,
+    /// The version that set the metadata.
+    pub metadata: Version,
+    /// The positions of the messages that are there.
+    pub live: Vec<Seq>,
+    /// Whether it was deleted.
+    pub gone: bool,
+    /// The operations whose message was stored, or deleted: a set of bits.
+    pub stored: u8,
+    /// The version up to which the cache may be behind.
+    pub debt: Option<Version>,
+}
+
+impl Row {
+    /// One with two messages, under its first epoch.
+    #[must_use]
+    pub fn with_two_messages() -> Self {
+        Self { epoch: 1, version: 1, last_seq: 2, live: vec![1, 2], ..Self::default() }
+    }
+
+    /// Whether there is a conversation to read.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.version > 0 && !self.gone
+    }
+
+    /// What a read answers.
+    #[must_use]
+    pub fn view(&self, capacity: u16) -> View {
+        let window = self.live[self.live.len().saturating_sub(capacity.into())..].to_vec();
+        let facts = Facts {
+            version: self.version,
+            first: window.first().copied().unwrap_or(0),
+            count: u16::try_from(self.live.len()).unwrap_or(u16::MAX),
+            metadata: self.metadata,
+        };
+        View { facts, window, gone: self.gone }
+    }
+
+    fn news(&self, capacity: u16, took_epoch: bool) -> News {
+        let View { facts, window, .. } = self.view(capacity);
+        News { epoch: self.epoch, took_epoch, facts, elements: window }
+    }
+
+    /// `read_window` and `read_window_taking_epoch`.
+    pub fn read(&mut self, capacity: u16, takes_epoch: bool, defences: Defences) -> News {
+        if takes_epoch && defences.has(Defence::ReaderEpoch) {
+            self.epoch += 1;
+        }
+        self.news(capacity, takes_epoch)
+    }
+
+    /// `add_messages`, `delete_conversation`, and the like of them for the other changes. A message stored before is
+    /// looked for before the epoch is compared, and its answer never certifies.
+    pub fn commit(
+        &mut self,
+        capacity: u16,
+        change: Change,
+        operation: u8,
+        fencing: Fencing,
+        defences: Defences,
+    ) -> Commit {
+        if self.gone {
+            return Commit::Deleted(self.version);
+        }
+        let is_new = self.version == 0;
+        if change == Change::Add && self.stored & (1 << operation) != 0 {
+            return Commit::Done(self.news(capacity, false));
+        }
+        if is_new && change != Change::Add {
+            return Commit::Nothing;
+        }
+        if matches!(change, Change::DeleteMessage(_)) && self.stored & (1 << operation) != 0 {
+            return Commit::Nothing;
+        }
+        if self.refuses(fencing, defences) {
+            return Commit::Refused((!is_new).then_some(self.epoch));
+        }
+        let Some(added) = self.change(change, operation) else { return Commit::Nothing };
+        let (certified, complete) = match fencing {
+            Fencing::Fenced(begun) => (begun.certified, begun.complete),
+            Fencing::Deferred => (false, true),
+        };
+        let must = matches!(change, Change::Delete)
+            || matches!(change, Change::DeleteMessage(_)) && defences.has(Defence::DeletionEpoch);
+        let took_epoch = is_new || !certified || must;
+        if took_epoch && (is_new || must || defences.has(Defence::WriterEpoch)) {
+            self.epoch += 1;
+        }
+        let mut news = self.news(capacity, took_epoch);
+        if !took_epoch && complete && !matches!(change, Change::DeleteMessage(_)) {
+            news.elements = added.into_iter().collect();
+        }
+        Commit::Done(news)
+    }
+
+    /// Without a row, a fence must know no epoch.
+    fn refuses(&self, fencing: Fencing, defences: Defences) -> bool {
+        let Fencing::Fenced(begun) = fencing else { return false };
+        let epoch = (self.version > 0).then_some(self.epoch);
+        begun.epoch != epoch && defences.has(Defence::EpochCheck)
+    }
+
+    /// Makes the change; none if there is nothing to change. Answers the position added, if one was.
+    fn change(&mut self, change: Change, operation: u8) -> Option<Option<Seq>> {
+        let mut added = None;
+        match change {
+            Change::Add => {
+                self.last_seq += 1;
+                self.live.push(self.last_seq);
+                self.stored |= 1 << operation;
+                added = Some(self.last_seq);
+            }
+            Change::Update => self.metadata = self.version + 1,
+            Change::DeleteMessage(target) => {
+                let at = self.live.len().checked_sub(1 + usize::from(target == Target::BeforeNewest))?;
+                self.live.remove(at);
+                self.stored |= 1 << operation;
+            }
+            Change::Delete => {
+                self.gone = true;
+                self.live.clear();
+            }
+        }
+        self.version += 1;
+        Some(added)
+    }
+}

@@ -1,0 +1,211 @@
+//! One state of the whole: both stores, every process, what is under way, and what may still go wrong.
+
+use crate::command::Command;
+use crate::entry::{Begun, Cache, Epoch, Fence, News, Replid, Version};
+use crate::faults::Faults;
+use crate::row::{Change, Row, View};
+
+/// A Redis server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    /// Its replication id.
+    pub replid: Replid,
+    /// What it holds.
+    pub cache: Cache,
+}
+
+/// Somebody who does something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Process {
+    /// Fences, commits, publishes.
+    Writer(Writer),
+    /// Leases, reads, fills.
+    Reader(Reader),
+    /// Pays debts.
+    Sweep(Sweep),
+}
+
+/// A write on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Writer {
+    /// What it changes.
+    pub change: Change,
+    /// Names it, in its fence and to Postgres.
+    pub operation: u8,
+    /// How often it began.
+    pub attempt: u8,
+    /// What it does next.
+    pub step: WriterStep,
+}
+
+/// What a writer does next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum WriterStep {
+    /// Sets its fence.
+    Begin {
+        /// The epoch that Postgres answered when it refused the last attempt.
+        hint: Option<Epoch>,
+        /// The last attempt's fence.
+        over: Option<Fence>,
+    },
+    /// Commits under it.
+    Commit(Begun),
+    /// Clears the cache, since it can set no fence.
+    Unfence,
+    /// Commits without one.
+    CommitUnfenced,
+    /// Publishes.
+    Publish(Command),
+    /// Marks the conversation deleted.
+    Bury(Version),
+    /// Clears the cache of what its commit made stale.
+    Settle(Version),
+    /// Forgets the debt that is paid.
+    Forget(Version),
+    /// Takes its fence away, with nothing written.
+    Withdraw(Fence),
+    /// Nothing: it is dead, or gave up; its client may ask again.
+    Unanswered,
+    /// Nothing: it has answered.
+    Answered,
+}
+
+/// Somebody whose look at the cache was a miss. Looks that hit need no process: they change nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reader {
+    /// Names it.
+    pub id: u8,
+    /// How often it still reads.
+    pub turns: u8,
+    /// How often it asked for a lease.
+    pub asked: u8,
+    /// What it does next.
+    pub step: ReaderStep,
+}
+
+/// What a reader does next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ReaderStep {
+    /// Asks for the lease.
+    Lease,
+    /// Reads Postgres.
+    Read(Grant),
+    /// Fills, or does what stands in its place.
+    Fill(Command, Side),
+}
+
+/// A lease that was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Grant {
+    /// The fill, but for the news.
+    pub token: u16,
+    /// The server that gave it.
+    pub replid: Replid,
+    /// The fences there were.
+    pub seen: Vec<Fence>,
+    /// Whether to read under a new epoch.
+    pub takes_epoch: bool,
+    /// Which server gave it.
+    pub side: Side,
+}
+
+/// Which server a reader speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The primary.
+    Primary,
+    /// An old primary that nobody told.
+    Isolated,
+}
+
+/// The scheduled sweep.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Sweep {
+    /// Looks for a debt.
+    Look,
+    /// Clears the cache.
+    Clear(Version),
+    /// Forgets the debt.
+    Forget(Version),
+    /// Is over.
+    Over,
+}
+
+/// Something that must not happen and that no later state would show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flaw {
+    /// A call certified, and the window it left is not whole.
+    CertifiedWithGap,
+}
+
+/// The whole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Postgres.
+    pub row: Row,
+    /// What reads may also answer beside the row as it is: its views from version `floor` on; from the first on if an
+    /// isolated primary is to be judged.
+    pub past: Vec<View>,
+    /// The oldest version that a read may answer.
+    pub floor: Version,
+    /// The primary.
+    pub redis: Node,
+    /// What its replica has, while one may still take over.
+    pub replica: Option<Cache>,
+    /// An old primary that still serves readers.
+    pub isolated: Option<Node>,
+    /// Who does something.
+    pub processes: Vec<Process>,
+    /// Commands that are still under way, in no order.
+    pub late: Vec<Command>,
+    /// What may still go wrong.
+    pub left: Faults,
+    /// What went wrong.
+    pub flaw: Option<Flaw>,
+}
+
+impl State {
+    /// Puts a command on its way.
+    pub fn send_late(&mut self, command: Command) {
+        let at = self.late.partition_point(|other| *other < command);
+        self.late.insert(at, command);
+    }
+
+    /// Notes what the row was before a commit that is about to change it. Once a commit was fenced, nobody may read
+    /// what was before it; one that was not leaves a debt, and until that is paid they may.
+    pub fn remember(&mut self, before: View, was_fenced: bool, keeps_all: bool) {
+        self.past.push(before);
+        if was_fenced {
+            self.catch_up(keeps_all);
+        }
+    }
+
+    /// From now on every read answers the row as it is.
+    pub fn catch_up(&mut self, keeps_all: bool) {
+        self.floor = self.row.version;
+        if !keeps_all {
+            self.past.clear();
+        }
+    }
+}
+
+impl WriterStep {
+    /// The beginning.
+    pub const BEGIN: Self = Self::Begin { hint: None, over: None };
+}
+
+impl Writer {
+    /// The fence of its present attempt.
+    #[must_use]
+    pub fn fence(&self, names_attempt: bool) -> Fence {
+        Fence { operation: self.operation, attempt: if names_attempt { self.attempt } else { 0 } }
+    }
+}
+
+impl Grant {
+    /// The fill of what was read.
+    #[must_use]
+    pub fn fill(self, news: News) -> Command {
+        Command::Fill { token: self.token, replid: self.replid, seen: self.seen, news }
+    }
+}

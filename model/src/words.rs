@@ -1,0 +1,182 @@
+//! How what takes part is put into words.
+
+use std::fmt::{Display, Formatter, Result};
+
+use crate::command::Command;
+use crate::entry::{Begun, Cache, Certificate, Entry, Facts, Fence, Leased, News, Seq, Stored};
+use crate::row::{Change, Row, Target};
+use crate::state::{Node, Writer};
+
+/// Positions, or fences: `1 2 3`, or `none`.
+pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
+
+impl<T: Display> Display for List<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (at, item) in self.0.iter().enumerate() {
+            write!(f, "{}{item}", if at == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+/// `A`, `B`.
+fn letter(operation: u8) -> char {
+    char::from(b'A' + (operation.saturating_sub(1)) % 26)
+}
+
+/// `A.0`: the first attempt of the first write.
+impl Display for Fence {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}.{}", letter(self.operation), self.attempt)
+    }
+}
+
+impl Display for Writer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let what = match self.change {
+            Change::Add => "Add",
+            Change::Update => "Update",
+            Change::Delete => "Delete",
+            Change::DeleteMessage(Target::Newest) => "Delete-newest",
+            Change::DeleteMessage(Target::BeforeNewest) => "Delete-earlier",
+        };
+        write!(f, "{what} {}", letter(self.operation))
+    }
+}
+
+impl Display for Facts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let messages = if self.count == 1 { "message" } else { "messages" };
+        write!(f, "version {}, {} {messages} from {}", self.version, self.count, self.first)
+    }
+}
+
+impl Display for News {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(
+            f,
+            "version {}, epoch {}, messages {}",
+            self.facts.version,
+            self.epoch,
+            List::<Seq>(&self.elements)
+        )
+    }
+}
+
+impl Display for Row {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.version == 0 {
+            return f.write_str("no such conversation");
+        }
+        write!(f, "epoch {}; version {}, ", self.epoch, self.version)?;
+        if self.gone {
+            f.write_str("deleted")?;
+        } else {
+            write!(f, "messages {}", List(&self.live))?;
+        }
+        self.debt.map_or(Ok(()), |version| write!(f, "; debt up to version {version}"))
+    }
+}
+
+impl Display for Node {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        self.cache.fmt(f)?;
+        match &self.cache.entry {
+            Some(entry) if entry.replid != self.replid => write!(f, "; written by another server"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Display for Cache {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match &self.entry {
+            None if self.window.is_empty() => return f.write_str("empty"),
+            None => f.write_str("no entry")?,
+            Some(entry) => entry.fmt(f)?,
+        }
+        write!(f, "; window {}", List(&self.window))?;
+        let Some(entry) = &self.entry else { return Ok(()) };
+        if let Some(lease) = entry.lease {
+            write!(f, "; lease {lease}")?;
+        }
+        if entry.fences.is_empty() { Ok(()) } else { write!(f, "; fence {}", List(&entry.fences)) }
+    }
+}
+
+/// What is known; who is at work stands after the window.
+impl Display for Entry {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self.epoch {
+            Some(epoch) => write!(f, "epoch {epoch}")?,
+            None => f.write_str("no epoch")?,
+        }
+        f.write_str(match self.certificate {
+            Some(Certificate::InDate) => ", certified",
+            Some(Certificate::Due) => ", certificate due",
+            None => "",
+        })?;
+        if let Some(version) = self.gone {
+            write!(f, "; deleted at version {version}")?;
+        }
+        if let Some(facts) = self.facts {
+            write!(f, "; {facts}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Begun {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self.epoch {
+            Some(epoch) => write!(f, "epoch {epoch}")?,
+            None => f.write_str("no epoch")?,
+        }
+        f.write_str(if self.certified { ", certified" } else { ", not certified" })?;
+        f.write_str(if self.complete { "" } else { ", window not whole" })
+    }
+}
+
+impl Display for Leased {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(if self.granted { "granted" } else { "refused" })?;
+        f.write_str(if self.certified { ", certified" } else { ", not certified" })?;
+        if self.fences.is_empty() { Ok(()) } else { write!(f, ", fence {}", List(&self.fences)) }
+    }
+}
+
+impl Display for Stored {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(match self {
+            Self::Certified => "certified",
+            Self::Merged => "merged",
+            Self::Outdated => "outdated",
+            Self::Gone => "gone",
+        })
+    }
+}
+
+/// What its sender does.
+impl Display for Command {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Begin { fence, hint: Some(epoch), .. } => {
+                write!(f, "sets fence {fence} under epoch {epoch}")
+            }
+            Self::Begin { fence, .. } => write!(f, "sets fence {fence}"),
+            Self::Publish { fence, news, .. } => write!(f, "publishes {news} under fence {fence}"),
+            Self::Lease { token, fences_dead: true, .. } => {
+                write!(f, "asks for lease {token}, taking the fences for dead")
+            }
+            Self::Lease { token, .. } => write!(f, "asks for lease {token}"),
+            Self::Fill { token, news, .. } => write!(f, "fills {news} under lease {token}"),
+            Self::Bury(version) => write!(f, "marks it deleted at version {version}"),
+            Self::Withdraw(fence) => write!(f, "withdraws fence {fence}"),
+            Self::Release => f.write_str("gives the lease back"),
+            Self::Invalidate => f.write_str("drops both keys"),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A write, as `core/src/store/write.rs` does it: fence, commit, publish.
+
+use crate::command::{Command, Reply};
+use crate::config::Config;
+use crate::defences::Defence;
+use crate::entry::{Begun, News, Stored, Version};
+use crate::row::{Change, Commit, Fencing};
+use crate::state::{Process, Side, State, Writer, WriterStep};
+use crate::system::{Action, Outcome};
+
+impl WriterStep {
+    pub(crate) fn actions(&self, at: usize, state: &State, actions: &mut Vec<Action>) {
+        match self {
+            Self::Answered => return,
+            Self::Unanswered => {
+                if state.left.retry > 0 {
+                    actions.push(Action::Retry(at));
+                }
+                return;
+            }
+            Self::Commit(_) | Self::CommitUnfenced | Self::Forget(_) => actions.push(Action::Postgres(at)),
+            Self::Begin { .. } => {
+                actions.extend(Outcome::possible(state, true).map(|o| Action::Redis(at, o)));
+            }
+            _ => actions.extend(Outcome::possible(state, false).map(|o| Action::Redis(at, o))),
+        }
+        let began = !matches!(self, Self::Begin { .. });
+        if began && state.left.crash > 0 {
+            actions.push(Action::Crash(at));
+        }
+    }
+}
+
+impl Outcome {
+    /// What may become of a command now. Only a step that is the same done twice is sent again.
+    pub(crate) fn possible(state: &State, repeatable: bool) -> impl Iterator<Item = Self> {
+        let left = &state.left;
+        [
+            (Self::Answered, true),
+            (Self::Lost, left.lost > 0),
+            (Self::ReplyLost, left.lost > 0),
+            (Self::Late, left.late > 0),
+            (Self::Resent, left.resent > 0 && repeatable),
+        ]
+        .into_iter()
+        .filter_map(|(outcome, possible)| possible.then_some(outcome))
+    }
+}
+
+impl Config {
+    /// A writer's or the sweep's next command, and what comes of its answer.
+    pub(crate) fn redis(&self, state: &mut State, at: usize, outcome: Outcome) {
+        match state.processes[at].clone() {
+            Process::Writer(mut writer) => {
+                if let Some(command) = self.command_of(&writer) {
+                    let reply = self.send(state, Side::Primary, &command, outcome);
+                    writer.step = self.after(&mut writer, reply);
+                    state.processes[at] = Process::Writer(writer.at_rest());
+                }
+            }
+            Process::Sweep(sweep) => self.sweep(state, at, &sweep, outcome),
+            Process::Reader(reader) => self.fill(state, at, reader, outcome),
+        }
+    }
+
+    pub(crate) fn command_of(&self, writer: &Writer) -> Option<Command> {
+        Some(match &writer.step {
+            WriterStep::Begin { hint, over } => {
+                let fence = writer.fence(self.defences.has(Defence::FenceNamesAttempt));
+                Command::Begin { fence, hint: *hint, over: over.iter().copied().collect() }
+            }
+            WriterStep::Publish(publish) => publish.clone(),
+            WriterStep::Bury(version) => Command::Bury(*version),
+            WriterStep::Withdraw(fence) => Command::Withdraw(*fence),
+            WriterStep::Unfence | WriterStep::Settle(_) => Command::Invalidate,
+            _ => return None,
+        })
+    }
+
+    /// What a writer does after a command, answered or not.
+    fn after(&self, writer: &mut Writer, reply: Option<Reply>) -> WriterStep {
+        let done = reply.is_some();
+        match (&writer.step, reply) {
+            (WriterStep::Begin { .. }, Some(Reply::Begun(begun))) => {
+                writer.attempt = writer.attempt.max(begun.fence.attempt);
+                WriterStep::Commit(begun)
+            }
+            (WriterStep::Begin { .. }, _) => self.unfenced(writer.change),
+            (WriterStep::Unfence, _) if done => WriterStep::CommitUnfenced,
+            (WriterStep::Unfence, _) => WriterStep::Unanswered,
+            // Only a certified window is known to be without the message.
+            (WriterStep::Publish(Command::Publish { news, .. }), Some(Reply::Stored(stored)))
+                if matches!(writer.change, Change::DeleteMessage(_)) =>
+            {
+                let version = news.facts.version;
+                if stored == Stored::Certified { self.forget(version) } else { WriterStep::Settle(version) }
+            }
+            // A full cache can still forget.
+            (WriterStep::Bury(version), _) if !done => WriterStep::Settle(*version),
+            (WriterStep::Bury(version) | WriterStep::Settle(version), _) if done => self.forget(*version),
+            _ => WriterStep::Answered,
+        }
+    }
+
+    /// What a write does that can set no fence. Deletions are refused unless the cache lets go of what it holds.
+    fn unfenced(&self, change: Change) -> WriterStep {
+        match change {
+            Change::Add | Change::Update if self.defers => WriterStep::CommitUnfenced,
+            Change::Delete | Change::DeleteMessage(_) if self.defers => WriterStep::Unfence,
+            _ => WriterStep::Unanswered,
+        }
+    }
+
+    /// Debts are noted only where they are paid.
+    fn forget(&self, version: Version) -> WriterStep {
+        if self.defers { WriterStep::Forget(version) } else { WriterStep::Answered }
+    }
+
+    /// A process's call to Postgres.
+    pub(crate) fn postgres(&self, state: &mut State, at: usize) {
+        match state.processes[at].clone() {
+            Process::Writer(mut writer) => {
+                writer.step = match writer.step {
+                    WriterStep::Commit(begun) => self.commit(state, &mut writer, begun),
+                    WriterStep::CommitUnfenced => self.commit_unfenced(state, &writer),
+                    WriterStep::Forget(version) => {
+                        self.forget_debt(state, version);
+                        WriterStep::Answered
+                    }
+                    step => step,
+                };
+                state.processes[at] = Process::Writer(writer.at_rest());
+            }
+            Process::Reader(reader) => self.read(state, at, reader),
+            Process::Sweep(sweep) => self.sweep_debt(state, at, &sweep),
+        }
+    }
+
+    fn commit(&self, state: &mut State, writer: &mut Writer, begun: Begun) -> WriterStep {
+        match self.change(state, writer, Fencing::Fenced(begun)) {
+            Commit::Done(news) => self.bring(writer, news, Some(begun)),
+            Commit::Refused(epoch) => {
+                writer.attempt += 1;
+                let names_attempt = self.defences.has(Defence::FenceNamesAttempt);
+                WriterStep::Begin { hint: epoch, over: names_attempt.then_some(begun.fence) }
+            }
+            // A deletion done before is done again, to tell a cache that was not told.
+            Commit::Deleted(version) if writer.change == Change::Delete => WriterStep::Bury(version),
+            Commit::Deleted(_) | Commit::Nothing => WriterStep::Withdraw(begun.fence),
+        }
+    }
+
+    fn commit_unfenced(&self, state: &mut State, writer: &Writer) -> WriterStep {
+        match self.change(state, writer, Fencing::Deferred) {
+            Commit::Done(news) => self.bring(writer, news, None),
+            Commit::Deleted(version) if writer.change == Change::Delete => WriterStep::Bury(version),
+            _ => WriterStep::Answered,
+        }
+    }
+
+    /// What follows a commit.
+    fn bring(&self, writer: &Writer, news: News, begun: Option<Begun>) -> WriterStep {
+        match (writer.change, begun) {
+            (Change::Delete, _) => WriterStep::Bury(news.facts.version),
+            (_, Some(begun)) => {
+                WriterStep::Publish(Command::Publish { fence: begun.fence, replid: begun.replid, news })
+            }
+            (_, None) => WriterStep::Settle(news.facts.version),
+        }
+    }
+
+    /// The commit itself; and what readers may answer from then on.
+    fn change(&self, state: &mut State, writer: &Writer, fencing: Fencing) -> Commit {
+        let before = state.row.view(self.capacity);
+        let version = state.row.version;
+        let commit = state.row.commit(self.capacity, writer.change, writer.operation, fencing, self.defences);
+        if state.row.version > version {
+            let was_fenced = fencing != Fencing::Deferred;
+            state.remember(before, was_fenced, self.keeps_all());
+            if self.defers
+                && (!was_fenced || matches!(writer.change, Change::Delete | Change::DeleteMessage(_)))
+            {
+                state.row.debt = Some(state.row.version);
+            }
+        }
+        commit
+    }
+
+    /// A debt is paid: from now on nobody reads what was before.
+    pub(crate) fn forget_debt(&self, state: &mut State, version: Version) {
+        let is_newer = state.row.debt > Some(version);
+        if state.row.debt.is_some() && (!is_newer || !self.defences.has(Defence::DebtByVersion)) {
+            state.row.debt = None;
+            state.catch_up(self.keeps_all());
+        }
+    }
+}
+
+impl Writer {
+    /// What is forgotten once it no longer matters: fewer states to tell apart.
+    fn at_rest(mut self) -> Self {
+        if self.step == WriterStep::Answered {
+            self.attempt = 0;
+        }
+        self
+    }
+}
