@@ -11,6 +11,7 @@ mod examples;
 mod http;
 mod input;
 mod lossless;
+mod lua;
 mod outage;
 mod run;
 mod start;

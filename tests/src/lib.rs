@@ -174,7 +174,8 @@ pub fn at_port(url: &str, port: u16) -> String {
     url.replacen(&format!(":{}/", port_of(url)), &format!(":{port}/"), 1)
 }
 
-fn valkey(configuration: &[&str]) -> Valkey {
+/// A Valkey of one's own, for tests that need no more.
+pub fn valkey(configuration: &[&str]) -> Valkey {
     Valkey::throwaway(tools(), configuration).unwrap_or_else(|trouble| fail(&trouble))
 }
 

@@ -1,0 +1,111 @@
+//! What may happen to the caches, and in which order.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Something that happens. Numbers choose among what there is, 0 the latest.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// So many messages are added to the row. What the transaction answers can be published and filled.
+    Add {
+        messages: u8,
+        takes_epoch: bool,
+    },
+    /// A message is deleted, so many from the end.
+    DeleteMessage(u8),
+    /// The metadata is changed.
+    Update,
+    /// The row is read.
+    Read {
+        takes_epoch: bool,
+    },
+    Begin {
+        again: bool,
+        hint: bool,
+    },
+    Publish {
+        begun: u8,
+        news: u8,
+    },
+    Lease,
+    Fill {
+        leased: u8,
+        news: u8,
+    },
+    Bury,
+    Drop {
+        as_seen: bool,
+    },
+    Withdraw(u8),
+    Release,
+    EvictEntry,
+    EvictWindow,
+    Invalidate,
+    Failover,
+    CertificatePasses,
+    FencesAge,
+    LeaseAges,
+}
+
+/// Mostly the latest.
+fn choice() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0_u8), 2 => 1..4_u8]
+}
+
+fn changes() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..4_u8, any::<bool>()).prop_map(|(messages, takes_epoch)| Step::Add { messages, takes_epoch }),
+        1 => (90..130_u8, any::<bool>()).prop_map(|(messages, takes_epoch)| Step::Add { messages, takes_epoch }),
+        2 => (0..120_u8).prop_map(Step::DeleteMessage),
+        1 => Just(Step::Update),
+        1 => any::<bool>().prop_map(|takes_epoch| Step::Read { takes_epoch }),
+    ]
+}
+
+fn commands() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => any::<(bool, bool)>().prop_map(|(again, hint)| Step::Begin { again, hint }),
+        8 => (choice(), choice()).prop_map(|(begun, news)| Step::Publish { begun, news }),
+        6 => Just(Step::Lease),
+        8 => (choice(), choice()).prop_map(|(leased, news)| Step::Fill { leased, news }),
+        1 => Just(Step::Bury),
+        1 => any::<bool>().prop_map(|as_seen| Step::Drop { as_seen }),
+        2 => choice().prop_map(Step::Withdraw),
+        1 => Just(Step::Release),
+    ]
+}
+
+fn misfortunes() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::EvictEntry),
+        3 => Just(Step::EvictWindow),
+        1 => Just(Step::Invalidate),
+        2 => Just(Step::Failover),
+        2 => Just(Step::CertificatePasses),
+        2 => Just(Step::FencesAge),
+        2 => Just(Step::LeaseAges),
+    ]
+}
+
+/// Commands in any order, and between them whole writes and reads, so that there is something for them to disturb.
+pub(super) fn sequences() -> impl Strategy<Value = Vec<Step>> {
+    let begin = Step::Begin { again: false, hint: true };
+    // A write that is overtaken: another one begins with the epoch that a reader took meanwhile.
+    let overtaken = changes().prop_map(move |change| {
+        let (read, publish) = (Step::Read { takes_epoch: true }, Step::Publish { begun: 1, news: 1 });
+        vec![begin, change, read, begin, publish]
+    });
+    let write = changes().prop_map(move |change| vec![begin, change, Step::Publish { begun: 0, news: 0 }]);
+    let read = any::<bool>().prop_map(|takes_epoch| {
+        vec![Step::Lease, Step::Read { takes_epoch }, Step::Fill { leased: 0, news: 0 }]
+    });
+    let one = prop_oneof![
+        2 => write,
+        1 => read,
+        1 => overtaken,
+        2 => changes().prop_map(|step| vec![step]),
+        6 => commands().prop_map(|step| vec![step]),
+        2 => misfortunes().prop_map(|step| vec![step]),
+    ];
+    vec(one, 1..60).prop_map(|groups| groups.concat())
+}

@@ -1,0 +1,217 @@
+//! The scripts on a real server, with one conversation's keys.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use conversation_local::Valkey;
+use conversation_model::entry::{Epoch, Fence, News, Replid, Seq, Token, Version};
+use redis::{Commands as _, Connection, Script, ScriptInvocation};
+
+/// The number that the model has for the server's replication id; any other is another server's.
+pub(super) const HERE: Replid = 1;
+
+const ENTRY: &str = "entry{c}";
+const WINDOW: &str = "window{c}";
+const TTL: u64 = 604_800_000;
+const LEASED_TTL: u64 = 10_000;
+const CHECK_BY: u64 = 3_600_000;
+const PRESUMED_DEAD: u64 = 5_000;
+/// How far the clock may have come since a script wrote the time down.
+const TOLERANCE: u64 = 120_000;
+
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(
+            include_str!("../../../core/src/cache/prelude.lua"),
+            include_str!(concat!("../../../core/src/cache/", $file))
+        ))
+    };
+}
+
+/// granted, epoch, version, certified, replid, dead fences, live fences, the fences' fields
+pub(super) type LeaseReply = (bool, String, String, bool, String, usize, usize, Vec<String>);
+
+/// epoch, certified, complete, replid
+pub(super) type BeginReply = (String, bool, bool, String);
+
+struct Scripts {
+    begin: Script,
+    publish: Script,
+    lease: Script,
+    fill: Script,
+    bury: Script,
+    drop: Script,
+    withdraw: Script,
+}
+
+pub(super) struct Store {
+    connection: Connection,
+    scripts: Scripts,
+    replid: String,
+    // Stopped when dropped.
+    _valkey: Valkey,
+}
+
+pub(super) struct Keys {
+    pub(super) entry: BTreeMap<String, String>,
+    pub(super) window: Vec<String>,
+    /// Whether neither would stay for ever.
+    pub(super) expire: bool,
+}
+
+impl Store {
+    pub(super) fn start() -> Self {
+        let valkey = conversation_tests::valkey(&[]);
+        let client = redis::Client::open(valkey.url()).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
+        let replid = info.lines().find_map(|line| line.strip_prefix("master_replid:")).unwrap().to_owned();
+        let scripts = Scripts {
+            begin: script!("begin.lua"),
+            publish: script!("publish.lua"),
+            lease: script!("lease.lua"),
+            fill: script!("fill.lua"),
+            bury: script!("bury.lua"),
+            drop: script!("drop.lua"),
+            withdraw: script!("withdraw.lua"),
+        };
+        Self { connection, scripts, replid, _valkey: valkey }
+    }
+
+    pub(super) fn clear(&mut self) {
+        redis::cmd("FLUSHALL").exec(&mut self.connection).unwrap();
+    }
+
+    pub(super) fn begin(&mut self, fence: Fence, hint: Option<Epoch>, over: &[Fence]) -> BeginReply {
+        let mut call = prepare(&self.scripts.begin, TTL);
+        call.arg(field(fence)).arg(optional(hint));
+        for fence in over {
+            call.arg(field(*fence));
+        }
+        call.invoke(&mut self.connection).unwrap()
+    }
+
+    pub(super) fn publish(&mut self, fence: Fence, replid: Replid, news: &News) -> String {
+        let mut call = prepare(&self.scripts.publish, TTL);
+        call.arg(field(fence)).arg(self.name(replid));
+        push_news(&mut call, news, &[]);
+        call.invoke(&mut self.connection).unwrap()
+    }
+
+    pub(super) fn lease(&mut self, token: Token) -> LeaseReply {
+        let mut call = prepare(&self.scripts.lease, LEASED_TTL);
+        call.arg(token).arg(PRESUMED_DEAD).invoke(&mut self.connection).unwrap()
+    }
+
+    pub(super) fn fill(&mut self, token: Token, replid: Replid, seen: &[Fence], news: &News) -> String {
+        let mut call = prepare(&self.scripts.fill, TTL);
+        call.arg(token).arg(self.name(replid));
+        let fences = seen.iter().map(|fence| field(*fence));
+        push_news(&mut call, news, &[vec![seen.len().to_string()], fences.collect()].concat());
+        call.invoke(&mut self.connection).unwrap()
+    }
+
+    pub(super) fn bury(&mut self, version: Version) {
+        let () = prepare(&self.scripts.bury, TTL).arg(version).invoke(&mut self.connection).unwrap();
+    }
+
+    pub(super) fn drop_ahead(&mut self, seen: Option<Epoch>) -> bool {
+        prepare(&self.scripts.drop, TTL).arg(optional(seen)).invoke(&mut self.connection).unwrap()
+    }
+
+    pub(super) fn withdraw(&mut self, fence: Fence) {
+        let () = prepare(&self.scripts.withdraw, TTL).arg(field(fence)).invoke(&mut self.connection).unwrap();
+    }
+
+    pub(super) fn release(&mut self) {
+        let () = self.connection.hdel(ENTRY, &["lease", "leased"]).unwrap();
+    }
+
+    pub(super) fn evict(&mut self, entry: bool, window: bool) {
+        for (key, goes) in [(ENTRY, entry), (WINDOW, window)] {
+            if goes {
+                let () = self.connection.del(key).unwrap();
+            }
+        }
+    }
+
+    /// Leaves the entry as another server has written it.
+    pub(super) fn fail_over(&mut self) {
+        self.change_if_there("replid", &self.name(0));
+    }
+
+    /// Makes a time one that is long past.
+    pub(super) fn age(&mut self, field: &str) {
+        self.change_if_there(field, "1");
+    }
+
+    fn change_if_there(&mut self, field: &str, value: &str) {
+        if self.connection.hexists(ENTRY, field).unwrap() {
+            let () = self.connection.hset(ENTRY, field, value).unwrap();
+        }
+    }
+
+    /// Both keys: the entry with a word for each time, and the window.
+    pub(super) fn keys(&mut self) -> Keys {
+        let mut reads = redis::pipe();
+        reads.hgetall(ENTRY).lrange(WINDOW, 0, -1).pttl(ENTRY).pttl(WINDOW);
+        let (mut entry, window, of_entry, of_window): (BTreeMap<String, String>, _, i64, i64) =
+            reads.query(&mut self.connection).unwrap();
+        for (field, value) in &mut entry {
+            if field == "certified" || field == "leased" || field.starts_with("fence:") {
+                *value = word(value);
+            }
+        }
+        Keys { entry, window, expire: of_entry != -1 && of_window != -1 }
+    }
+
+    /// What the server calls itself, or another.
+    pub(super) fn name(&self, replid: Replid) -> String {
+        if replid == HERE { self.replid.clone() } else { format!("{replid:040}") }
+    }
+}
+
+fn prepare(script: &Script, ttl: u64) -> ScriptInvocation<'_> {
+    let mut call = script.prepare_invoke();
+    call.key(ENTRY).key(WINDOW).arg(ttl);
+    call
+}
+
+/// What publish and fill say of the row; what fill says beside stands before the elements.
+fn push_news(call: &mut ScriptInvocation<'_>, news: &News, fences: &[String]) {
+    let facts = news.facts;
+    call.arg(news.epoch)
+        .arg(u8::from(news.took_epoch))
+        .arg(CHECK_BY)
+        .arg(facts.version)
+        .arg(facts.first)
+        .arg(facts.count)
+        .arg(facts.metadata)
+        .arg(fences);
+    for seq in &news.elements {
+        call.arg(element(*seq));
+    }
+}
+
+pub(super) fn field(fence: Fence) -> String {
+    format!("fence:{}:{}", fence.operation, fence.attempt)
+}
+
+pub(super) fn element(seq: Seq) -> String {
+    format!("{seq} {{\"seq\":{seq}}}")
+}
+
+pub(super) fn optional<T: ToString>(number: Option<T>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+fn word(time: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let now = u64::try_from(now).unwrap();
+    match time.parse::<u64>() {
+        Ok(1) => "past".into(),
+        Ok(time) if time.abs_diff(now) < TOLERANCE => "now".into(),
+        Ok(time) if time.abs_diff(now + CHECK_BY) < TOLERANCE => "ahead".into(),
+        _ => time.to_owned(),
+    }
+}
