@@ -7,6 +7,7 @@ mod cache;
 mod changes;
 mod chaos;
 mod crash;
+mod crowd;
 mod examples;
 mod http;
 mod input;

@@ -1,9 +1,12 @@
 //! The API as callers see it.
 
+use std::collections::HashMap;
+
 use conversation_local::{Gateway, Lambda};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 use crate::fail;
@@ -103,6 +106,15 @@ impl Answer {
         let body = self.json();
         let data = body["data"].as_array().unwrap_or_else(|| fail(&self.text));
         data.iter().filter_map(|message| message["seq"].as_i64()).collect()
+    }
+
+    /// The messages in the body, to the byte.
+    pub fn messages(&self) -> Vec<String> {
+        let body: Result<HashMap<String, Box<RawValue>>, _> = serde_json::from_str(&self.text);
+        let data = body.ok().and_then(|mut body| body.remove("data")).unwrap_or_else(|| fail(&self.text));
+        let messages: Result<Vec<Box<RawValue>>, _> = serde_json::from_str(data.get());
+        let messages = messages.unwrap_or_else(|error| fail(&error));
+        messages.iter().map(|message| message.get().to_owned()).collect()
     }
 
     /// Whether the cache answered.

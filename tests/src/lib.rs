@@ -212,3 +212,17 @@ pub fn user(text: &str) -> String {
 pub fn user_as(id: &str, text: &str) -> String {
     serde_json::json!({ "id": id, "role": "user", "content": text }).to_string()
 }
+
+/// How large a test is to be: a number from the environment, so that the same test can be run with more than
+/// `make test` has time for.
+#[expect(clippy::disallowed_methods, reason = "this is no setting of the store's")]
+pub fn size(variable: &str, usual: u32) -> u32 {
+    let number = |text: String| text.parse().unwrap_or_else(|error| fail(&format!("{variable}: {error}")));
+    std::env::var(variable).map_or(usual, number)
+}
+
+/// Says what a test saw, to whoever runs it with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "this is the one place where tests print")]
+pub fn report(line: &str) {
+    println!("{line}");
+}
