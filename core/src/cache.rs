@@ -4,16 +4,20 @@
 //! are tried once more, when the connection turns out to have been closed while nobody used it: the first changes
 //! nothing, and the others leave nothing behind but a name that nobody goes by.
 
-mod health;
+mod cluster;
+mod connection;
+mod fault;
 mod key;
 mod look;
+mod node;
+mod request;
+mod slots;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
-use redis::{FromRedisValue, Pipeline, Script, ScriptInvocation};
+use redis::{Cmd, FromRedisValue, Script, ScriptInvocation};
 use uuid::Uuid;
 
 use crate::conversation::ConversationKey;
@@ -21,20 +25,20 @@ use crate::message::Message;
 use crate::page::Limit;
 use crate::snapshot::{Fencing, Snapshot};
 
-pub use health::CacheError;
-use health::Health;
+pub(crate) use connection::Connection;
+pub use fault::CacheError;
 use key::{CHECK_BY, Keys, LEASED_TTL, PRESUMED_DEAD, TTL, millis};
 pub use look::Miss;
 use look::Seen;
 pub(crate) use look::{Cached, Look};
+use request::Request;
 
 /// The entries and windows of conversations, reached through a connection that is opened when first needed.
 #[derive(Clone)]
 pub(crate) struct Cache {
-    connection: ConnectionManager,
+    connection: Arc<Connection>,
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
-    health: Arc<Health>,
 }
 
 impl fmt::Debug for Cache {
@@ -132,7 +136,7 @@ pub(crate) enum Stored {
 }
 
 impl Cache {
-    pub(crate) fn new(connection: ConnectionManager, prefix: &str) -> Self {
+    pub(crate) fn new(connection: Connection, prefix: &str) -> Self {
         let scripts = Scripts {
             begin: script!("begin.lua"),
             publish: script!("publish.lua"),
@@ -142,13 +146,15 @@ impl Cache {
             drop: script!("drop.lua"),
             withdraw: script!("withdraw.lua"),
         };
-        Self { connection, prefix: prefix.into(), scripts: Arc::new(scripts), health: Arc::default() }
+        Self { connection: Arc::new(connection), prefix: prefix.into(), scripts: Arc::new(scripts) }
     }
 
+    /// Whether every server that has keys answers.
     pub(crate) async fn ping(&self) -> Result<(), CacheError> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("PING");
-        self.query::<(String,)>(&pipeline).await.map(drop)
+        for (_, node) in self.connection.primaries().await? {
+            node.ask::<String>(&Request::Command(redis::cmd("PING")), false).await?;
+        }
+        Ok(())
     }
 
     /// Looks at an entry and, unless `limit` is none, at the newest messages of its window, in one round trip of plain
@@ -162,17 +168,15 @@ impl Cache {
     ) -> Result<Look, CacheError> {
         let keys = self.keys(key);
         let (from, to) = limit.map_or((1, 0), |limit| (-limit.get().cast_signed(), -1));
-        let mut pipeline = redis::pipe();
-        pipeline
-            .atomic()
-            .cmd("INFO")
-            .arg("replication")
-            .cmd("TIME")
-            .hgetall(&keys.entry)
-            .llen(&keys.messages)
-            .lrange(&keys.messages, from, to);
-        let seen: Seen = match self.query(&pipeline).await {
-            Err(CacheError::Closed(_)) => self.query(&pipeline).await?,
+        let request = Request::Transaction(vec![
+            redis::cmd("INFO").arg("replication").take(),
+            redis::cmd("TIME"),
+            Cmd::hgetall(&keys.entry),
+            Cmd::llen(&keys.messages),
+            Cmd::lrange(&keys.messages, from, to),
+        ]);
+        let seen: Seen = match self.connection.ask(&request, &keys.entry).await {
+            Err(CacheError::Closed(_)) => self.connection.ask(&request, &keys.entry).await?,
             seen => seen?,
         };
         Ok(look::judge(seen, limit, min_version))
@@ -205,12 +209,13 @@ impl Cache {
         over: &[&Fence],
     ) -> Result<Begun, CacheError> {
         let keys = self.keys(key);
-        let mut call = prepare(&self.scripts.begin, &keys, TTL);
+        let mut call = invocation(&self.scripts.begin, &keys, TTL);
         call.arg(fence.field()).arg(optional(refused_epoch));
         for fence in over {
             call.arg(fence.field());
         }
-        let (epoch, certified, complete, replid): (String, bool, bool, String) = self.invoke(&call).await?;
+        let (epoch, certified, complete, replid): (String, bool, bool, String) =
+            self.invoke(&self.scripts.begin, call, &keys).await?;
         Ok(Begun { fence, replid, epoch: epoch.parse().ok(), certified, complete })
     }
 
@@ -224,19 +229,19 @@ impl Cache {
         added: &[Message],
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
-        let mut call = prepare(&self.scripts.publish, &keys, TTL);
+        let mut call = invocation(&self.scripts.publish, &keys, TTL);
         call.arg(begun.fence.field()).arg(&begun.replid);
         push_snapshot(&mut call, snapshot);
         push_elements(&mut call, snapshot.window.as_deref().unwrap_or(added));
-        self.invoke(&call).await
+        self.invoke(&self.scripts.publish, call, &keys).await
     }
 
     /// Takes away the fence of a write that was certainly not committed.
     pub(crate) async fn withdraw(&self, key: &ConversationKey, fence: &Fence) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = prepare(&self.scripts.withdraw, &keys, TTL);
+        let mut call = invocation(&self.scripts.withdraw, &keys, TTL);
         call.arg(fence.field());
-        self.invoke::<i64>(&call).await.map(drop)
+        self.invoke::<i64>(&self.scripts.withdraw, call, &keys).await.map(drop)
     }
 
     /// Asks to be the one that fills an entry; asked again, under another token.
@@ -250,9 +255,9 @@ impl Cache {
     async fn lease_once(&self, key: &ConversationKey) -> Result<Lease, CacheError> {
         let keys = self.keys(key);
         let token = Uuid::now_v7().simple().to_string();
-        let mut call = prepare(&self.scripts.lease, &keys, LEASED_TTL);
+        let mut call = invocation(&self.scripts.lease, &keys, LEASED_TTL);
         call.arg(&token).arg(millis(PRESUMED_DEAD));
-        let reply: LeaseReply = self.invoke(&call).await?;
+        let reply: LeaseReply = self.invoke(&self.scripts.lease, call, &keys).await?;
         let (granted, epoch, version, certified, replid, dead_fences, live_fences, fences) = reply;
         let (epoch, version) = (epoch.parse().ok(), version.parse().ok());
         Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, replid, fences })
@@ -266,27 +271,27 @@ impl Cache {
         snapshot: &Snapshot,
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
-        let mut call = prepare(&self.scripts.fill, &keys, TTL);
+        let mut call = invocation(&self.scripts.fill, &keys, TTL);
         call.arg(&lease.token).arg(&lease.replid);
         push_snapshot(&mut call, snapshot);
         call.arg(lease.fences.len()).arg(&lease.fences);
         push_elements(&mut call, snapshot.window.as_deref().unwrap_or_default());
-        self.invoke(&call).await
+        self.invoke(&self.scripts.fill, call, &keys).await
     }
 
     /// Gives a lease back that has nothing to fill.
     pub(crate) async fn release(&self, key: &ConversationKey) -> Result<(), CacheError> {
-        let mut pipeline = redis::pipe();
-        pipeline.hdel(self.keys(key).entry, &["lease", "leased"]);
-        self.query::<(i64,)>(&pipeline).await.map(drop)
+        let keys = self.keys(key);
+        let request = Request::Command(Cmd::hdel(&keys.entry, &["lease", "leased"]));
+        self.connection.ask::<i64>(&request, &keys.entry).await.map(drop)
     }
 
     /// Marks a conversation deleted.
     pub(crate) async fn bury(&self, key: &ConversationKey, version: i64) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = prepare(&self.scripts.bury, &keys, TTL);
+        let mut call = invocation(&self.scripts.bury, &keys, TTL);
         call.arg(version);
-        self.invoke::<i64>(&call).await.map(drop)
+        self.invoke::<i64>(&self.scripts.bury, call, &keys).await.map(drop)
     }
 
     /// Drops an entry that is ahead of Postgres, if it still has the epoch that was seen.
@@ -296,40 +301,36 @@ impl Cache {
         epoch: Option<i64>,
     ) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = prepare(&self.scripts.drop, &keys, TTL);
+        let mut call = invocation(&self.scripts.drop, &keys, TTL);
         call.arg(optional(epoch));
-        self.invoke::<i64>(&call).await.map(drop)
+        self.invoke::<i64>(&self.scripts.drop, call, &keys).await.map(drop)
     }
 
     /// Forgets a conversation. A full server still does this.
     pub(crate) async fn invalidate(&self, key: &ConversationKey) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut pipeline = redis::pipe();
-        pipeline.del(&[keys.entry, keys.messages]);
-        self.query::<(i64,)>(&pipeline).await.map(drop)
+        let request = Request::Command(Cmd::del(&[&keys.entry, &keys.messages]));
+        self.connection.ask::<i64>(&request, &keys.entry).await.map(drop)
     }
 
     fn keys(&self, key: &ConversationKey) -> Keys {
         Keys::of(&self.prefix, key)
     }
 
-    async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, CacheError> {
-        self.health.check()?;
-        let answer = pipeline.query_async(&mut self.connection.clone()).await;
-        self.health.record(answer)
-    }
-
-    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, CacheError> {
-        self.health.check()?;
-        let answer = call.invoke_async(&mut self.connection.clone()).await;
-        self.health.record(answer)
+    async fn invoke<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: ScriptInvocation<'_>,
+        keys: &Keys,
+    ) -> Result<T, CacheError> {
+        self.connection.ask(&Request::Script(script, call), &keys.entry).await
     }
 }
 
 /// granted, epoch, version, certified, replid, dead fences, live fences, the fences' fields
 type LeaseReply = (bool, String, String, bool, String, i64, i64, Vec<String>);
 
-fn prepare<'a>(script: &'a Script, keys: &Keys, ttl: Duration) -> ScriptInvocation<'a> {
+fn invocation<'a>(script: &'a Script, keys: &Keys, ttl: Duration) -> ScriptInvocation<'a> {
     let mut call = script.prepare_invoke();
     call.key(&keys.entry).key(&keys.messages).arg(millis(ttl));
     call

@@ -38,11 +38,13 @@ pub struct DatabaseConfig {
     pub(crate) options: PgConnectOptions,
 }
 
-/// Where Redis is: `REDIS_URL`, and what its keys begin with: `CACHE_KEY_PREFIX`, by default nothing. A changed prefix
-/// makes a restored database start with an empty cache.
+/// Where Redis is: `REDIS_URL`; whether that is a server of a cluster: `REDIS_CLUSTER`, by default `false`; and what its
+/// keys begin with: `CACHE_KEY_PREFIX`, by default nothing. A changed prefix makes a restored database start with an
+/// empty cache.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
     pub(crate) client: Client,
+    pub(crate) cluster: bool,
     pub(crate) prefix: String,
 }
 
@@ -115,7 +117,7 @@ impl DatabaseConfig {
 }
 
 impl CacheConfig {
-    /// Reads `REDIS_URL` and `CACHE_KEY_PREFIX`.
+    /// Reads `REDIS_URL`, `REDIS_CLUSTER` and `CACHE_KEY_PREFIX`.
     ///
     /// # Errors
     /// One of them is missing or malformed.
@@ -123,14 +125,28 @@ impl CacheConfig {
         Self::read(&environment)
     }
 
-    /// From a URL and a prefix.
+    /// From the URL of a server that stands by itself, or has replicas, and a prefix.
     ///
     /// # Errors
     /// One of them is malformed.
     pub fn from_url(url: &str, prefix: &str) -> Result<Self, ConfigError> {
+        Self::of(url, "false", prefix)
+    }
+
+    /// From the URL of any server of a cluster, and a prefix.
+    ///
+    /// # Errors
+    /// One of them is malformed.
+    pub fn from_cluster_url(url: &str, prefix: &str) -> Result<Self, ConfigError> {
+        Self::of(url, "true", prefix)
+    }
+
+    fn of(url: &str, cluster: &str, prefix: &str) -> Result<Self, ConfigError> {
         Self::read(&|name| match name {
             "REDIS_URL" => Ok(url.to_owned()),
-            _ => Ok(prefix.to_owned()),
+            "REDIS_CLUSTER" => Ok(cluster.to_owned()),
+            "CACHE_KEY_PREFIX" => Ok(prefix.to_owned()),
+            _ => Err(VarError::NotPresent),
         })
     }
 
@@ -142,13 +158,14 @@ impl CacheConfig {
             |reason: String| ConfigError::Malformed { name: "REDIS_URL", expected: EXPECTED, reason };
         let info = url.into_connection_info().map_err(|error| malformed(error.category().to_owned()))?;
         let client = Client::open(info).map_err(|error| malformed(error.to_string()))?;
+        let cluster = switch(lookup, "REDIS_CLUSTER")?;
         let prefix = optional(lookup, "CACHE_KEY_PREFIX", PREFIX)?.unwrap_or_default();
         let fits = prefix.len() <= 64 && prefix.bytes().all(|b| b.is_ascii_graphic() && !b"{}".contains(&b));
         if !fits {
             let reason = "it has other characters or more".into();
             return Err(ConfigError::Malformed { name: "CACHE_KEY_PREFIX", expected: PREFIX, reason });
         }
-        Ok(Self { client, prefix })
+        Ok(Self { client, cluster, prefix })
     }
 }
 
@@ -214,6 +231,18 @@ fn required(lookup: Lookup<'_>, name: &'static str, expected: &'static str) -> R
     optional(lookup, name, expected)?.ok_or(ConfigError::Missing { name, expected })
 }
 
+/// Off unless it is said to be on.
+fn switch(lookup: Lookup<'_>, name: &'static str) -> Result<bool, ConfigError> {
+    const EXPECTED: &str = "true or false";
+    match optional(lookup, name, EXPECTED)?.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            Err(ConfigError::Malformed { name, expected: EXPECTED, reason: format!("it is {other:?}") })
+        }
+    }
+}
+
 /// An empty variable counts as one that is not set.
 fn optional(
     lookup: Lookup<'_>,
@@ -252,6 +281,7 @@ mod tests {
             ("DATABASE_URL", database("postgres://host:port/db")),
             ("REDIS_URL", cache(&[])),
             ("REDIS_URL", cache(&[("REDIS_URL", "http://secret@host")])),
+            ("REDIS_CLUSTER", cache(&[("REDIS_URL", "redis://h"), ("REDIS_CLUSTER", "yes")])),
             ("CACHE_KEY_PREFIX", cache(&[("REDIS_URL", "redis://h"), ("CACHE_KEY_PREFIX", "{a}")])),
             ("AUTH_MODE", identity(&[])),
             ("AUTH_MODE", identity(&[("AUTH_MODE", "none")])),

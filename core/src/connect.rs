@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::AsyncConnectionConfig;
 use sqlx::Connection as _;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Cache, Connection};
 use crate::config::{CacheConfig, DatabaseConfig};
 use crate::database::Database;
 use crate::store::{ConversationStore, Directory};
@@ -25,17 +25,12 @@ const POSTGRES_CONNECTIONS: u32 = 4;
 const POSTGRES_TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// Everything: Postgres and Redis.
-///
-/// # Errors
-/// The client for Redis cannot be made.
-pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> Result<ConversationStore, CacheError> {
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
+pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStore {
+    let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(REDIS_CONNECT))
         .set_response_timeout(Some(REDIS_RESPONSE));
-    let connection = ConnectionManager::new_lazy_with_config(cache.client.clone(), config)
-        .map_err(|error| CacheError::Unreachable(error.to_string()))?;
-    Ok(ConversationStore::new(directory(database), Cache::new(connection, &cache.prefix)))
+    let connection = Connection::new(cache.client.clone(), config, cache.cluster);
+    ConversationStore::new(directory(database), Cache::new(connection, &cache.prefix))
 }
 
 /// Postgres alone.

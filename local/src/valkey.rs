@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::guard::{Guarded, command_line};
 use crate::postgres::temporary_folder;
-use crate::{Outcome, Tools, Trouble, on_free_port, random_password};
+use crate::{Outcome, Tools, Trouble, free_port, on_free_port, random_password};
 
 /// A running server on a port of 127.0.0.1, stopped when dropped.
 #[derive(Debug)]
@@ -37,6 +37,16 @@ impl Valkey {
     /// It does not start; its last words are in the message.
     pub fn throwaway(tools: &Tools, configuration: &[&str]) -> Outcome<Self> {
         Self::throwaway_with_password(tools, &random_password(), configuration)
+    }
+
+    /// Starts a server that is to become part of a cluster, whose servers have one password in common.
+    ///
+    /// # Errors
+    /// It does not start; its last words are in the message.
+    pub fn cluster_member(tools: &Tools, password: &str, configuration: &[&str]) -> Outcome<Self> {
+        let (bus, auth) = (format!("cluster-port {}", free_port()?), format!("primaryauth {password}"));
+        let configuration = [&["cluster-enabled yes", &bus, &auth], configuration].concat();
+        Self::throwaway_with_password(tools, password, &configuration)
     }
 
     /// The same, with a password that others have too.
@@ -67,6 +77,11 @@ impl Valkey {
             process.wait_until(|| answers(port, password))?;
             Ok(Self { process, port, password: password.to_owned() })
         })
+    }
+
+    /// The port of 127.0.0.1 that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it is.

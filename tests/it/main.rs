@@ -6,6 +6,7 @@ mod boundaries;
 mod cache;
 mod changes;
 mod chaos;
+mod cluster;
 mod crash;
 mod crowd;
 mod examples;

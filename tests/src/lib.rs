@@ -5,6 +5,8 @@
 
 mod api;
 pub mod chaos;
+mod cluster;
+mod load;
 mod proxy;
 
 use std::process::Command;
@@ -19,6 +21,8 @@ use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
 pub use api::{Answer, Api};
+pub use cluster::{ClusterStack, Member};
+pub use load::{Load, Seen};
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
 
 /// The owner that requests have which name none.
@@ -124,23 +128,7 @@ impl Stack {
 
     /// The same, with other settings: an empty value unsets one.
     pub async fn api_with(&self, changes: &[(&str, &str)]) -> Api {
-        let mut environment: Vec<(String, String)> = [
-            ("DATABASE_URL", self.database_url.as_str()),
-            ("REDIS_URL", &self.valkey.url()),
-            ("AUTH_MODE", "trusted_header"),
-            ("DEFAULT_OWNER", OWNER),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        environment.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-        environment.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let logs = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
-        let log = logs.path().join("functions.log");
-        let lambda =
-            Lambda::start(functions_folder(), environment, log, 8).await.unwrap_or_else(|error| fail(&error));
-        let routes = Routes::load().unwrap_or_else(|error| fail(&error));
-        let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone())).await;
-        Api::new(gateway.unwrap_or_else(|error| fail(&error)), lambda, logs)
+        serve(&self.database_url, &self.valkey.url(), changes).await
     }
 
     /// A connection to the test's Valkey.
@@ -159,7 +147,7 @@ impl Stack {
 pub fn store_at(database_url: &str, redis_url: &str) -> ConversationStore {
     let database = DatabaseConfig::from_url(database_url).unwrap_or_else(|error| fail(&error));
     let cache = CacheConfig::from_url(redis_url, "").unwrap_or_else(|error| fail(&error));
-    conversation_core::store(&database, &cache).unwrap_or_else(|error| fail(&error))
+    conversation_core::store(&database, &cache)
 }
 
 /// The port in a URL of a server on this machine.
@@ -172,6 +160,26 @@ pub fn port_of(url: &str) -> u16 {
 /// The same server, reached through another port.
 pub fn at_port(url: &str, port: u16) -> String {
     url.replacen(&format!(":{}/", port_of(url)), &format!(":{port}/"), 1)
+}
+
+async fn serve(database_url: &str, redis_url: &str, changes: &[(&str, &str)]) -> Api {
+    let mut environment: Vec<(String, String)> = [
+        ("DATABASE_URL", database_url),
+        ("REDIS_URL", redis_url),
+        ("AUTH_MODE", "trusted_header"),
+        ("DEFAULT_OWNER", OWNER),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    environment.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+    environment.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let logs = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
+    let log = logs.path().join("functions.log");
+    let lambda =
+        Lambda::start(functions_folder(), environment, log, 8).await.unwrap_or_else(|error| fail(&error));
+    let routes = Routes::load().unwrap_or_else(|error| fail(&error));
+    let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone())).await;
+    Api::new(gateway.unwrap_or_else(|error| fail(&error)), lambda, logs)
 }
 
 /// A Valkey of one's own, for tests that need no more.

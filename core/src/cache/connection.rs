@@ -1,0 +1,55 @@
+//! The way to Redis, be it one server or a cluster.
+
+use std::sync::Arc;
+
+use redis::{AsyncConnectionConfig, Client, FromRedisValue};
+
+use super::cluster::Cluster;
+use super::fault::CacheError;
+use super::node::Node;
+use super::request::Request;
+use super::slots::slot_of;
+
+/// Reaches whoever has a key. Nothing is opened before it is needed.
+pub(crate) struct Connection(Kind);
+
+enum Kind {
+    /// A server, with or without replicas.
+    Single(Arc<Node>),
+    /// Redis Cluster.
+    Cluster(Box<Cluster>),
+}
+
+impl Connection {
+    /// Prepares the way; `cluster` says whether `client` names a server of a cluster.
+    pub(crate) fn new(client: Client, config: AsyncConnectionConfig, cluster: bool) -> Self {
+        if cluster {
+            Self(Kind::Cluster(Box::new(Cluster::new(client, config))))
+        } else {
+            Self(Kind::Single(Arc::new(Node::new(client, config))))
+        }
+    }
+
+    /// Asks whoever has the key.
+    pub(super) async fn ask<T: FromRedisValue>(
+        &self,
+        request: &Request<'_>,
+        key: &str,
+    ) -> Result<T, CacheError> {
+        match &self.0 {
+            Kind::Single(node) => Ok(node.ask(request, false).await?),
+            Kind::Cluster(cluster) => cluster.ask(request, slot_of(key)).await,
+        }
+    }
+
+    /// Every server that has keys, under a name that it keeps.
+    pub(super) async fn primaries(&self) -> Result<Vec<(String, Arc<Node>)>, CacheError> {
+        match &self.0 {
+            Kind::Single(node) => Ok(vec![("server".into(), Arc::clone(node))]),
+            Kind::Cluster(cluster) => {
+                let primaries = cluster.primaries().await?;
+                Ok(primaries.into_iter().map(|(address, node)| (address.to_string(), node)).collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One server: a connection that is made when it is needed, and a rest for a server that does not answer.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError};
+use tokio::time::Instant;
+
+use super::fault::{CacheError, Fault};
+use super::request::{Manner, Request};
+
+/// How long a server that could not be reached is left alone, so that a hanging one costs its time-out once and not at
+/// every step of every operation.
+const REST: Duration = Duration::from_secs(1);
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Address {
+    /// A name or an address; empty: that of the server which named it.
+    pub(super) host: String,
+    /// The port.
+    pub(super) port: u16,
+}
+
+impl Address {
+    /// Reads `host:port`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        Some(Self { host: host.to_owned(), port: port.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// A server.
+pub(super) struct Node {
+    client: Client,
+    config: AsyncConnectionConfig,
+    state: Mutex<State>,
+    /// Held by whoever makes a connection, so that one is made.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<Open>,
+    opened: u64,
+    rests_until: Option<Instant>,
+}
+
+/// A connection, and how many there were before it.
+#[derive(Clone)]
+struct Open {
+    connection: MultiplexedConnection,
+    nth: u64,
+}
+
+impl Node {
+    pub(super) fn new(client: Client, config: AsyncConnectionConfig) -> Self {
+        Self { client, config, state: Mutex::default(), opening: tokio::sync::Mutex::default() }
+    }
+
+    /// Asks the server. A script that it does not know is brought along the second time: what answers NOSCRIPT has done
+    /// nothing.
+    pub(super) async fn ask<T: FromRedisValue>(
+        &self,
+        request: &Request<'_>,
+        asking: bool,
+    ) -> Result<T, Fault> {
+        match self.ask_once(request, Manner { asking, load: false }).await {
+            Err(Fault::NoScript) => self.ask_once(request, Manner { asking, load: true }).await,
+            answer => answer,
+        }
+    }
+
+    /// Whether it is left alone just now.
+    pub(super) fn is_resting(&self) -> bool {
+        self.state().rests_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    async fn ask_once<T: FromRedisValue>(&self, request: &Request<'_>, manner: Manner) -> Result<T, Fault> {
+        let Open { mut connection, nth } = self.open().await?;
+        let answer = request.send(&mut connection, manner).await;
+        let answer = answer.and_then(|value| T::from_redis_value(value).map_err(RedisError::from));
+        answer.map_err(|error| self.note(Fault::of(&error), nth))
+    }
+
+    /// The connection, made if there is none.
+    async fn open(&self) -> Result<Open, Fault> {
+        if let Some(open) = self.opened()? {
+            return Ok(open);
+        }
+        let _one = self.opening.lock().await;
+        if let Some(open) = self.opened()? {
+            return Ok(open);
+        }
+        match self.client.get_multiplexed_async_connection_with_config(&self.config).await {
+            Ok(connection) => {
+                let mut state = self.state();
+                state.opened += 1;
+                let open = Open { connection, nth: state.opened };
+                state.connection = Some(open.clone());
+                Ok(open)
+            }
+            Err(error) => Err(self.note_unopened(Fault::of(&error))),
+        }
+    }
+
+    fn opened(&self) -> Result<Option<Open>, Fault> {
+        if self.is_resting() {
+            return Err(CacheError::Unreachable("left alone after a failure".into()).into());
+        }
+        Ok(self.state().connection.clone())
+    }
+
+    /// A server that closes connections before it has said anything is not there.
+    fn note_unopened(&self, fault: Fault) -> Fault {
+        let fault = match fault {
+            Fault::Failed(CacheError::Closed(said)) => CacheError::Unreachable(said).into(),
+            fault => fault,
+        };
+        self.note(fault, 0)
+    }
+
+    /// Draws the consequences. After a time-out, too, the connection is given up: the other end may be gone without a
+    /// word. And one to a server that has become a replica may, made anew, lead to the new primary.
+    fn note(&self, fault: Fault, nth: u64) -> Fault {
+        let mut state = self.state();
+        if let Fault::Failed(CacheError::Unreachable(_)) = fault {
+            state.rests_until = Some(Instant::now() + REST);
+        }
+        let lost = matches!(
+            fault,
+            Fault::ReadOnly(_) | Fault::Failed(CacheError::Unreachable(_) | CacheError::Closed(_))
+        );
+        if lost && state.connection.as_ref().is_some_and(|open| open.nth == nth) {
+            state.connection = None;
+        }
+        fault
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
