@@ -20,6 +20,26 @@
 //! 3. Postgres is read, taking a new epoch, so that no commit that was fenced before can follow unseen.
 //! 4. *fill* warms the cache with what was read and certifies it.
 //!
+//! # Guarantees
+//!
+//! 1. Always: a read returns an exact, gap-free window that Postgres once had.
+//!    `chaos::reads_are_as_fresh_as_postgres_whatever_goes_wrong`,
+//!    `crowd::a_crowd_on_one_conversation_loses_nothing_and_reads_nothing_stale`
+//! 2. With `min_version`: you see your writes and never go back, whatever happens to the cache.
+//!    `http::tickets_are_honoured`, `cache::a_stale_copy_disproved_by_a_ticket_is_replaced`, and the same run of `chaos`
+//! 3. A read that starts after an add, update or delete was acknowledged, or was seen by any completed read, sees it:
+//!    across writer death, Redis loss, failover, eviction, late commands and any clock, as long as no isolated old
+//!    primary serves readers. The same run of `chaos`;
+//!    `crash::a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late`,
+//!    `cluster::reads_stay_fresh_while_slots_move_under_load`,
+//!    `cluster::reads_stay_fresh_while_replicas_take_over_under_load`; and every search of `make model`
+//! 4. A write made while Redis was unreachable is visible within the sweep period after Redis returns, or at the next
+//!    write to the conversation. `changes::the_sweep_pays_debts_when_redis_is_back`
+//!
+//! The tests are those of `tests/it`. That the protocol holds in every order of events, and not only in those that tests
+//! come by, is what `make model` searches; that the scripts do what was searched,
+//! `lua::the_scripts_do_what_the_model_does` shows.
+//!
 //! # Order
 //!
 //! Messages are numbered from 1 without gaps, under the lock of their conversation's row. Order is that number, never a

@@ -116,3 +116,17 @@ async fn connections(stack: &Stack) -> i64 {
     let list: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut stack.redis().await).await.unwrap();
     i64::try_from(list.lines().count()).unwrap()
 }
+
+/// What the crate's documentation names as shown by a test is shown by one of that name.
+#[test]
+fn the_tests_that_show_the_guarantees_are_there() {
+    let guarantees = fs::read_to_string(workspace().join("core/src/lib.rs")).unwrap();
+    let named: Vec<_> = guarantees.split('`').filter_map(|name| name.split_once("::")).collect();
+    let mut found = 0;
+    for (file, test) in named {
+        let Ok(tests) = fs::read_to_string(workspace().join(format!("tests/it/{file}.rs"))) else { continue };
+        assert!(tests.contains(&format!("fn {test}(")), "{file}::{test}");
+        found += 1;
+    }
+    assert!(found >= 7, "{found}");
+}
