@@ -12,6 +12,7 @@ mod look;
 mod node;
 mod request;
 mod slots;
+mod survey;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use look::Miss;
 use look::Seen;
 pub(crate) use look::{Cached, Look};
 use request::Request;
+pub(crate) use survey::Forsaken;
 
 /// The entries and windows of conversations, reached through a connection that is opened when first needed.
 #[derive(Clone)]

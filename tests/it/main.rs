@@ -17,4 +17,5 @@ mod lua;
 mod outage;
 mod run;
 mod start;
+mod sweep;
 mod writes;

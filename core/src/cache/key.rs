@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::conversation::ConversationKey;
+use crate::conversation::{ConversationId, ConversationKey, OwnerId};
 
 /// How long an entry outlives the last write or warming of it.
 pub(crate) const TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -38,18 +38,49 @@ impl Keys {
         let entry = format!("{prefix}conversation:{{{}/{}}}", key.owner.as_str(), key.id);
         Self { messages: format!("{entry}:messages"), entry }
     }
+
+    /// Whose entry has this name; none if it is no entry's.
+    pub(crate) fn conversation(prefix: &str, entry: &str) -> Option<ConversationKey> {
+        let tag = entry.strip_prefix(prefix)?.strip_prefix("conversation:{")?.strip_suffix('}')?;
+        let (owner, id) = tag.rsplit_once('/')?;
+        Some(ConversationKey { owner: OwnerId::new(owner).ok()?, id: ConversationId::new(id).ok()? })
+    }
+}
+
+/// The pattern that the names of entries have, and those of windows do not.
+pub(crate) fn entries(prefix: &str) -> String {
+    let mut pattern = String::new();
+    for c in prefix.chars() {
+        // What means something else in a pattern.
+        if "*?[]\\".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "conversation:{*}"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::{ConversationId, OwnerId};
-
     #[test]
     fn both_keys_share_a_hash_tag() {
         let owner = OwnerId::new("auth0|7").unwrap();
         let keys = Keys::of("", &ConversationKey { owner, id: ConversationId::new("c1").unwrap() });
         assert_eq!(keys.entry, "conversation:{auth0|7/c1}");
         assert_eq!(keys.messages, "conversation:{auth0|7/c1}:messages");
+    }
+
+    #[test]
+    fn an_entry_names_its_conversation() {
+        let key =
+            ConversationKey { owner: OwnerId::new("a/b|7").unwrap(), id: ConversationId::new("c1").unwrap() };
+        let keys = Keys::of("p*:", &key);
+        assert_eq!(Keys::conversation("p*:", &keys.entry), Some(key));
+        for other in [keys.messages.as_str(), "p*:sweep:cursors", "conversation:{a/b}", "p*:conversation:{a}"]
+        {
+            assert_eq!(Keys::conversation("p*:", other), None, "{other}");
+        }
+        assert_eq!(entries("p*:"), "p\\*:conversation:{*}");
     }
 }

@@ -9,6 +9,8 @@ pub(super) enum Request<'a> {
     Command(Cmd),
     /// Several commands, between which nothing else happens.
     Transaction(Vec<Cmd>),
+    /// Several commands that have nothing to do with each other, at least one. The answer is the list of theirs.
+    Batch(Vec<Cmd>),
     /// A script, by its hash.
     Script(&'a Script, ScriptInvocation<'a>),
 }
@@ -38,6 +40,9 @@ impl Request<'_> {
                 std::mem::take(answer).extract_error()?;
             }
         }
+        if let Self::Batch(_) = self {
+            return Ok(Value::Array(answers));
+        }
         answers.pop().unwrap_or_default().extract_error()
     }
 
@@ -54,11 +59,10 @@ impl Request<'_> {
             Self::Command(command) => {
                 pipeline.add_command(command.clone());
             }
+            Self::Batch(commands) => add_all(&mut pipeline, commands),
             Self::Transaction(commands) => {
                 pipeline.cmd("MULTI");
-                for command in commands {
-                    pipeline.add_command(command.clone());
-                }
+                add_all(&mut pipeline, commands);
                 pipeline.cmd("EXEC");
             }
             Self::Script(_, call) => {
@@ -66,6 +70,12 @@ impl Request<'_> {
             }
         }
         pipeline
+    }
+}
+
+fn add_all(pipeline: &mut Pipeline, commands: &[Cmd]) {
+    for command in commands {
+        pipeline.add_command(command.clone());
     }
 }
 

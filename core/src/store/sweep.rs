@@ -1,13 +1,14 @@
-//! What is done on a schedule: debts paid, deleted conversations purged.
+//! What is done on a schedule: debts paid, deleted conversations purged, fences of dead writers cleared.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::cache::Forsaken;
 use crate::database::Debt;
 use crate::error::Error;
 
-use super::{ConversationStore, Told};
+use super::{ConversationStore, Source, Told};
 
 /// How many debts are fetched at a time.
 const DEBTS: i64 = 100;
@@ -21,21 +22,26 @@ pub struct Swept {
     pub debts_paid: usize,
     /// Messages of deleted conversations that were removed.
     pub messages_purged: i64,
+    /// Fences taken away that dead writers had left.
+    pub fences_cleared: usize,
     /// Whether there was more to do than there was time.
     pub unfinished: bool,
 }
 
 impl ConversationStore {
-    /// Drops the cached copies that may be behind, then removes the messages of deleted conversations, for about as
-    /// long as `budget`. Done by several at once, or twice, it does no harm.
+    /// Drops the cached copies that may be behind, removes the messages of deleted conversations, then goes through a
+    /// part of the cache for fences of dead writers, the next part the next time; for about as long as `budget`. Done by
+    /// several at once, or twice, it does no harm.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`] or [`Error::Database`]. A cache that cannot be reached leaves its debts standing.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`]. A cache that cannot be reached leaves its debts and fences
+    /// standing.
     pub async fn sweep(&self, budget: Duration) -> Result<Swept, Error> {
         let until = Instant::now() + budget;
         let mut swept = Swept::default();
         self.pay_debts(&mut swept, until).await?;
         self.purge(&mut swept, until).await?;
+        self.clear_fences(&mut swept, until).await?;
         Ok(swept)
     }
 
@@ -62,6 +68,25 @@ impl ConversationStore {
             if Instant::now() >= until {
                 swept.unfinished = true;
                 break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what dead writers left as anyone would who came by: that takes an epoch, so that none of their commits can
+    /// follow, and brings the entry up to date.
+    async fn clear_fences(&self, swept: &mut Swept, until: Instant) -> Result<(), Error> {
+        let forsaken = self.cache.forsaken(until).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "dead fences stay until their conversations are read");
+            Vec::new()
+        });
+        for Forsaken { key, fences } in forsaken {
+            if Instant::now() >= until {
+                swept.unfinished = true;
+                break;
+            }
+            if let Source::Miss { stored: true, .. } = self.get(&key, None).await?.source {
+                swept.fences_cleared += fences;
             }
         }
         Ok(())

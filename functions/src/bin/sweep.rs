@@ -1,4 +1,5 @@
-//! Run on a schedule: drops cached copies that may be behind, and removes the messages of deleted conversations.
+//! Run on a schedule: drops cached copies that may be behind, removes the messages of deleted conversations, and clears
+//! the fences of writers that died.
 
 #![recursion_limit = "256"] // An optimising build sees all futures at once, one within the other.
 
@@ -20,7 +21,13 @@ async fn sweep() -> Result<(), Unready> {
     on_event(open_store, async |store| {
         let swept = store.sweep(BUDGET).await?;
         if swept != Swept::default() {
-            tracing::info!(swept.debts_paid, swept.messages_purged, swept.unfinished, "swept");
+            tracing::info!(
+                swept.debts_paid,
+                swept.messages_purged,
+                swept.fences_cleared,
+                swept.unfinished,
+                "swept"
+            );
         }
         Ok::<_, Error>(())
     })

@@ -1,0 +1,113 @@
+//! Looking for fences whose writer died, in conversations that nobody reads: a reader would have found them.
+
+use std::collections::HashMap;
+
+use redis::Cmd;
+use tokio::time::Instant;
+
+use crate::conversation::ConversationKey;
+
+use super::key::{Keys, PRESUMED_DEAD, entries, millis};
+use super::node::Node;
+use super::request::Request;
+use super::{Cache, CacheError};
+
+/// How many keys a server is asked to go through at a time: for less than a millisecond.
+const STRIDE: usize = 500;
+/// How many strides are taken at a server before the next one has its turn, the rest being left for another time.
+const STRIDES: u32 = 20;
+/// How long a server remembers how far it was gone through, in seconds.
+const REMEMBERED: i64 = 24 * 60 * 60;
+
+/// An entry with fences that nobody will take away any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Forsaken {
+    pub(crate) key: ConversationKey,
+    pub(crate) fences: usize,
+}
+
+impl Cache {
+    /// Goes through some thousands of entries on every server, from where it stopped the last time, and answers those
+    /// with dead fences. A server that fails is left for the next time.
+    pub(crate) async fn forsaken(&self, until: Instant) -> Result<Vec<Forsaken>, CacheError> {
+        let mut found = Vec::new();
+        for (server, node) in self.connection.primaries().await? {
+            if let Err(error) = self.survey(&server, &node, until, &mut found).await {
+                tracing::warn!(server, %error, "cannot look for dead fences");
+            }
+        }
+        Ok(found)
+    }
+
+    async fn survey(
+        &self,
+        server: &str,
+        node: &Node,
+        until: Instant,
+        found: &mut Vec<Forsaken>,
+    ) -> Result<(), CacheError> {
+        let mut cursor = self.cursor(server).await?;
+        let time = Request::Command(redis::cmd("TIME"));
+        let (seconds, micros): (u64, u64) = node.ask(&time, false).await?;
+        for _ in 0..STRIDES {
+            cursor = self.stride(node, cursor, seconds * 1_000 + micros / 1_000, found).await?;
+            // 0 is the end, and the beginning.
+            if cursor == 0 || Instant::now() >= until {
+                break;
+            }
+        }
+        self.set_cursor(server, cursor).await
+    }
+
+    async fn stride(
+        &self,
+        node: &Node,
+        cursor: u64,
+        now: u64,
+        found: &mut Vec<Forsaken>,
+    ) -> Result<u64, CacheError> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(entries(&self.prefix))
+            .arg("COUNT")
+            .arg(STRIDE)
+            .arg("TYPE")
+            .arg("hash");
+        let (next, names): (u64, Vec<String>) = node.ask(&Request::Command(scan), false).await?;
+        if names.is_empty() {
+            return Ok(next);
+        }
+        let fences = names.iter().map(|name| {
+            redis::cmd("HSCAN").arg(name).arg(0).arg("MATCH").arg("fence:*").arg("COUNT").arg(STRIDE).take()
+        });
+        let fences = Request::Batch(fences.collect());
+        let fences: Vec<(u64, HashMap<String, u64>)> = node.ask(&fences, false).await?;
+        for (name, (_, fences)) in names.iter().zip(fences) {
+            let is_dead = |since: &&u64| since.abs_diff(now) > millis(PRESUMED_DEAD);
+            let dead = fences.values().filter(is_dead).count();
+            if let Some(key) = Keys::conversation(&self.prefix, name).filter(|_| dead > 0) {
+                found.push(Forsaken { key, fences: dead });
+            }
+        }
+        Ok(next)
+    }
+
+    async fn cursor(&self, server: &str) -> Result<u64, CacheError> {
+        let name = self.cursors();
+        let cursor: Option<u64> =
+            self.connection.ask(&Request::Command(Cmd::hget(&name, server)), &name).await?;
+        Ok(cursor.unwrap_or(0))
+    }
+
+    async fn set_cursor(&self, server: &str, cursor: u64) -> Result<(), CacheError> {
+        let name = self.cursors();
+        let remember = vec![Cmd::hset(&name, server, cursor), Cmd::expire(&name, REMEMBERED)];
+        self.connection.ask::<(i64, i64)>(&Request::Transaction(remember), &name).await.map(drop)
+    }
+
+    /// No conversation has this key: theirs go on with `conversation:`.
+    fn cursors(&self) -> String {
+        format!("{}sweep:cursors", self.prefix)
+    }
+}

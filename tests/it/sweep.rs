@@ -1,0 +1,115 @@
+//! What dead writers leave in the cache is taken away although nobody reads it.
+
+use std::time::Duration;
+
+use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Limit, Source};
+use conversation_tests::{ClusterStack, Stack, batch, key, user};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands as _, cmd};
+
+const BUDGET: Duration = Duration::from_secs(20);
+/// How many entries a sweep goes through on one server.
+const STRETCH: usize = 10_000;
+
+async fn fences_cleared(store: &ConversationStore) -> usize {
+    let swept = store.sweep(BUDGET).await.unwrap();
+    assert!(!swept.unfinished);
+    swept.fences_cleared
+}
+
+/// The server's clock, in milliseconds.
+async fn now(redis: &mut MultiplexedConnection) -> u64 {
+    let (seconds, _): (u64, u64) = cmd("TIME").query_async(redis).await.unwrap();
+    seconds * 1_000
+}
+
+async fn is_hit(store: &ConversationStore, id: &str) -> bool {
+    store.recent(&key(id), Limit::MAX, None).await.unwrap().source == Source::Hit
+}
+
+#[tokio::test]
+async fn fences_of_dead_writers_are_cleared_and_live_ones_stand() {
+    let stack = Stack::start().await;
+    // A prefix that would be a pattern, beside keys that only look like ours.
+    let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
+    let cache = CacheConfig::from_url(&stack.valkey.url(), "[a]*:").unwrap();
+    let (store, mut redis) = (conversation_core::store(&database, &cache), stack.redis().await);
+    let now = now(&mut redis).await;
+    let entry = |id: &str| format!("[a]*:conversation:{{local/{id}}}");
+    for (id, fences) in [
+        ("dead", &[("fence:1:0", now - 60_000), ("fence:2:0", now - 6_000)][..]),
+        ("future", &[("fence:1:0", now + 60_000)]),
+        ("live", &[("fence:1:0", now + 1_000)]),
+        ("none", &[]),
+    ] {
+        store.add(&key(id), &batch([user("x")])).await.unwrap();
+        for (fence, since) in fences {
+            redis.hset::<_, _, _, ()>(entry(id), fence, since).await.unwrap();
+        }
+    }
+    for other in ["a:conversation:{local/dead}", "conversation:{local/dead}", "[a]*:conversation:{nobody}"] {
+        redis.hset::<_, _, _, ()>(other, "fence:1:0", 1).await.unwrap();
+    }
+    redis.set::<_, _, ()>("[a]*:conversation:{local/string}", "x").await.unwrap();
+    assert_eq!(fences_cleared(&store).await, 3);
+    for (id, hit) in [("dead", true), ("future", true), ("none", true), ("live", false)] {
+        assert_eq!(is_hit(&store, id).await, hit, "{id}");
+    }
+    let fields: Vec<String> = redis.hkeys(entry("dead")).await.unwrap();
+    assert!(!fields.iter().any(|field| field.starts_with("fence:")), "{fields:?}");
+    assert_eq!(fences_cleared(&store).await, 0);
+}
+
+#[tokio::test]
+async fn a_sweep_goes_on_where_the_last_one_stopped() {
+    let stack = Stack::start().await;
+    let (store, mut redis) = (stack.store(), stack.redis().await);
+    for n in 0..10 {
+        store.add(&key(&format!("c{n}")), &batch([user("x")])).await.unwrap();
+        redis.hset::<_, _, _, ()>(format!("conversation:{{local/c{n}}}"), "fence:1:0", 1).await.unwrap();
+    }
+    let others = "for n = 1, ARGV[1] do redis.call('HSET', 'conversation:{other/' .. n .. '}', 'x', 1) end";
+    cmd("EVAL").arg(others).arg(0).arg(STRETCH * 3 / 2).exec_async(&mut redis).await.unwrap();
+    let first = fences_cleared(&store).await;
+    let cursor: u64 = redis.hget("sweep:cursors", "server").await.unwrap();
+    assert_ne!(cursor, 0, "there is more than one sweep goes through");
+    assert_eq!(first + fences_cleared(&store).await, 10);
+    let cursor: u64 = redis.hget("sweep:cursors", "server").await.unwrap();
+    assert_eq!(cursor, 0, "it came to the end");
+}
+
+#[tokio::test]
+async fn every_server_of_a_cluster_is_swept() {
+    let stack = ClusterStack::start().await;
+    let store = stack.store();
+    for n in 0..10 {
+        store.add(&key(&format!("c{n}")), &batch([user("x")])).await.unwrap();
+        let entry = format!("conversation:{{local/c{n}}}");
+        let (owner, _) = stack.owner(&entry).await.unwrap();
+        let fence = cmd("HSET").arg(&entry).arg("fence:1:0").arg(1).take();
+        stack.ask::<i64>(owner.index, &fence).await;
+    }
+    assert_eq!(fences_cleared(&store).await, 10);
+    for n in 0..10 {
+        assert!(is_hit(&store, &format!("c{n}")).await);
+    }
+}
+
+#[tokio::test]
+async fn without_a_cache_the_rest_of_a_sweep_is_done() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    store.add(&key("c"), &batch([user("x")])).await.unwrap();
+    store.delete(&key("c")).await.unwrap();
+    let purge = "insert into purges (conversation_key) select key from conversations on conflict do nothing";
+    sqlx::query(purge).execute(&mut stack.postgres().await).await.unwrap();
+    let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
+    let nowhere = CacheConfig::from_url("redis://127.0.0.1:1/", "").unwrap();
+    let swept = conversation_core::store(&database, &nowhere).sweep(BUDGET).await.unwrap();
+    assert_eq!((swept.fences_cleared, swept.unfinished), (0, false));
+    let purges: i64 = sqlx::query_scalar("select count(*) from purges")
+        .fetch_one(&mut stack.postgres().await)
+        .await
+        .unwrap();
+    assert_eq!(purges, 0);
+}
