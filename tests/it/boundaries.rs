@@ -28,6 +28,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 #[test]
 fn the_house_keeps_its_walls() {
     for (path, text) in sources("core/src") {
+        let text: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         assert!(!text.contains("lambda_http") && !text.contains("http::"), "{path} knows HTTP");
         let is = |name: &str| path.ends_with(&format!("core/src/{name}"));
         if path.contains("core/src/database") {
