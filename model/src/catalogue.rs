@@ -131,11 +131,7 @@ pub fn showing(defence: Defence) -> Vec<Config> {
 
 fn soonest(defence: Defence) -> Config {
     match defence {
-        Defence::EpochCheck
-        | Defence::ReaderEpoch
-        | Defence::FenceNamesAttempt
-        | Defence::ClearsOnlySeen
-        | Defence::NewerEpochWins => {
+        Defence::EpochCheck | Defence::ReaderEpoch | Defence::FenceNamesAttempt | Defence::ClearsOnlySeen => {
             warm(&[ADD, READ, READ], Faults { retry: 1, lost: 1, late: 1, expire: 1, ..NONE })
         }
         Defence::OwnLease | Defence::NewerEpochUncertifies | Defence::HasCount => {
@@ -145,10 +141,9 @@ fn soonest(defence: Defence) -> Config {
         Defence::WarmDoesNotCertify => {
             warm(&[ADD, ADD, READ, READ], Faults { crash: 1, retry: 1, evict: 1, ..NONE })
         }
-        Defence::WriterEpoch | Defence::ReplicationId => {
-            warm(&[ADD, READ, READ], Faults { lost: 1, evict: 1, failover: 1, ..NONE })
-        }
-        Defence::DeletionEpoch | Defence::OwnFence => {
+        Defence::WriterEpoch => warm(&[ADD, ADD, READ, READ], Faults { crash: 1, failover: 1, ..NONE }),
+        Defence::ReplicationId => warm(&[ADD, READ, READ], Faults { lost: 1, evict: 1, failover: 1, ..NONE }),
+        Defence::DeletionEpoch | Defence::OwnFence | Defence::NewerEpochWins => {
             warm(&[ADD, UNSAY, READ, READ], Faults { evict: 1, ..NONE })
         }
         Defence::DropsBeforeFirst => warm(&[ADD, ADD, UNSAY_EARLIER, READ], Faults { evict: 1, ..NONE }),

@@ -40,14 +40,12 @@ fn main() -> ExitCode {
 
 /// The story of a defence that is missing; whether there is one.
 fn tell_without(defence: Defence) -> bool {
-    let Some((config, _)) = miss(defence) else {
+    let Some((config, Found { violation: Some(violation), .. })) = miss(defence) else {
         say(&format!("No configuration shows what {defence} is for."));
         return false;
     };
     say(&format!("Without {defence}: {}\n\nSearched: {config}\n", defence.rule()));
-    if let Some(violation) = shortest(&config) {
-        say(&tell(&config, &violation));
-    }
+    say(&tell(&config, &shortest(&config, violation)));
     true
 }
 
@@ -110,7 +108,10 @@ fn result(found: &Found) -> String {
 /// Takes each defence away; how many are needed.
 fn search_without_each() -> usize {
     let width = width(Defence::ALL.iter());
-    say(&format!("\n{:width$} {:>12} {:>6} {:>8}  caught in", "without", "states", "steps", "seconds"));
+    say(&format!(
+        "\n{:width$} {:>12} {:>6} {:>8}  {:36}  caught in",
+        "without", "states", "steps", "seconds", "no longer true"
+    ));
     let mut needed = 0;
     for defence in Defence::ALL {
         let Some((config, found)) = miss(*defence) else {
@@ -118,9 +119,10 @@ fn search_without_each() -> usize {
             continue;
         };
         needed += 1;
-        let steps = found.violation.map_or(0, |violation| violation.length());
+        let (steps, property) =
+            found.violation.map_or((0, ""), |violation| (violation.length(), violation.property));
         let (states, seconds) = (grouped(found.states), found.took.as_secs_f64());
-        say(&format!("{defence:width$} {states:>12} {steps:>6} {seconds:>8.1}  {config}"));
+        say(&format!("{defence:width$} {states:>12} {steps:>6} {seconds:>8.1}  {property:36}  {config}"));
     }
     needed
 }

@@ -6,6 +6,9 @@ use crate::entry::{Leased, Token};
 use crate::state::{Grant, Process, Reader, ReaderStep, Side, State, Sweep};
 use crate::system::{Action, Asking, Outcome};
 
+/// How many leases one reader may ask for.
+pub(crate) const LEASES: Token = 16;
+
 impl Reader {
     pub(crate) fn actions(&self, at: usize, state: &State, actions: &mut Vec<Action>) {
         if self.turns == 0 {
@@ -65,7 +68,7 @@ impl Reader {
 
     /// Even, so that a call sent again has a name of its own to take.
     fn token(&self) -> Token {
-        Token::from(self.id) * 16 + Token::from(self.asked) * 2
+        Token::from(self.id) * LEASES + Token::from(self.asked) * 2
     }
 }
 

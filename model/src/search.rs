@@ -11,6 +11,9 @@ use crate::defences::Defence;
 use crate::state::State;
 use crate::system::{Action, EXACT, HITS, WHOLE};
 
+/// With one thread a search is the same every time.
+const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -46,19 +49,25 @@ impl Violation {
 /// Searches breadth first; ends soon after the first violation, which need not be a shortest one.
 #[must_use]
 pub fn search(config: &Config, threads: NonZeroUsize) -> Found {
-    search_up_to(config, threads, None)
+    search_for(&[EXACT, WHOLE], config, threads, None)
 }
 
-fn search_up_to(config: &Config, threads: NonZeroUsize, steps: Option<usize>) -> Found {
+/// Searches ways of up to so many steps for one that breaks some of the properties.
+fn search_for(
+    properties: &[&'static str],
+    config: &Config,
+    threads: NonZeroUsize,
+    steps: Option<usize>,
+) -> Found {
     let began = Instant::now();
-    let mut checker =
-        config.clone().checker().threads(threads.get()).finish_when(HasDiscoveries::AnyFailures);
+    let sought = HasDiscoveries::AnyOf(properties.iter().copied().collect());
+    let mut checker = config.clone().checker().threads(threads.get()).finish_when(sought);
     if let Some(steps) = steps {
         // Depth counts states, and those at the target are left out.
         checker = checker.target_max_depth(steps + 2);
     }
     let found = checker.spawn_bfs().join();
-    let violations = [EXACT, WHOLE].into_iter().filter_map(|property| {
+    let mut violations = properties.iter().filter_map(|&property| {
         found.discovery(property).map(|path| Violation { property, path: path.into_vec() })
     });
     Found {
@@ -66,29 +75,34 @@ fn search_up_to(config: &Config, threads: NonZeroUsize, steps: Option<usize>) ->
         depth: found.max_depth().saturating_sub(1),
         took: began.elapsed(),
         hits: found.discovery(HITS).is_some(),
-        violation: violations.min_by_key(Violation::length),
+        violation: violations.next(),
     }
 }
 
-/// A shortest way to a violation, the same one every time; none if there is no violation.
+/// A shortest way to break the same property, the same way every time.
 #[must_use]
-pub fn shortest(config: &Config) -> Option<Violation> {
-    let one = NonZeroUsize::MIN;
-    let mut shortest = search(config, one).violation?;
+pub fn shortest(config: &Config, violation: Violation) -> Violation {
+    let mut shortest = violation;
     while let Some(steps) = shortest.length().checked_sub(1)
-        && let Some(shorter) = search_up_to(config, one, Some(steps)).violation
+        && let Some(shorter) = search_for(&[shortest.property], config, ONE, Some(steps)).violation
     {
         shortest = shorter;
     }
-    Some(shortest)
+    shortest
 }
 
-/// Takes a defence away and searches for what it is for: the first configuration that shows it, and what was found.
+/// Takes a defence away and searches for what it is for: the first configuration that shows it, and what was found. An
+/// answer that is not the row is worse than a window that is not whole, and looked for first.
 #[must_use]
 pub fn miss(defence: Defence) -> Option<(Config, Found)> {
-    let configs = catalogue::showing(defence).into_iter();
-    let mut searched = configs.map(|config| {
-        let found = search(&config, NonZeroUsize::MIN);
+    let configs = catalogue::showing(defence);
+    let soonest = configs.first()?.clone();
+    let stale = search_for(&[EXACT], &soonest, ONE, None);
+    if stale.violation.is_some() {
+        return Some((soonest, stale));
+    }
+    let mut searched = configs.into_iter().map(|config| {
+        let found = search(&config, ONE);
         (config, found)
     });
     searched.find(|(_, found)| found.violation.is_some())

@@ -59,9 +59,7 @@ fn ending(config: &Config, state: &State) -> String {
         let held = state.redis.cache.window.len();
         let count = state.redis.cache.entry.as_ref().and_then(|entry| entry.facts);
         let count = count.map_or(0, |facts| facts.count.min(config.capacity));
-        return format!(
-            "The window was certified with {held} messages where {count} belong: the next read misses."
-        );
+        return format!("Certified: {held} of {count} messages, which the next read takes for a miss.");
     }
     let answered = |node: &Node| {
         let server = config.server(node);

@@ -71,7 +71,7 @@ pub enum Action {
 /// any older would be older than what was observed.
 pub const EXACT: &str = "a hit is the row";
 /// What a call certified is whole, so that the next read hits.
-pub const WHOLE: &str = "what was certified is whole";
+pub const WHOLE: &str = "a certified window is whole";
 /// The search would mean nothing if it never hit.
 pub const HITS: &str = "a hit after a write";
 

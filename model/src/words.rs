@@ -3,7 +3,8 @@
 use std::fmt::{Display, Formatter, Result};
 
 use crate::command::Command;
-use crate::entry::{Begun, Cache, Certificate, Entry, Facts, Fence, Leased, News, Seq, Stored};
+use crate::entry::{Begun, Cache, Certificate, Entry, Facts, Fence, Leased, News, Seq, Stored, Token};
+use crate::reader::LEASES;
 use crate::row::{Change, Row, Target};
 use crate::state::{Node, Writer};
 
@@ -25,6 +26,11 @@ impl<T: Display> Display for List<'_, T> {
 /// `A`, `B`.
 fn letter(operation: u8) -> char {
     char::from(b'A' + (operation.saturating_sub(1)) % 26)
+}
+
+/// `1.0`: the first lease of the first reader.
+fn lease_name(token: Token) -> String {
+    format!("{}.{}", token / LEASES, token % LEASES)
 }
 
 /// `A.0`: the first attempt of the first write.
@@ -101,7 +107,7 @@ impl Display for Cache {
         write!(f, "; window {}", List(&self.window))?;
         let Some(entry) = &self.entry else { return Ok(()) };
         if let Some(lease) = entry.lease {
-            write!(f, "; lease {lease}")?;
+            write!(f, "; lease {}", lease_name(lease))?;
         }
         if entry.fences.is_empty() { Ok(()) } else { write!(f, "; fence {}", List(&entry.fences)) }
     }
@@ -169,10 +175,10 @@ impl Display for Command {
             Self::Begin { fence, .. } => write!(f, "sets fence {fence}"),
             Self::Publish { fence, news, .. } => write!(f, "publishes {news} under fence {fence}"),
             Self::Lease { token, fences_dead: true, .. } => {
-                write!(f, "asks for lease {token}, taking the fences for dead")
+                write!(f, "asks for lease {}, taking the fences for dead", lease_name(*token))
             }
-            Self::Lease { token, .. } => write!(f, "asks for lease {token}"),
-            Self::Fill { token, news, .. } => write!(f, "fills {news} under lease {token}"),
+            Self::Lease { token, .. } => write!(f, "asks for lease {}", lease_name(*token)),
+            Self::Fill { token, news, .. } => write!(f, "fills {news} under lease {}", lease_name(*token)),
             Self::Bury(version) => write!(f, "marks it deleted at version {version}"),
             Self::Withdraw(fence) => write!(f, "withdraws fence {fence}"),
             Self::Release => f.write_str("gives the lease back"),

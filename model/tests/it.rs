@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use conversation_model::catalogue::{Extent, configs, showing};
 use conversation_model::config::{Config, Role};
 use conversation_model::defences::Defence;
-use conversation_model::search::{miss, search, shortest};
+use conversation_model::search::{Found, miss, search, shortest};
 use conversation_model::story::tell;
 
 #[test]
@@ -43,21 +43,23 @@ fn a_search_without_a_write_proves_nothing() {
 
 #[test]
 fn a_counterexample_reads_as_a_story() {
-    let Some((config, _)) = miss(Defence::Replaces) else { panic!("it is not needed") };
-    let Some(violation) = shortest(&config) else { panic!("it was found before") };
+    let Some((config, Found { violation: Some(violation), .. })) = miss(Defence::ReplicationId) else {
+        panic!("it is not needed")
+    };
     assert_eq!(
-        tell(&config, &violation),
+        tell(&config, &shortest(&config, violation)),
         "    At first
       Postgres     epoch 1; version 1, messages 1 2
       Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2
-  1 Delete-newest C sets fence C.0: told epoch 1, certified
-      Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2; fence C.0
-  2 Delete-newest C commits, taking epoch 2
-      Postgres     epoch 2; version 2, messages 1
-  3 Delete-newest C publishes version 2, epoch 2, messages 1 under fence C.0: certified
-      Redis        epoch 2, certified; version 2, 1 message from 1; window 1 2
+      its replica  epoch 1, certified; version 1, 2 messages from 1; window 1 2
+  1 Add A sets fence A.0: told epoch 1, certified
+      Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2; fence A.0
+  2 Add A commits
+      Postgres     epoch 1; version 2, messages 1 2 3
+  3 The replica takes over
+      Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2; written by another server
 
-    The window was certified with 2 messages where 1 belong: the next read misses.
+    A read now hits and answers version 1, messages 1 2. Postgres has version 2, messages 2 3.
 "
     );
 }
