@@ -17,6 +17,8 @@
 //! | `writer` | `core/src/store/write.rs` |
 //! | `reader` | `core/src/store/read.rs`, `core/src/store/sweep.rs` |
 //!
+//! Beside debts, the sweep looks for fences of dead writers; what it does about them is a read.
+//!
 //! A script is one step and so is a transaction, for that is what the stores make of them. Between any two steps
 //! anybody else may take theirs, and the [`faults`] of the configuration may happen: processes die, clients ask again,
 //! commands and answers are lost, or executed long after their sender gave up, or twice; keys are evicted, one by one; a
