@@ -122,7 +122,6 @@ pub(crate) struct Lease {
     pub(crate) dead_fences: i64,
     pub(crate) live_fences: i64,
     token: String,
-    replid: String,
     fences: Vec<String>,
 }
 
@@ -260,9 +259,9 @@ impl Cache {
         let mut call = invocation(&self.scripts.lease, &keys, LEASED_TTL);
         call.arg(&token).arg(millis(PRESUMED_DEAD));
         let reply: LeaseReply = self.invoke(&self.scripts.lease, call, &keys).await?;
-        let (granted, epoch, version, certified, replid, dead_fences, live_fences, fences) = reply;
+        let (granted, epoch, version, certified, dead_fences, live_fences, fences) = reply;
         let (epoch, version) = (epoch.parse().ok(), version.parse().ok());
-        Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, replid, fences })
+        Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, fences })
     }
 
     /// Warms an entry with what was read under a lease.
@@ -274,7 +273,7 @@ impl Cache {
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
         let mut call = invocation(&self.scripts.fill, &keys, TTL);
-        call.arg(&lease.token).arg(&lease.replid);
+        call.arg(&lease.token);
         push_snapshot(&mut call, snapshot);
         call.arg(lease.fences.len()).arg(&lease.fences);
         push_elements(&mut call, snapshot.window.as_deref().unwrap_or_default());
@@ -329,8 +328,8 @@ impl Cache {
     }
 }
 
-/// granted, epoch, version, certified, replid, dead fences, live fences, the fences' fields
-type LeaseReply = (bool, String, String, bool, String, i64, i64, Vec<String>);
+/// granted, epoch, version, certified, dead fences, live fences, the fences' fields
+type LeaseReply = (bool, String, String, bool, i64, i64, Vec<String>);
 
 fn invocation<'a>(script: &'a Script, keys: &Keys, ttl: Duration) -> ScriptInvocation<'a> {
     let mut call = script.prepare_invoke();

@@ -36,8 +36,6 @@ pub enum Command {
     Fill {
         /// The lease.
         token: Token,
-        /// The replication id that lease answered.
-        replid: Replid,
         /// The fences that lease answered.
         seen: Vec<Fence>,
         /// What was read.
@@ -97,8 +95,8 @@ impl Cache {
             Command::Lease { token, fences_dead, lease_dead } => {
                 return Reply::Leased(self.lease(server, *token, *fences_dead, *lease_dead));
             }
-            Command::Fill { token, replid, seen, news } => {
-                return Reply::Stored(self.fill(server, *token, *replid, seen, news));
+            Command::Fill { token, seen, news } => {
+                return Reply::Stored(self.fill(server, *token, seen, news));
             }
             Command::Bury(version) => self.bury(server, *version),
             Command::Withdraw(fence) => self.withdraw(*fence),

@@ -137,8 +137,6 @@ pub struct Leased {
     pub version: Option<Version>,
     /// Whether a certificate in date stands.
     pub certified: bool,
-    /// The server's replication id.
-    pub replid: Replid,
     /// All fences, live or dead.
     pub fences: Vec<Fence>,
 }
@@ -254,20 +252,12 @@ impl Cache {
             epoch: entry.epoch,
             version: entry.facts.map(|facts| facts.version),
             certified: entry.certified(),
-            replid: server.replid,
             fences: entry.fences.clone(),
         }
     }
 
-    /// `fill.lua`: brings in what the holder of a lease read. `replid` and `seen` are what lease answered.
-    pub fn fill(
-        &mut self,
-        server: &Server,
-        token: Token,
-        replid: Replid,
-        seen: &[Fence],
-        news: &News,
-    ) -> Stored {
+    /// `fill.lua`: brings in what the holder of a lease read. `seen` is what lease answered.
+    pub fn fill(&mut self, server: &Server, token: Token, seen: &[Fence], news: &News) -> Stored {
         let entry = self.touch(server);
         if entry.gone.is_some() {
             return Stored::Gone;
@@ -279,7 +269,7 @@ impl Cache {
         if entry.epoch > Some(news.epoch) && server.has(Defence::NewerEpochWins) {
             return Stored::Outdated;
         }
-        let certifies = news.took_epoch && (leased || !server.has(Defence::OwnLease)) && server.is(replid);
+        let certifies = news.took_epoch && (leased || !server.has(Defence::OwnLease));
         if certifies {
             entry.fences.retain(|fence| server.has(Defence::ClearsOnlySeen) && !seen.contains(fence));
         }

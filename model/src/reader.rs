@@ -150,7 +150,7 @@ impl Leased {
     fn grant(self, token: Token, asking: Asking) -> Grant {
         let dead_fence = asking.fences_dead && !self.fences.is_empty();
         let takes_epoch = dead_fence || asking.disproved || !self.certified && self.fences.is_empty();
-        Grant { token, replid: self.replid, seen: self.fences, takes_epoch, side: asking.side }
+        Grant { token, seen: self.fences, takes_epoch, side: asking.side }
     }
 }
 

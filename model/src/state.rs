@@ -99,8 +99,6 @@ pub enum ReaderStep {
 pub struct Grant {
     /// The fill, but for the news.
     pub token: u16,
-    /// The server that gave it.
-    pub replid: Replid,
     /// The fences there were.
     pub seen: Vec<Fence>,
     /// Whether to read under a new epoch.
@@ -206,6 +204,6 @@ impl Grant {
     /// The fill of what was read.
     #[must_use]
     pub fn fill(self, news: News) -> Command {
-        Command::Fill { token: self.token, replid: self.replid, seen: self.seen, news }
+        Command::Fill { token: self.token, seen: self.seen, news }
     }
 }

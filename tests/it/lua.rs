@@ -153,14 +153,13 @@ impl World<'_> {
         let live = fences.len() - dead;
         let token = self.leased.last().map_or(1, |(token, _)| token + 1);
         let leased = self.cache.lease(&SERVER, token, dead > 0, self.lease_is_old);
-        let (granted, epoch, version, certified, replid, dead_there, live_there, mut fields) =
+        let (granted, epoch, version, certified, dead_there, live_there, mut fields) =
             self.store.lease(token);
         let mut expected: Vec<_> = leased.fences.iter().map(|fence| field(*fence)).collect();
         fields.sort();
         expected.sort();
         prop_assert_eq!((granted, certified), (leased.granted, leased.certified));
         prop_assert_eq!((epoch, version), (optional(leased.epoch), optional(leased.version)));
-        prop_assert_eq!(replid, self.store.name(leased.replid));
         prop_assert_eq!((dead_there, live_there, fields), (dead, live, expected));
         self.reached.insert(format!("lease: {}", if granted { "granted" } else { "refused" }));
         if granted {
@@ -174,8 +173,8 @@ impl World<'_> {
         let (Some((token, leased)), Some(news)) = (pick(&self.leased, leased), pick(&self.news, news)) else {
             return Ok(());
         };
-        let stored = word(self.cache.fill(&SERVER, token, leased.replid, &leased.fences, &news));
-        prop_assert_eq!(self.store.fill(token, leased.replid, &leased.fences, &news), stored);
+        let stored = word(self.cache.fill(&SERVER, token, &leased.fences, &news));
+        prop_assert_eq!(self.store.fill(token, &leased.fences, &news), stored);
         self.reached.insert(format!("fill: {stored}"));
         Ok(())
     }
@@ -246,7 +245,6 @@ impl World<'_> {
             entry.replid = 0;
         }
         self.begun.iter_mut().for_each(|begun| begun.replid = 0);
-        self.leased.iter_mut().for_each(|(_, leased)| leased.replid = 0);
         self.store.fail_over();
     }
 

@@ -3,7 +3,7 @@
 --   ARGV[1]  how long the entry lives if it has to be made: seconds, for there may be no such conversation
 --   ARGV[2]  the reader's token
 --   ARGV[3]  the age in milliseconds from which a fence or a lease is taken for dead
---   Reply    {granted 0|1, epoch or '', version or '', certified 0|1, replid, dead fences, live fences,
+--   Reply    {granted 0|1, epoch or '', version or '', certified 0|1, dead fences, live fences,
 --             {all fences' fields}}
 --
 -- Refused behind a live fence, whose write will publish, and behind a live lease. Ages are absolute differences: a
@@ -25,4 +25,4 @@ if not leased and (live == 0 or dead > 0) then
   redis.call('HSET', entry, 'lease', ARGV[2], 'leased', now)
   granted = 1
 end
-return {granted, value.epoch or '', value.version or '', certified() and 1 or 0, replid, dead, live, fences}
+return {granted, value.epoch or '', value.version or '', certified() and 1 or 0, dead, live, fences}

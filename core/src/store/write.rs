@@ -233,9 +233,10 @@ impl ConversationStore {
         write: &W,
     ) -> Result<Fenced<W::Done>, Error> {
         let mut fence = Fence::new();
-        let (mut refused_epoch, mut previous) = (None, None);
+        let (mut refused_epoch, mut previous) = (None, None::<Begun>);
         for _ in 0..ATTEMPTS {
-            let begun = match self.cache.begin(key, fence.clone(), refused_epoch, previous.as_ref()).await {
+            let over = previous.as_ref().map(Begun::fence);
+            let begun = match self.cache.begin(key, fence.clone(), refused_epoch, over).await {
                 Ok(begun) => begun,
                 Err(error) => return self.commit_unfenced(key, write, error).await,
             };
@@ -252,8 +253,8 @@ impl ConversationStore {
                     return Err(error);
                 }
             }
-            let next = fence.next();
-            previous = Some(std::mem::replace(&mut fence, next));
+            fence = begun.fence().next();
+            previous = Some(begun);
         }
         let contended = CacheError::Refused("its epoch changed at every attempt".into());
         self.commit_unfenced(key, write, contended).await

@@ -28,8 +28,8 @@ macro_rules! script {
     };
 }
 
-/// granted, epoch, version, certified, replid, dead fences, live fences, the fences' fields
-pub(super) type LeaseReply = (bool, String, String, bool, String, usize, usize, Vec<String>);
+/// granted, epoch, version, certified, dead fences, live fences, the fences' fields
+pub(super) type LeaseReply = (bool, String, String, bool, usize, usize, Vec<String>);
 
 /// epoch, certified, complete, replid
 pub(super) type BeginReply = (String, bool, bool, String);
@@ -103,9 +103,9 @@ impl Store {
         call.arg(token).arg(PRESUMED_DEAD).invoke(&mut self.connection).unwrap()
     }
 
-    pub(super) fn fill(&mut self, token: Token, replid: Replid, seen: &[Fence], news: &News) -> String {
+    pub(super) fn fill(&mut self, token: Token, seen: &[Fence], news: &News) -> String {
         let mut call = prepare(&self.scripts.fill, TTL);
-        call.arg(token).arg(self.name(replid));
+        call.arg(token);
         let fences = seen.iter().map(|fence| field(*fence));
         push_news(&mut call, news, &[vec![seen.len().to_string()], fences.collect()].concat());
         call.invoke(&mut self.connection).unwrap()
