@@ -1,7 +1,5 @@
 //! Updates, the deletion of one message, and what the sweep does.
 
-use std::time::{Duration, Instant};
-
 use conversation_core::{Limit, Message, MessageId, Source};
 use conversation_tests::{Stack, batch, key, user, user_as};
 use redis::AsyncCommands as _;
@@ -169,28 +167,4 @@ async fn the_sweep_pays_debts_when_redis_is_back() {
         .unwrap();
     assert_eq!(debts, 0);
     assert!(api.log().contains("\"swept.debts_paid\":1"), "{}", api.log());
-}
-
-#[tokio::test]
-async fn a_long_conversation_is_deleted_at_once_and_purged_in_time() {
-    let stack = Stack::start().await;
-    let store = stack.store();
-    store.add(&key("c"), &batch([user("x")])).await.unwrap();
-    let mut postgres = stack.postgres().await;
-    let grow = "with c as (update conversations set last_seq = 30001, message_count = 30001, version = version + 1 returning key)
-        insert into messages select key, n, 'm' || n, false, '{\"role\":\"user\",\"content\":\"x\"}', now()
-        from c, generate_series(2, 30001) n";
-    sqlx::query(grow).execute(&mut postgres).await.unwrap();
-    let count = "select count(*) from messages";
-    let began = Instant::now();
-    store.delete(&key("c")).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    let left: i64 = sqlx::query_scalar(count).fetch_one(&mut postgres).await.unwrap();
-    assert_eq!(left, 29_001);
-    assert!(store.recent(&key("c"), Limit::MAX, None).await.unwrap().found.is_none());
-    let swept = store.sweep(Duration::from_secs(60)).await.unwrap();
-    assert_eq!((swept.messages_purged, swept.unfinished), (29_001, false));
-    let left: i64 = sqlx::query_scalar(count).fetch_one(&mut postgres).await.unwrap();
-    assert_eq!(left, 0);
-    assert_eq!(store.sweep(Duration::from_secs(60)).await.unwrap(), conversation_core::Swept::default());
 }

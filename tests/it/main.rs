@@ -12,6 +12,7 @@ mod crowd;
 mod examples;
 mod http;
 mod input;
+mod long;
 mod lossless;
 mod lua;
 mod outage;

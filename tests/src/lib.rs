@@ -8,13 +8,14 @@ pub mod chaos;
 mod cluster;
 mod load;
 mod proxy;
+mod statistics;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use conversation_core::{
-    Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, NewMessage,
-    OwnerId,
+    Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, Directory,
+    NewMessage, OwnerId,
 };
 use conversation_local::{Functions, Gateway, Lambda, Postgres, Routes, Tools, Valkey};
 use redis::aio::MultiplexedConnection;
@@ -24,6 +25,7 @@ pub use api::{Answer, Api};
 pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
+pub use statistics::all_reported;
 
 /// The owner that requests have which name none.
 pub const OWNER: &str = "local";
@@ -119,6 +121,12 @@ impl Stack {
         let (redis_url, redis) = proxied(&self.valkey.url()).await;
         let (database_url, postgres) = proxied(&self.database_url).await;
         (store_at(&database_url, &redis_url), [redis, postgres])
+    }
+
+    /// What lists conversations, in this process.
+    pub fn directory(&self) -> Directory {
+        let database = DatabaseConfig::from_url(&self.database_url).unwrap_or_else(|error| fail(&error));
+        conversation_core::directory(&database)
     }
 
     /// The API: the functions' binaries behind a front like API Gateway's.
