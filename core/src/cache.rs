@@ -245,19 +245,20 @@ impl Cache {
         self.invoke::<i64>(&self.scripts.withdraw, call, &keys).await.map(drop)
     }
 
-    /// Asks to be the one that fills an entry; asked again, under another token.
-    pub(crate) async fn lease(&self, key: &ConversationKey) -> Result<Lease, CacheError> {
-        match self.lease_once(key).await {
-            Err(CacheError::Closed(_)) => self.lease_once(key).await,
+    /// Asks to be the one that fills an entry, unless it bears another certificate than was seen; asked again, under
+    /// another token.
+    pub(crate) async fn lease(&self, key: &ConversationKey, seen: Option<&str>) -> Result<Lease, CacheError> {
+        match self.lease_once(key, seen).await {
+            Err(CacheError::Closed(_)) => self.lease_once(key, seen).await,
             answer => answer,
         }
     }
 
-    async fn lease_once(&self, key: &ConversationKey) -> Result<Lease, CacheError> {
+    async fn lease_once(&self, key: &ConversationKey, seen: Option<&str>) -> Result<Lease, CacheError> {
         let keys = self.keys(key);
         let token = Uuid::now_v7().simple().to_string();
         let mut call = invocation(&self.scripts.lease, &keys, LEASED_TTL);
-        call.arg(&token).arg(millis(PRESUMED_DEAD));
+        call.arg(&token).arg(millis(PRESUMED_DEAD)).arg(seen.unwrap_or_default());
         let reply: LeaseReply = self.invoke(&self.scripts.lease, call, &keys).await?;
         let (granted, epoch, version, certified, dead_fences, live_fences, fences) = reply;
         let (epoch, version) = (epoch.parse().ok(), version.parse().ok());

@@ -228,24 +228,3 @@ async fn asking_for_what_never_was_leaves_nothing_that_stays() {
     add(&store, 1).await;
     assert_eq!(recent(&store).await, (vec![1], Source::Hit));
 }
-
-#[tokio::test]
-async fn a_herd_on_a_cold_conversation_reads_postgres_a_few_times_only() {
-    let stack = Stack::start().await;
-    let (store, mut redis) = (stack.store(), stack.redis().await);
-    add(&store, 100).await;
-    redis.del::<_, ()>(&[ENTRY, WINDOW]).await.unwrap();
-    let readers: Vec<_> = (0..100)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move { recent(&store).await })
-        })
-        .collect();
-    let mut misses = 0;
-    for reader in readers {
-        let (seqs, source) = reader.await.unwrap();
-        assert_eq!(seqs.len(), 100);
-        misses += usize::from(source != Source::Hit);
-    }
-    assert!(misses <= 3, "{misses} readers went to Postgres");
-}

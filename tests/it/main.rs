@@ -10,6 +10,7 @@ mod cluster;
 mod crash;
 mod crowd;
 mod examples;
+mod herd;
 mod http;
 mod input;
 mod long;

@@ -3,10 +3,12 @@
 --   ARGV[1]  how long the entry lives if it has to be made: seconds, for there may be no such conversation
 --   ARGV[2]  the reader's token
 --   ARGV[3]  the age in milliseconds from which a fence or a lease is taken for dead
+--   ARGV[4]  the certificate that the reader saw, or ''
 --   Reply    {granted 0|1, epoch or '', version or '', certified 0|1, dead fences, live fences,
 --             {all fences' fields}}
 --
--- Refused behind a live fence, whose write will publish, and behind a live lease. Ages are absolute differences: a
+-- Refused behind a live fence, whose write will publish, behind a live lease, and where somebody certified the entry
+-- since the reader looked: then there is nothing to fill, but to look again. Ages are absolute differences: a
 -- clock that jumped must not keep an entry fenced.
 touch()
 local fields = redis.call('HGETALL', entry)
@@ -21,7 +23,8 @@ end
 
 local granted = 0
 local leased = value.lease and math.abs(now - tonumber(value.leased)) <= tonumber(ARGV[3])
-if not leased and (live == 0 or dead > 0) then
+local filled = certified() and live == 0 and dead == 0 and value.certified ~= ARGV[4]
+if not leased and not filled and (live == 0 or dead > 0) then
   redis.call('HSET', entry, 'lease', ARGV[2], 'leased', now)
   granted = 1
 end

@@ -17,8 +17,8 @@ pub(crate) enum Look {
     Hit(Box<Cached>),
     /// The conversation was deleted.
     Gone,
-    /// It cannot be relied on.
-    Miss(Miss),
+    /// It cannot be relied on; and the certificate that was seen, if there was one.
+    Miss(Miss, Option<String>),
 }
 
 /// A certified entry.
@@ -76,17 +76,18 @@ pub(super) fn judge(seen: Seen, limit: Option<Limit>, min_version: Option<i64>) 
     let (replication, (seconds, micros), entry, length, elements) = seen;
     let entry = Entry { fields: entry, now: seconds * 1_000 + micros / 1_000 };
     if entry.fields.is_empty() {
-        return Look::Miss(Miss::Cold);
+        return Look::Miss(Miss::Cold, None);
     }
     if entry.fields.contains_key("gone") {
         return Look::Gone;
     }
     if let Some(miss) = entry.miss(&replication, min_version) {
-        return Look::Miss(miss);
+        return Look::Miss(miss, entry.certificate());
     }
+    let certificate = entry.certificate();
     match entry.read(limit, length, elements) {
         Some(cached) => Look::Hit(Box::new(cached)),
-        None => Look::Miss(Miss::Gap),
+        None => Look::Miss(Miss::Gap, certificate),
     }
 }
 
@@ -99,6 +100,11 @@ struct Entry {
 impl Entry {
     fn number<T: std::str::FromStr>(&self, field: &str) -> Option<T> {
         self.fields.get(field)?.parse().ok()
+    }
+
+    /// The certificate as it stands in the entry.
+    fn certificate(&self) -> Option<String> {
+        self.fields.get("certified").cloned()
     }
 
     /// What is wrong with the certificate, if anything is.
@@ -180,7 +186,7 @@ mod tests {
 
     fn miss(look: Look) -> Miss {
         match look {
-            Look::Miss(miss) => miss,
+            Look::Miss(miss, _) => miss,
             other => panic!("not a miss: {other:?}"),
         }
     }

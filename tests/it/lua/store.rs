@@ -98,9 +98,11 @@ impl Store {
         call.invoke(&mut self.connection).unwrap()
     }
 
+    /// By a reader that saw the certificate which stands. Any other is refused, which touches nothing.
     pub(super) fn lease(&mut self, token: Token) -> LeaseReply {
+        let seen: Option<String> = self.connection.hget(ENTRY, "certified").unwrap();
         let mut call = prepare(&self.scripts.lease, LEASED_TTL);
-        call.arg(token).arg(PRESUMED_DEAD).invoke(&mut self.connection).unwrap()
+        call.arg(token).arg(PRESUMED_DEAD).arg(seen.unwrap_or_default()).invoke(&mut self.connection).unwrap()
     }
 
     pub(super) fn fill(&mut self, token: Token, seen: &[Fence], news: &News) -> String {

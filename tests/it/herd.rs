@@ -1,0 +1,77 @@
+//! Very many readers of one conversation that is not cached.
+
+use std::sync::Arc;
+
+use conversation_core::{ConversationStore, Limit, Message, Page, Range, Source};
+use conversation_tests::{Stack, all_reported, batch, key, user};
+use sqlx::PgConnection;
+use tokio::sync::Barrier;
+
+/// Each with connections of its own, as so many instances of a function.
+const INSTANCES: usize = 25;
+/// Of each instance.
+const READERS: usize = 20;
+
+/// A conversation longer than a window, in Postgres alone; and its last messages.
+async fn cold_conversation(stack: &Stack) -> Vec<Message> {
+    let store = stack.store();
+    let messages: Vec<_> = (1..=150).map(|n| user(&format!("message {n}"))).collect();
+    for part in messages.chunks(100) {
+        store.add(&key("c"), &batch(part)).await.unwrap();
+    }
+    redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
+    let history = store.history(&key("c"), Range::Before(i64::MAX), Limit::MAX, None).await.unwrap();
+    history.found.unwrap().items
+}
+
+/// Counts calls of functions by whoever connects to the test's database from now on.
+async fn count_calls(postgres: &mut PgConnection) {
+    let name: String =
+        sqlx::query_scalar("select current_database()").fetch_one(&mut *postgres).await.unwrap();
+    let statement = format!("alter database {name} set track_functions = 'all'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(postgres).await.unwrap();
+}
+
+/// How many windows were read since: each read calls `snapshot_of` once, whereas `read_window` is inlined and so never
+/// counted.
+async fn windows_read(postgres: &mut PgConnection) -> i64 {
+    all_reported(postgres).await;
+    let calls =
+        "select coalesce(sum(calls), 0)::bigint from pg_stat_user_functions where funcname = 'snapshot_of'";
+    sqlx::query_scalar(calls).fetch_one(postgres).await.unwrap()
+}
+
+/// One reader's answer, asked for at the same moment as all the others'.
+async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> (Limit, Page<Message>, Source) {
+    let limit = Limit::new(limit).unwrap();
+    start.wait().await;
+    let read = store.recent(&key("c"), limit, None).await.unwrap();
+    (limit, read.found.unwrap(), read.source)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most() {
+    let stack = Stack::start().await;
+    let expected = cold_conversation(&stack).await;
+    let mut postgres = stack.postgres().await;
+    count_calls(&mut postgres).await;
+    let start = Arc::new(Barrier::new(INSTANCES * READERS));
+    let mut readers = Vec::new();
+    for instance in 0..INSTANCES {
+        let store = stack.store();
+        for reader in 0..READERS {
+            let limit = i64::try_from((instance * READERS + reader) % 100 + 1).unwrap();
+            readers.push(tokio::spawn(read(store.clone(), limit, Arc::clone(&start))));
+        }
+    }
+    let mut misses = 0;
+    for reader in readers {
+        let (limit, page, source) = reader.await.unwrap();
+        assert_eq!(page.items, expected[expected.len() - limit.get()..], "{limit:?} from {source:?}");
+        assert!(page.has_more, "{limit:?} from {source:?}");
+        misses += i64::from(source != Source::Hit);
+    }
+    let reads = windows_read(&mut postgres).await;
+    assert_eq!(reads, misses, "who read Postgres says so");
+    assert!((1..=3).contains(&reads), "the window was read {reads} times");
+}
