@@ -192,6 +192,9 @@ impl Cache {
         refused_epoch: Option<i64>,
         previous: Option<&Fence>,
     ) -> Result<Begun, CacheError> {
+        // What a reader would rather not wait for again a write has to: others may reach the server, and would go on
+        // to read from it what was before.
+        self.connection.wake().await;
         let over: Vec<&Fence> = previous.into_iter().collect();
         match self.begin_once(key, fence.clone(), refused_epoch, &over).await {
             Err(CacheError::Closed(_)) => {

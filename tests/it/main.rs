@@ -17,7 +17,6 @@ mod long;
 mod lossless;
 mod lua;
 mod outage;
-mod rest;
 mod run;
 mod start;
 mod sweep;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use conversation_tests::{Stack, user};
+use conversation_core::{ConversationStore, Limit, Message, Source, Told};
+use conversation_tests::{Stack, batch, key, user};
 use redis::AsyncCommands as _;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -88,6 +89,26 @@ async fn a_hanging_redis_costs_its_time_out_and_no_more() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the cache did not come back: {}", api.log());
+}
+
+async fn recent(store: &ConversationStore) -> (Vec<i64>, Source) {
+    let read = store.recent(&key("c"), Limit::MAX, None).await.unwrap();
+    (read.found.unwrap().items.iter().map(Message::seq).collect(), read.source)
+}
+
+#[tokio::test]
+async fn one_answer_that_came_late_hides_no_write_after_it() {
+    let stack = Stack::start().await;
+    let (writer, reader) = (stack.store(), stack.store());
+    writer.add(&key("c"), &batch([user("one")])).await.unwrap();
+    assert_eq!(recent(&reader).await, (vec![1], Source::Hit));
+    let server = stack.valkey.pid().unwrap();
+    send(server, Signal::STOP);
+    assert_ne!(recent(&writer).await.1, Source::Hit);
+    send(server, Signal::CONT);
+    assert_eq!(recent(&reader).await, (vec![1], Source::Hit), "the server answers again");
+    let added = writer.add(&key("c"), &batch([user("two")])).await.unwrap();
+    assert_eq!((added.told, recent(&reader).await.0), (Told::Published, vec![1, 2]));
 }
 
 #[tokio::test]

@@ -85,6 +85,11 @@ impl Cluster {
         }
     }
 
+    /// Lets all servers be asked again.
+    pub(super) async fn wake(&self) {
+        self.map.lock().await.nodes.values().for_each(|node| node.wake());
+    }
+
     /// The primaries, with their addresses.
     pub(super) async fn primaries(&self) -> Result<Vec<(Address, Arc<Node>)>, CacheError> {
         let mut map = self.map.lock().await;

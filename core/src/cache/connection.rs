@@ -42,6 +42,14 @@ impl Connection {
         }
     }
 
+    /// Lets servers be asked again that were left alone because they did not answer.
+    pub(super) async fn wake(&self) {
+        match &self.0 {
+            Kind::Single(node) => node.wake(),
+            Kind::Cluster(cluster) => cluster.wake().await,
+        }
+    }
+
     /// Every server that has keys, under a name that it keeps.
     pub(super) async fn primaries(&self) -> Result<Vec<(String, Arc<Node>)>, CacheError> {
         match &self.0 {

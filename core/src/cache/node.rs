@@ -84,6 +84,11 @@ impl Node {
         self.state().rests_until.is_some_and(|until| Instant::now() < until)
     }
 
+    /// Lets it be asked again.
+    pub(super) fn wake(&self) {
+        self.state().rests_until = None;
+    }
+
     async fn ask_once<T: FromRedisValue>(&self, request: &Request<'_>, manner: Manner) -> Result<T, Fault> {
         let Open { mut connection, nth } = self.open().await?;
         let answer = request.send(&mut connection, manner).await;

@@ -102,7 +102,7 @@ impl ConversationStore {
                     Err(_) => return self.read_database(key, limit, min_version, reason, None).await,
                 }
             }
-            if waits == if fenced { FENCED_WAITS } else { WAITS } {
+            if waits >= if fenced { FENCED_WAITS } else { WAITS } {
                 return self.read_database(key, limit, min_version, reason, None).await;
             }
             sleep(jittered() * (1 << waits)).await;
