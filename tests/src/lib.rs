@@ -12,6 +12,7 @@ mod statistics;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use conversation_core::{
     Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, Directory,
@@ -141,8 +142,7 @@ impl Stack {
 
     /// A connection to the test's Valkey.
     pub async fn redis(&self) -> MultiplexedConnection {
-        let client = redis::Client::open(self.valkey.url()).unwrap_or_else(|error| fail(&error));
-        client.get_multiplexed_async_connection().await.unwrap_or_else(|error| fail(&error))
+        redis_at(&self.valkey.url()).await.unwrap_or_else(|error| fail(&error))
     }
 
     /// A connection to the test's database.
@@ -156,6 +156,15 @@ pub fn store_at(database_url: &str, redis_url: &str) -> ConversationStore {
     let database = DatabaseConfig::from_url(database_url).unwrap_or_else(|error| fail(&error));
     let cache = CacheConfig::from_url(redis_url, "").unwrap_or_else(|error| fail(&error));
     conversation_core::store(&database, &cache)
+}
+
+/// A connection to a Redis server that waits for as long as a busy machine may take.
+pub(crate) async fn redis_at(url: &str) -> redis::RedisResult<MultiplexedConnection> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// The port in a URL of a server on this machine.

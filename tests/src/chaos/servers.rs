@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::proxy::{Conduct, Proxy};
-use crate::{Broken, at_port, port_of};
+use crate::{Broken, at_port, port_of, redis_at};
 
 /// The same for all, so that clients need not know who is primary.
 const PASSWORD: &str = "chaos";
@@ -158,8 +158,7 @@ fn valkey(tools: &Tools) -> Result<Valkey, Broken> {
 }
 
 async fn connect(valkey: &Valkey) -> Result<MultiplexedConnection, Broken> {
-    let client = redis::Client::open(valkey.url())?;
-    Ok(client.get_multiplexed_async_connection().await?)
+    Ok(redis_at(&valkey.url()).await?)
 }
 
 async fn replicate(redis: &mut MultiplexedConnection, of: Option<u16>) -> Result<(), Broken> {
