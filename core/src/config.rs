@@ -3,7 +3,7 @@
 use std::env::VarError;
 use std::str::FromStr;
 
-use redis::{Client, IntoConnectionInfo as _};
+use redis::{Client, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
@@ -38,9 +38,9 @@ pub struct DatabaseConfig {
     pub(crate) options: PgConnectOptions,
 }
 
-/// Where Redis is: `REDIS_URL`; whether that is a server of a cluster: `REDIS_CLUSTER`, by default `false`; and what its
-/// keys begin with: `CACHE_KEY_PREFIX`, by default nothing. A changed prefix makes a restored database start with an
-/// empty cache.
+/// Where Redis is: `REDIS_URL`; whether that is a server of a cluster: `REDIS_CLUSTER`, by default `false`; who signs its
+/// certificate: `REDIS_CA_FILE`, by default the public authorities; and what its keys begin with: `CACHE_KEY_PREFIX`, by
+/// default nothing. A changed prefix makes a restored database start with an empty cache.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
     pub(crate) client: Client,
@@ -117,36 +117,30 @@ impl DatabaseConfig {
 }
 
 impl CacheConfig {
-    /// Reads `REDIS_URL`, `REDIS_CLUSTER` and `CACHE_KEY_PREFIX`.
+    /// Reads `REDIS_URL`, `REDIS_CLUSTER`, `REDIS_CA_FILE` and `CACHE_KEY_PREFIX`.
     ///
     /// # Errors
-    /// One of them is missing or malformed.
+    /// One of them is missing or malformed, or the file cannot be read.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::read(&environment)
     }
 
-    /// From the URL of a server that stands by itself, or has replicas, and a prefix.
+    /// From a URL and a prefix.
     ///
     /// # Errors
     /// One of them is malformed.
     pub fn from_url(url: &str, prefix: &str) -> Result<Self, ConfigError> {
-        Self::of(url, "false", prefix)
+        Self::from_settings(&[("REDIS_URL", url), ("CACHE_KEY_PREFIX", prefix)])
     }
 
-    /// From the URL of any server of a cluster, and a prefix.
+    /// From settings that stand for those of the environment.
     ///
     /// # Errors
-    /// One of them is malformed.
-    pub fn from_cluster_url(url: &str, prefix: &str) -> Result<Self, ConfigError> {
-        Self::of(url, "true", prefix)
-    }
-
-    fn of(url: &str, cluster: &str, prefix: &str) -> Result<Self, ConfigError> {
-        Self::read(&|name| match name {
-            "REDIS_URL" => Ok(url.to_owned()),
-            "REDIS_CLUSTER" => Ok(cluster.to_owned()),
-            "CACHE_KEY_PREFIX" => Ok(prefix.to_owned()),
-            _ => Err(VarError::NotPresent),
+    /// As [`CacheConfig::from_env`].
+    pub fn from_settings(settings: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        Self::read(&|name| {
+            let setting = settings.iter().find(|(set, _)| *set == name);
+            setting.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
         })
     }
 
@@ -157,7 +151,10 @@ impl CacheConfig {
         let malformed =
             |reason: String| ConfigError::Malformed { name: "REDIS_URL", expected: EXPECTED, reason };
         let info = url.into_connection_info().map_err(|error| malformed(error.category().to_owned()))?;
-        let client = Client::open(info).map_err(|error| malformed(error.to_string()))?;
+        let client = match authorities(lookup)? {
+            Some(authorities) => with_authorities(info, authorities)?,
+            None => Client::open(info).map_err(|error| malformed(error.to_string()))?,
+        };
         let cluster = switch(lookup, "REDIS_CLUSTER")?;
         let prefix = optional(lookup, "CACHE_KEY_PREFIX", PREFIX)?.unwrap_or_default();
         let fits = prefix.len() <= 64 && prefix.bytes().all(|b| b.is_ascii_graphic() && !b"{}".contains(&b));
@@ -231,6 +228,34 @@ fn required(lookup: Lookup<'_>, name: &'static str, expected: &'static str) -> R
     optional(lookup, name, expected)?.ok_or(ConfigError::Missing { name, expected })
 }
 
+/// What `REDIS_CA_FILE` says.
+const AUTHORITIES: (&str, &str) = ("REDIS_CA_FILE", "a PEM file with the certificates of authorities");
+
+/// The certificates of those who sign Redis's; none: the public ones do.
+fn authorities(lookup: Lookup<'_>) -> Result<Option<Vec<u8>>, ConfigError> {
+    let (name, expected) = AUTHORITIES;
+    let Some(file) = optional(lookup, name, expected)? else { return Ok(None) };
+    let malformed = |reason: String| ConfigError::Malformed { name, expected, reason };
+    let pem = std::fs::read(&file).map_err(|error| malformed(format!("{file}: {error}")))?;
+    // The client would take a file without any for one with all that are needed.
+    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+        return Err(malformed(format!("{file} has no certificate in it")));
+    }
+    Ok(Some(pem))
+}
+
+/// # Errors
+/// The certificates cannot be read, or the URL is one without TLS.
+fn with_authorities(info: ConnectionInfo, authorities: Vec<u8>) -> Result<Client, ConfigError> {
+    let (name, expected) = AUTHORITIES;
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(authorities) };
+    Client::build_with_tls(info, certificates).map_err(|error| ConfigError::Malformed {
+        name,
+        expected,
+        reason: error.to_string(),
+    })
+}
+
 /// Off unless it is said to be on.
 fn switch(lookup: Lookup<'_>, name: &'static str) -> Result<bool, ConfigError> {
     const EXPECTED: &str = "true or false";
@@ -282,6 +307,8 @@ mod tests {
             ("REDIS_URL", cache(&[])),
             ("REDIS_URL", cache(&[("REDIS_URL", "http://secret@host")])),
             ("REDIS_CLUSTER", cache(&[("REDIS_URL", "redis://h"), ("REDIS_CLUSTER", "yes")])),
+            ("REDIS_CA_FILE", cache(&[("REDIS_URL", "rediss://h"), ("REDIS_CA_FILE", "/nowhere")])),
+            ("REDIS_CA_FILE", cache(&[("REDIS_URL", "rediss://h"), ("REDIS_CA_FILE", "/dev/null")])),
             ("CACHE_KEY_PREFIX", cache(&[("REDIS_URL", "redis://h"), ("CACHE_KEY_PREFIX", "{a}")])),
             ("AUTH_MODE", identity(&[])),
             ("AUTH_MODE", identity(&[("AUTH_MODE", "none")])),

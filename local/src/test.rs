@@ -12,6 +12,8 @@ struct Count {
     passed: u32,
     failed: u32,
     skipped: u32,
+    /// Of these, how many libtest is yet to report as passed.
+    skipped_as_passed: u32,
 }
 
 /// Runs `cargo test` for the whole workspace, with further arguments; whether all tests passed.
@@ -44,8 +46,13 @@ pub fn test(arguments: &[String]) -> Outcome<bool> {
 }
 
 impl Count {
-    /// Adds what a line of libtest's says: `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+    /// Adds what a line says: libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; ...`, or a test's own `skipped: ...`,
+    /// which libtest counts as passed.
     fn add(&mut self, line: &str) {
+        if line.starts_with("skipped: ") {
+            self.skipped += 1;
+            self.skipped_as_passed += 1;
+        }
         let Some(result) = line.strip_prefix("test result: ") else { return };
         let number = |what: &str| {
             let part = result.split(['.', ';']).find(|part| part.ends_with(what));
@@ -54,6 +61,7 @@ impl Count {
         self.passed += number(" passed");
         self.failed += number(" failed");
         self.skipped += number(" ignored");
+        self.passed -= std::mem::take(&mut self.skipped_as_passed).min(self.passed);
     }
 }
 
@@ -71,11 +79,12 @@ mod tests {
         let mut count = Count::default();
         for line in [
             "running 4 tests",
+            "skipped: a_test: there is no redis-server",
             "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s",
             "test result: ok. 10 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s",
         ] {
             count.add(line);
         }
-        assert_eq!(count, Count { passed: 13, failed: 1, skipped: 2 });
+        assert_eq!((count.passed, count.failed, count.skipped), (12, 1, 3));
     }
 }

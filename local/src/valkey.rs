@@ -44,7 +44,7 @@ impl Valkey {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn cluster_member(tools: &Tools, password: &str, configuration: &[&str]) -> Outcome<Self> {
-        let (bus, auth) = (format!("cluster-port {}", free_port()?), format!("primaryauth {password}"));
+        let (bus, auth) = (format!("cluster-port {}", free_port()?), format!("masterauth {password}"));
         let configuration = [&["cluster-enabled yes", &bus, &auth], configuration].concat();
         Self::throwaway_with_password(tools, password, &configuration)
     }

@@ -56,7 +56,10 @@ async fn stack_last(stack: &ClusterStack, id: &str) -> i64 {
 
 #[tokio::test]
 async fn every_operation_works_over_all_servers() {
-    let stack = ClusterStack::start().await;
+    every_operation(&ClusterStack::start().await).await;
+}
+
+pub(crate) async fn every_operation(stack: &ClusterStack) {
     let store = stack.store();
     let mut owners = HashSet::new();
     for id in conversations() {
@@ -108,53 +111,59 @@ async fn the_functions_find_a_cluster_where_they_are_told_of_one() {
 
 #[tokio::test]
 async fn a_moved_slot_is_found_and_its_certificates_are_made_anew() {
-    let stack = ClusterStack::start().await;
+    a_moved_slot(&ClusterStack::start().await).await;
+}
+
+pub(crate) async fn a_moved_slot(stack: &ClusterStack) {
     let store = stack.store();
-    store.add(&key("c"), &batch([user("one")])).await.unwrap();
-    assert_eq!(recent(&store, "c").await, (vec![1], Source::Hit));
-    let (from, slot) = stack.owner(&entry("c")).await.unwrap();
-    let to = other_primary(&stack, &from).await;
+    store.add(&key("moved"), &batch([user("one")])).await.unwrap();
+    assert_eq!(recent(&store, "moved").await, (vec![1], Source::Hit));
+    let (from, slot) = stack.owner(&entry("moved")).await.unwrap();
+    let to = other_primary(stack, &from).await;
     stack.begin_move(slot, &from, &to).await;
     stack.end_move(slot, &from, &to).await;
-    assert_eq!(stack.owner(&entry("c")).await.unwrap().0, to);
+    assert_eq!(stack.owner(&entry("moved")).await.unwrap().0, to);
     // What a server certified counts only there: another one has another replication id.
     let failover = Source::Miss { reason: Miss::Failover, stored: true };
-    assert_eq!(recent(&store, "c").await, (vec![1], failover));
-    assert_eq!(recent(&store, "c").await, (vec![1], Source::Hit));
+    assert_eq!(recent(&store, "moved").await, (vec![1], failover));
+    assert_eq!(recent(&store, "moved").await, (vec![1], Source::Hit));
     assert!(stack.errors("MOVED").await > 0, "the way was learned from MOVED");
 }
 
 #[tokio::test]
 async fn a_slot_on_its_way_is_asked_for_on_both_sides() {
-    let stack = ClusterStack::start().await;
+    a_slot_on_its_way(&ClusterStack::start().await).await;
+}
+
+pub(crate) async fn a_slot_on_its_way(stack: &ClusterStack) {
     let store = stack.store();
-    store.add(&key("c"), &batch([user("one")])).await.unwrap();
-    let (from, slot) = stack.owner(&entry("c")).await.unwrap();
-    let to = other_primary(&stack, &from).await;
+    store.add(&key("way"), &batch([user("one")])).await.unwrap();
+    let (from, slot) = stack.owner(&entry("way")).await.unwrap();
+    let to = other_primary(stack, &from).await;
     stack.begin_move(slot, &from, &to).await;
-    assert_eq!(recent(&store, "c").await, (vec![1], Source::Hit), "both keys are here still");
+    assert_eq!(recent(&store, "way").await, (vec![1], Source::Hit), "both keys are here still");
 
     // One key here, one there: nobody can do anything with both. The add waits, and then goes without the cache.
-    assert!(stack.move_key(&entry("c"), &from, &to).await);
-    assert_eq!(store.add(&key("c"), &batch([user("two")])).await.unwrap().told, Told::Owed);
-    assert_eq!(recent(&store, "c").await.0, [1, 2]);
+    assert!(stack.move_key(&entry("way"), &from, &to).await);
+    assert_eq!(store.add(&key("way"), &batch([user("two")])).await.unwrap().told, Told::Owed);
+    assert_eq!(recent(&store, "way").await.0, [1, 2]);
     assert!(stack.errors("TRYAGAIN").await > 0);
 
     // Both there: the new server serves them to those who ask.
-    assert!(stack.move_key(&window("c"), &from, &to).await);
+    assert!(stack.move_key(&window("way"), &from, &to).await);
     assert_eq!(
-        recent(&store, "c").await,
+        recent(&store, "way").await,
         (vec![1, 2], Source::Miss { reason: Miss::Failover, stored: true })
     );
-    assert_eq!(recent(&store, "c").await, (vec![1, 2], Source::Hit));
-    assert_eq!(store.add(&key("c"), &batch([user("three")])).await.unwrap().told, Told::Published);
-    assert_eq!(recent(&store, "c").await, (vec![1, 2, 3], Source::Hit));
+    assert_eq!(recent(&store, "way").await, (vec![1, 2], Source::Hit));
+    assert_eq!(store.add(&key("way"), &batch([user("three")])).await.unwrap().told, Told::Published);
+    assert_eq!(recent(&store, "way").await, (vec![1, 2, 3], Source::Hit));
     assert!(stack.errors("ASK").await > 0);
 
     stack.end_move(slot, &from, &to).await;
-    assert_eq!(recent(&store, "c").await, (vec![1, 2, 3], Source::Hit));
+    assert_eq!(recent(&store, "way").await, (vec![1, 2, 3], Source::Hit));
     assert_eq!(store.sweep(std::time::Duration::from_secs(5)).await.unwrap().debts_paid, 1);
-    assert_eq!(recent(&store, "c").await.0, [1, 2, 3]);
+    assert_eq!(recent(&store, "way").await.0, [1, 2, 3]);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod long;
 mod lossless;
 mod lua;
 mod outage;
+mod redis_servers;
 mod run;
 mod start;
 mod sweep;

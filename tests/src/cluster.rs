@@ -4,13 +4,17 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig};
-use conversation_local::Valkey;
+use conversation_local::{Tools, Valkey};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Value, cmd};
+use redis::{Cmd, FromRedisValue, Value, cmd};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Api, fail, new_database, serve, tools};
+use crate::{Api, Server, connection_to, fail, new_database, serve, tools};
+
+/// A few clusters at a time are enough for a machine.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// How many primaries there are, and how many replicas.
 const SHARDS: usize = 3;
@@ -26,6 +30,7 @@ pub struct ClusterStack {
     /// A connection to each; none to one that was killed.
     connections: Vec<Option<MultiplexedConnection>>,
     password: String,
+    _turn: SemaphorePermit<'static>,
 }
 
 /// A server as the others know it.
@@ -42,27 +47,33 @@ pub struct Member {
 impl ClusterStack {
     /// A database, and a cluster that is ready.
     pub async fn start() -> Self {
+        Self::of(tools()).await
+    }
+
+    /// The same, of other servers; none if there are none.
+    pub async fn on(server: Server) -> Option<Self> {
+        Some(Self::of(&server.tools()?).await)
+    }
+
+    async fn of(tools: &Tools) -> Self {
+        let turn = TURNS.acquire().await.unwrap_or_else(|error| fail(&error));
         let database_url = new_database().await.unwrap_or_else(|error| fail(&error));
         let password = uuid::Uuid::new_v4().simple().to_string();
         let starting = (0..2 * SHARDS).map(|_| {
-            let password = password.clone();
+            let (tools, password) = (tools.clone(), password.clone());
             tokio::task::spawn_blocking(move || {
                 let quick = ["cluster-node-timeout 2500", "repl-diskless-sync-delay 0"];
-                Valkey::cluster_member(tools(), &password, &quick)
+                Valkey::cluster_member(&tools, &password, &quick)
             })
         });
         let (mut members, mut connections) = (Vec::new(), Vec::new());
         for member in starting.collect::<Vec<_>>() {
             let member = member.await.unwrap_or_else(|error| fail(&error));
             let member = member.unwrap_or_else(|trouble| fail(&trouble));
-            let client = redis::Client::open(member.url()).unwrap_or_else(|error| fail(&error));
-            // Other tests may be at work, too.
-            let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
-            let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
-            connections.push(Some(connection.unwrap_or_else(|error| fail(&error))));
+            connections.push(Some(connection_to(&member).await));
             members.push(member);
         }
-        let stack = Self { database_url, members, connections, password };
+        let stack = Self { database_url, members, connections, password, _turn: turn };
         stack.join().await;
         stack
     }
@@ -134,7 +145,8 @@ impl ClusterStack {
     /// The store itself, in this process, as an instance of a function has it: with connections of its own.
     pub fn store(&self) -> ConversationStore {
         let database = DatabaseConfig::from_url(&self.database_url).unwrap_or_else(|error| fail(&error));
-        let cache = CacheConfig::from_cluster_url(&self.url(), "").unwrap_or_else(|error| fail(&error));
+        let cache = CacheConfig::from_settings(&[("REDIS_URL", &self.url()), ("REDIS_CLUSTER", "true")]);
+        let cache = cache.unwrap_or_else(|error| fail(&error));
         conversation_core::store(&database, &cache)
     }
 

@@ -8,6 +8,7 @@ pub mod chaos;
 mod cluster;
 mod load;
 mod proxy;
+mod servers;
 mod statistics;
 
 use std::process::Command;
@@ -26,6 +27,7 @@ pub use api::{Answer, Api};
 pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
+pub use servers::{Certificates, Server};
 pub use statistics::all_reported;
 
 /// The owner that requests have which name none.
@@ -100,6 +102,14 @@ impl Stack {
         Self { database_url: url, valkey: valkey(configuration), postgres: None }
     }
 
+    /// The same, on another server; none if there is none.
+    pub async fn on(server: Server, configuration: &[&str]) -> Option<Self> {
+        let tools = server.tools()?;
+        let database_url = new_database().await.unwrap_or_else(|error| fail(&error));
+        let valkey = Valkey::throwaway(&tools, configuration).unwrap_or_else(|trouble| fail(&trouble));
+        Some(Self { database_url, valkey, postgres: None })
+    }
+
     /// The same, with a Postgres of one's own to stop.
     pub async fn with_own_postgres() -> Self {
         let postgres = Postgres::throwaway(tools()).unwrap_or_else(|trouble| fail(&trouble));
@@ -142,13 +152,17 @@ impl Stack {
 
     /// A connection to the test's Valkey.
     pub async fn redis(&self) -> MultiplexedConnection {
-        redis_at(&self.valkey.url()).await.unwrap_or_else(|error| fail(&error))
+        connection_to(&self.valkey).await
     }
 
     /// A connection to the test's database.
     pub async fn postgres(&self) -> PgConnection {
         PgConnection::connect(&self.database_url).await.unwrap_or_else(|error| fail(&error))
     }
+}
+
+async fn connection_to(server: &Valkey) -> MultiplexedConnection {
+    redis_at(&server.url()).await.unwrap_or_else(|error| fail(&error))
 }
 
 /// A store of its own, as a function has one.

@@ -33,8 +33,9 @@ local replid = string.match(replication, 'master_replid:(%x+)') or 'hidden'
 local function touch()
   local held = redis.call('HGET', entry, 'replid')
   if held == replid then return end
-  redis.call('HDEL', entry, 'certified', 'lease', 'leased')
+  -- First what a full server refuses: once a script has removed something, it may add whatever it likes.
   redis.call('HSET', entry, 'replid', replid)
+  redis.call('HDEL', entry, 'certified', 'lease', 'leased')
   if not held then redis.call('PEXPIRE', entry, ARGV[1]) end
 end
 

@@ -1,0 +1,109 @@
+//! Servers beside the one that the local stack runs, and what it takes to speak TLS with them.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use conversation_local::Tools;
+use tempfile::TempDir;
+
+use crate::{fail, tools};
+
+/// A server that the store is to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// The one that the local stack runs.
+    Valkey,
+    /// The one that is installed: Redis, from a package.
+    Redis,
+}
+
+impl Server {
+    /// The tools, with this server in Valkey's place; none if it is not installed, and the test is to be skipped.
+    pub fn tools(self) -> Option<Tools> {
+        match self {
+            Self::Valkey => Some(tools().clone()),
+            Self::Redis => {
+                let program = installed("redis-server")?;
+                Some(Tools { valkey: program, ..tools().clone() })
+            }
+        }
+    }
+}
+
+/// Where a program is; none if it is nowhere.
+fn installed(name: &str) -> Option<PathBuf> {
+    let output = Command::new("sh").args(["-c", "command -v \"$0\"", name]).output();
+    let path = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let path = path.unwrap_or_else(|error| fail(&error));
+    if path.is_empty() {
+        skipped(&format!("{name} is not installed"));
+        return None;
+    }
+    Some(path.into())
+}
+
+/// Says that the test is not run, past libtest, which would keep it to itself. Where `CI` is set that fails it.
+#[expect(clippy::disallowed_methods, reason = "this is no setting of the store's")]
+fn skipped(reason: &str) {
+    if std::env::var("CI").is_ok_and(|ci| !ci.is_empty()) {
+        fail(&reason);
+    }
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // On a line of its own, whatever stands on this one.
+    let said = writeln!(std::io::stdout(), "\nskipped: {test}: {reason}");
+    said.unwrap_or_else(|error| fail(&error));
+}
+
+/// An authority's certificate, and one that it signed for 127.0.0.1.
+#[derive(Debug)]
+pub struct Certificates(TempDir);
+
+impl Certificates {
+    /// Makes them; none if there is no `openssl`, and the test is to be skipped.
+    pub fn make() -> Option<Self> {
+        installed("openssl")?;
+        let folder = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
+        let text = "[req]\ndistinguished_name = name\n[name]\n[authority]\nbasicConstraints = critical, CA:TRUE\n\
+            [server]\nbasicConstraints = critical, CA:FALSE\nsubjectAltName = IP:127.0.0.1\n";
+        std::fs::write(folder.path().join("openssl.cnf"), text).unwrap_or_else(|error| fail(&error));
+        let key = "-newkey rsa:2048 -nodes -config openssl.cnf";
+        let sign = "-req -days 2 -CA authority.pem -CAkey authority.key -CAcreateserial";
+        for command in [
+            format!(
+                "req -x509 {key} -extensions authority -days 2 -subj /CN=authority -keyout authority.key -out authority.pem"
+            ),
+            format!("req -new {key} -subj /CN=server -keyout server.key -out server.csr"),
+            format!("x509 {sign} -in server.csr -out server.pem -extfile openssl.cnf -extensions server"),
+        ] {
+            run(folder.path(), &command);
+        }
+        Some(Self(folder))
+    }
+
+    /// The file that a client has to know.
+    pub fn authority(&self) -> String {
+        self.0.path().join("authority.pem").display().to_string()
+    }
+
+    /// What a server has to be told to speak TLS at a port.
+    pub fn configuration(&self, port: u16) -> Vec<String> {
+        let file = |name: &str| self.0.path().join(name).display().to_string();
+        vec![
+            format!("tls-port {port}"),
+            format!("tls-cert-file {}", file("server.pem")),
+            format!("tls-key-file {}", file("server.key")),
+            format!("tls-ca-cert-file {}", file("authority.pem")),
+            "tls-auth-clients no".into(),
+        ]
+    }
+}
+
+fn run(folder: &Path, command: &str) {
+    let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output();
+    let output = output.unwrap_or_else(|error| fail(&error));
+    if !output.status.success() {
+        fail(&String::from_utf8_lossy(&output.stderr));
+    }
+}
