@@ -1,8 +1,8 @@
 //! Redis: one typed method for each step of the protocol, and the only user of Redis commands.
 //!
 //! A method either did its step or says that it may not have; none is tried again blindly. Only look, begin and lease
-//! are tried once more, when the connection turns out to have been closed while nobody used it: the first changes
-//! nothing, and the others leave nothing behind but a name that nobody goes by.
+//! are tried once more, when the connection turns out to be closed: the first changes nothing, and the others, sent
+//! again under another name, leave nothing behind but one that nobody goes by.
 
 mod cluster;
 mod connection;
@@ -194,7 +194,7 @@ impl Cache {
     ) -> Result<Begun, CacheError> {
         // What a reader would rather not wait for again a write has to: others may reach the server, and would go on
         // to read from it what was before.
-        self.connection.wake().await;
+        self.connection.wake(&self.keys(key).entry).await;
         let over: Vec<&Fence> = previous.into_iter().collect();
         match self.begin_once(key, fence.clone(), refused_epoch, &over).await {
             Err(CacheError::Closed(_)) => {

@@ -19,7 +19,7 @@ use crate::page::{Cursor, Direction, Limit, Order, Range};
 use crate::snapshot::{Fencing, Snapshot, WINDOW};
 use crate::store::Change;
 
-use rows::{added, changed, record, stretch};
+use rows::{added, changed, record, select_snapshot, stretch};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
@@ -112,10 +112,11 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Commit<Added>, Error> {
         let messages = batch.messages();
-        let query = sqlx::query(
-            "select a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, (a.s).*
-            from add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a",
-        )
+        let query = sqlx::query(select_snapshot!(
+            "a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, ",
+            "(a.s).",
+            "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a"
+        ))
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(opening.title.map(Title::as_str))
@@ -140,10 +141,11 @@ impl Database {
         change: &Change,
         fencing: Fencing,
     ) -> Result<Commit<Option<Snapshot>>, Error> {
-        let query = sqlx::query(
-            "select u.outcome, u.row_epoch, (u.s).*
-            from update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10) u",
-        )
+        let query = sqlx::query(select_snapshot!(
+            "u.outcome, u.row_epoch, ",
+            "(u.s).",
+            "update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10) u"
+        ))
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(change.title.is_some())
@@ -164,9 +166,11 @@ impl Database {
         message_id: &str,
         fencing: Fencing,
     ) -> Result<Commit<Option<Snapshot>>, Error> {
-        let query = sqlx::query(
-            "select d.outcome, d.row_epoch, (d.s).* from delete_message($1, $2, $3, $4, $5, $6) d",
-        )
+        let query = sqlx::query(select_snapshot!(
+            "d.outcome, d.row_epoch, ",
+            "(d.s).",
+            "delete_message($1, $2, $3, $4, $5, $6) d"
+        ))
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(message_id)
@@ -227,9 +231,9 @@ impl Database {
     /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be certified.
     pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Record, Error> {
         let query = if take_epoch {
-            sqlx::query("select * from read_window_taking_epoch($1, $2, $3)")
+            sqlx::query(select_snapshot!("", "r.", "read_window_taking_epoch($1, $2, $3) r"))
         } else {
-            sqlx::query("select * from read_window($1, $2, $3)")
+            sqlx::query(select_snapshot!("", "r.", "read_window($1, $2, $3) r"))
         };
         let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
         let rows = self.rows(query).await.map_err(Failure::of_read)?;

@@ -33,8 +33,8 @@
 //!    `crash::a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late`,
 //!    `cluster::reads_stay_fresh_while_slots_move_under_load`,
 //!    `cluster::reads_stay_fresh_while_replicas_take_over_under_load`; and every search of `make model`
-//! 4. A write made while Redis was unreachable is visible within the sweep period after Redis returns, or at the next
-//!    write to the conversation. `changes::the_sweep_pays_debts_when_redis_is_back`
+//! 4. A write made while Redis was unreachable, or would not be told, is visible within the sweep period after Redis
+//!    returns, or at the next write to the conversation. `changes::the_sweep_pays_debts_when_redis_is_back`
 //!
 //! The tests are those of `tests/it`. That the protocol holds in every order of events, and not only in those that tests
 //! come by, is what `make model` searches; that the scripts do what was searched,

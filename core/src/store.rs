@@ -9,9 +9,9 @@ use crate::conversation::{Conversation, ConversationId, ConversationKey, Metadat
 use crate::database::Database;
 use crate::error::Error;
 use crate::message::{Batch, Message};
-pub use sweep::Swept;
-
 use crate::page::{Cursor, Direction, Limit, Order, Page, Range};
+
+pub use sweep::Swept;
 
 /// Where a read was answered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

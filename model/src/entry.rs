@@ -322,6 +322,7 @@ impl Cache {
         entry.gone = Some(version);
         entry.certificate = None;
         entry.lease = None;
+        entry.fences.clear();
         self.window.clear();
     }
 

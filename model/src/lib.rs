@@ -39,7 +39,9 @@
 //! - More than a handful of processes and faults at a time, or windows longer than three messages.
 //! - Time. Whether a fence or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
 //!   must be right whatever the clocks say, and only waits by them.
-//! - That every read is answered in the end, and how soon.
+//! - That every read is answered in the end, and how soon. So a lease may be refused more often than here, as it is to
+//!   who looked before somebody else certified.
+//! - A write that was refused ten times, and then commits without a fence; fences of which some are dead and some not.
 //! - A Postgres that loses commits: then the entry is ahead of it, and is dropped.
 //! - What the messages say. A message is its position, and the metadata the version that set it.
 //!

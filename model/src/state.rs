@@ -97,7 +97,7 @@ pub enum ReaderStep {
 /// A lease that was given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Grant {
-    /// The fill, but for the news.
+    /// Names the call for it.
     pub token: u16,
     /// The fences there were.
     pub seen: Vec<Fence>,

@@ -1,7 +1,6 @@
 //! Every request of every operation is lost, loses its reply or comes late, with its process dying of it or living on;
 //! then readers are asked.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,8 +121,20 @@ impl<'a> Trial<'a> {
         Self { stack, case, key, trap: Trap::new(case.mischief, case.loss), healthy, before }
     }
 
-    /// Performs the operation with its mischief, and asks readers.
-    async fn run(&self) {
+    /// Does it, again on another conversation if the request that was to go wrong never came: on a busy machine an earlier
+    /// one may exceed its time-out.
+    async fn run(stack: &'a Stack, healthy: ConversationStore, case: Case) -> Self {
+        for _ in 0..10 {
+            let trial = Self::new(stack, healthy.clone(), case).await;
+            if trial.goes_wrong().await {
+                return trial;
+            }
+        }
+        panic!("{case}: it never made that request");
+    }
+
+    /// Performs the operation with its mischief, and asks readers. Whether the mischief happened.
+    async fn goes_wrong(&self) -> bool {
         let (store, _proxies) = self.stack.store_behind(&self.trap).await;
         warm_up(self.case.operation, self.stack, &store).await;
         self.trap.set(self.case.request);
@@ -137,8 +148,9 @@ impl<'a> Trial<'a> {
                 performs.await
             }
             done = &mut performs => {
-                let sprung = self.trap.requests() > self.case.request;
-                assert!(sprung, "{}: it never made that request", self.case);
+                if self.trap.requests() <= self.case.request {
+                    return false;
+                }
                 done
             }
         };
@@ -150,6 +162,7 @@ impl<'a> Trial<'a> {
             self.trap.release().await;
             self.check("after the late request").await;
         }
+        true
     }
 
     /// Readers see what Postgres holds; where the cache could not be told, they may also see what was before.
@@ -158,10 +171,14 @@ impl<'a> Trial<'a> {
         let expected = stored(&self.healthy, self.stack, &self.key).await;
         let read = seen(&self.healthy, &self.key).await;
         if read != expected && read != stored(&self.healthy, self.stack, &self.key).await {
-            let excused =
-                self.owes().await && self.case.operation != Operation::Delete && read == self.before;
+            let excused = self.may_defer() && self.owes().await && read == self.before;
             assert!(excused, "{}, {when}: {read:?} was read, {expected:?} is stored", self.case);
         }
+    }
+
+    /// A deletion is not done if the cache cannot be told.
+    fn may_defer(&self) -> bool {
+        !matches!(self.case.operation, Operation::Delete | Operation::DeleteMessage)
     }
 
     async fn owes(&self) -> bool {
@@ -181,9 +198,14 @@ impl<'a> Trial<'a> {
 
     async fn settled(&self) {
         let expected = stored(&self.healthy, self.stack, &self.key).await;
-        assert_eq!(seen(&self.healthy, &self.key).await, expected, "{}, in the end", self.case);
-        let source = self.healthy.recent(&self.key, Limit::MAX, None).await.unwrap().source;
-        assert_eq!(source, Source::Hit, "{}, in the end", self.case);
+        for _ in 0..100 {
+            assert_eq!(seen(&self.healthy, &self.key).await, expected, "{}, in the end", self.case);
+            if self.healthy.recent(&self.key, Limit::MAX, None).await.unwrap().source == Source::Hit {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{}: no hit in the end", self.case);
     }
 }
 
@@ -223,25 +245,25 @@ async fn held(stack: &Stack, key: &ConversationKey) -> usize {
     stack.redis().await.llen(keys_of(key).1).await.unwrap()
 }
 
-/// How many requests each operation makes when nothing goes wrong.
-async fn rehearse(stack: &Stack) -> BTreeMap<usize, u32> {
-    let mut requests = BTreeMap::new();
-    for (at, operation) in Operation::ALL.into_iter().enumerate() {
-        let trap = Trap::new(Mischief::LoseRequest, Loss::Close);
-        let (store, _proxies) = stack.store_behind(&trap).await;
-        warm_up(operation, stack, &store).await;
-        let key = key(&format!("rehearsal-{at}"));
-        operation.prepare(stack, &stack.store(), &key).await;
-        trap.set(u32::MAX);
-        operation.perform(&store, &key).await.unwrap();
-        requests.insert(at, trap.requests());
-    }
-    requests
+/// How many requests each operation makes when nothing goes wrong: two to Redis and one to Postgres, as many again where
+/// the first epoch is refused, one more to Postgres where a debt is struck off.
+const REQUESTS: [u32; 9] = [3, 5, 3, 3, 5, 3, 4, 4, 4];
+
+/// Whether it does. On a busy machine it may make others.
+async fn rehearse(stack: &Stack, operation: Operation) -> u32 {
+    let trap = Trap::new(Mischief::LoseRequest, Loss::Close);
+    let (store, _proxies) = stack.store_behind(&trap).await;
+    warm_up(operation, stack, &store).await;
+    let key = key(&uuid::Uuid::now_v7().to_string());
+    operation.prepare(stack, &stack.store(), &key).await;
+    trap.set(u32::MAX);
+    operation.perform(&store, &key).await.unwrap();
+    trap.requests()
 }
 
-fn cases(requests: &BTreeMap<usize, u32>) -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (&at, &requests) in requests {
+    for (operation, requests) in Operation::ALL.into_iter().zip(REQUESTS) {
         for request in 0..requests {
             for (mischief, loss) in [
                 (Mischief::LoseRequest, Loss::Silence),
@@ -250,7 +272,6 @@ fn cases(requests: &BTreeMap<usize, u32>) -> Vec<Case> {
                 (Mischief::LoseReply, Loss::Close),
                 (Mischief::Delay, Loss::Silence),
             ] {
-                let operation = Operation::ALL[at];
                 cases.extend([true, false].map(|dies| Case { operation, request, mischief, loss, dies }));
             }
         }
@@ -266,16 +287,17 @@ async fn each<'a, F: Future<Output = ()>>(trials: &'a [Trial<'a>], step: impl Fn
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late() {
     let stack = Stack::with_own_postgres().await;
-    let requests = rehearse(&stack).await;
-    let expected = [3, 5, 3, 3, 5, 3, 4, 4, 4];
-    assert!(requests.values().eq(&expected), "{requests:?}");
-    let cases = cases(&requests);
-    let healthy: Vec<_> = std::iter::repeat_with(|| stack.store()).take(8).collect();
-    let mut trials = Vec::new();
-    for (case, store) in cases.into_iter().zip(healthy.iter().cycle()) {
-        trials.push(Trial::new(&stack, store.clone(), case).await);
+    for (operation, requests) in Operation::ALL.into_iter().zip(REQUESTS) {
+        let mut made = Vec::new();
+        while !made.contains(&requests) {
+            assert!(made.len() < 10, "{operation:?} makes {made:?} requests, not {requests}");
+            made.push(rehearse(&stack, operation).await);
+        }
     }
-    each(&trials, Trial::run).await;
+    let healthy: Vec<_> = std::iter::repeat_with(|| stack.store()).take(8).collect();
+    let run = |(case, store): (Case, &ConversationStore)| Trial::run(&stack, store.clone(), case);
+    let runs = futures_util::stream::iter(cases().into_iter().zip(healthy.iter().cycle())).map(run);
+    let trials: Vec<_> = runs.buffer_unordered(32).collect().await;
     each(&trials, Trial::again).await;
     let sweep = stack.store().sweep(Duration::from_secs(20)).await.unwrap();
     assert!(!sweep.unfinished);

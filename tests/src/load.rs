@@ -66,12 +66,16 @@ impl Load {
     /// Waits until so many more things were done, so that what is done next meets a load.
     pub async fn goes_on(&self, events: u64) {
         let until = self.clock.load(Ordering::SeqCst) + 2 * events;
-        while self.clock.load(Ordering::SeqCst) < until {
+        for _ in 0..24_000 {
+            if self.clock.load(Ordering::SeqCst) >= until {
+                return;
+            }
             if self.workers.iter().all(JoinHandle::is_finished) {
                 fail(&"the load has ended");
             }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
+        fail(&"the load does not go on");
     }
 
     /// Ends it, and holds what was seen against Postgres and the promises: every acknowledged message is there once; a

@@ -51,7 +51,7 @@ pub enum Loss {
 pub struct Trap {
     mischief: Mischief,
     loss: Loss,
-    /// How many requests still pass before; below zero: the trap has sprung.
+    /// How many requests still pass before; none: it is not set, or has sprung.
     left: Mutex<Option<u32>>,
     passed: AtomicU32,
     sprung: Notify,

@@ -85,9 +85,12 @@ impl Cluster {
         }
     }
 
-    /// Lets all servers be asked again.
-    pub(super) async fn wake(&self) {
-        self.map.lock().await.nodes.values().for_each(|node| node.wake());
+    /// Lets the server that has the slot be asked again.
+    pub(super) async fn wake(&self, slot: u16) {
+        let map = self.map.lock().await;
+        if let Some(node) = map.slots.owner(slot).and_then(|address| map.nodes.get(address)) {
+            node.wake();
+        }
     }
 
     /// The primaries, with their addresses.

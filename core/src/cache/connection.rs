@@ -42,11 +42,11 @@ impl Connection {
         }
     }
 
-    /// Lets servers be asked again that were left alone because they did not answer.
-    pub(super) async fn wake(&self) {
+    /// Lets whoever has the key be asked again, if it was left alone because it did not answer.
+    pub(super) async fn wake(&self, key: &str) {
         match &self.0 {
             Kind::Single(node) => node.wake(),
-            Kind::Cluster(cluster) => cluster.wake().await,
+            Kind::Cluster(cluster) => cluster.wake(slot_of(key)).await,
         }
     }
 

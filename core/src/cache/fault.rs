@@ -87,7 +87,7 @@ impl From<Fault> for CacheError {
         match fault {
             Fault::Failed(error) => error,
             Fault::Moved(address) | Fault::Ask(address) => Self::Refused(format!(
-                "the server is part of a cluster, and sends on to {address}: is REDIS_CLUSTER true?"
+                "the server sends on to {address}, and on: is it a cluster whose slots move, or is REDIS_CLUSTER not true?"
             )),
             Fault::TryAgain(said) | Fault::ReadOnly(said) => Self::Refused(said),
             Fault::NoScript => Self::Refused("the server forgets scripts at once".into()),

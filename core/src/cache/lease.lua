@@ -7,7 +7,7 @@
 --   Reply    {granted 0|1, epoch or '', version or '', certified 0|1, dead fences, live fences,
 --             {all fences' fields}}
 --
--- Refused behind a live fence, whose write will publish, behind a live lease, and where somebody certified the entry
+-- Refused behind live fences alone, whose writes will publish, behind a live lease, and where somebody certified the entry
 -- since the reader looked: then there is nothing to fill, but to look again. Ages are absolute differences: a
 -- clock that jumped must not keep an entry fenced.
 touch()

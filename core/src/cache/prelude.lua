@@ -107,8 +107,11 @@ local function learn(version, first, count, conversation)
   end
 end
 
--- Marks the conversation deleted, for good.
+-- Marks the conversation deleted, for good. Whatever is in flight has nothing more to say.
 local function bury(version)
+  for _, field in ipairs(redis.call('HKEYS', entry)) do
+    if string.sub(field, 1, 6) == 'fence:' then redis.call('HDEL', entry, field) end
+  end
   redis.call('HSET', entry, 'gone', version)
   redis.call('HDEL', entry, 'certified', 'conversation', 'lease', 'leased')
   redis.call('DEL', window)

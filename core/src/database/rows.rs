@@ -10,6 +10,49 @@ use crate::snapshot::Snapshot;
 
 use super::{Added, Commit, Debt, Listed, Record, Stretch};
 
+/// A query for a snapshot. Each of its attributes is named: a statement that is prepared on a connection must not change
+/// with a later migration.
+macro_rules! select_snapshot {
+    ($also:literal, $of:literal, $from:literal) => {
+        concat!(
+            "select ",
+            $also,
+            $of,
+            "deleted, ",
+            $of,
+            "epoch, ",
+            $of,
+            "took_epoch, ",
+            $of,
+            "version, ",
+            $of,
+            "first_seq, ",
+            $of,
+            "message_count, ",
+            $of,
+            "title, ",
+            $of,
+            "metadata, ",
+            $of,
+            "created_at, ",
+            $of,
+            "updated_at, ",
+            $of,
+            "last_message_at, ",
+            $of,
+            "window_seqs, ",
+            $of,
+            "window_ids, ",
+            $of,
+            "window_ats, ",
+            $of,
+            "window_bodies from ",
+            $from
+        )
+    };
+}
+pub(super) use select_snapshot;
+
 pub(super) fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result<Commit<Added>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {

@@ -182,8 +182,10 @@ fn must_certify(lease: &Lease, reason: Miss) -> bool {
     lease.dead_fences > 0 || reason == Miss::MinVersion || (!lease.certified && lease.live_fences == 0)
 }
 
+/// Whether the entry knows what the row had not come to before this read.
 fn is_ahead(lease: &Lease, snapshot: &Snapshot) -> bool {
-    lease.epoch > Some(snapshot.epoch) || lease.version > Some(snapshot.conversation.version)
+    let epoch = snapshot.epoch - i64::from(snapshot.took_epoch);
+    lease.epoch > Some(epoch) || lease.version > Some(snapshot.conversation.version)
 }
 
 /// # Errors

@@ -12,7 +12,7 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::Broken;
 
-use super::record::{Conversation, Read, Record, Sight, hash_of};
+use super::record::{Conversation, Read, Record, Sight, Wrote, hash_of};
 use super::subject::{Named, sight};
 
 /// The states of one conversation, by version; version 0: it does not exist.
@@ -21,6 +21,8 @@ struct Truth {
     states: Vec<State>,
     /// The versions at which a reader sees the same.
     seen_at: HashMap<Sight, Vec<i64>>,
+    /// How often a message of this id was added.
+    added: HashMap<String, u32>,
 }
 
 #[derive(Debug)]
@@ -56,10 +58,13 @@ pub(super) async fn check(
     strict: bool,
 ) -> Result<Verdict, Broken> {
     let mut truths = load(connection, strict).await?;
+    let mut verdict = Verdict::default();
     for record in records {
-        if let Record::Wrote(write) = record
-            && let Some(state) = state_mut(&mut truths, write.conversation, write.version)
-        {
+        let Record::Wrote(write) = record else { continue };
+        if let Some(what) = truths.get(&write.conversation).and_then(|truth| truth.lost(write)) {
+            verdict.violations.push(Violation { conversation: write.conversation.to_string(), what });
+        }
+        if let Some(state) = state_mut(&mut truths, write.conversation, write.version) {
             state.began = write.began.unwrap_or(0);
         }
     }
@@ -69,7 +74,6 @@ pub(super) async fn check(
             by_conversation.entry(read.conversation).or_default().push(read);
         }
     }
-    let mut verdict = Verdict::default();
     for (conversation, mut reads) in by_conversation {
         reads.sort_unstable_by_key(|read| read.ended);
         let unborn = Truth::unborn();
@@ -95,7 +99,11 @@ type Known = Vec<(u64, i64)>;
 impl Truth {
     fn unborn() -> Self {
         let state = State { binding: 0, began: 0 };
-        Self { states: vec![state], seen_at: HashMap::from([(Sight::Nothing, vec![0])]) }
+        Self {
+            states: vec![state],
+            seen_at: HashMap::from([(Sight::Nothing, vec![0])]),
+            added: HashMap::new(),
+        }
     }
 
     fn push(&mut self, sights: [Sight; 3], binds: bool) {
@@ -107,6 +115,16 @@ impl Truth {
         for sight in sights {
             self.seen_at.entry(sight).or_default().push(version);
         }
+    }
+
+    /// What an acknowledged write did that Postgres knows nothing of, or did twice.
+    fn lost(&self, write: &Wrote) -> Option<String> {
+        if write.version > self.newest() {
+            return Some(format!("version {} was acknowledged and never was", write.version));
+        }
+        let times = |id: &String| self.added.get(id).copied().unwrap_or(0);
+        let wrong = write.added.iter().find(|id| times(id) != 1)?;
+        Some(format!("{wrong} was acknowledged and stored {} times", times(wrong)))
     }
 
     fn binding(&self, version: i64) -> i64 {
@@ -122,7 +140,7 @@ impl Truth {
         let mut known = Vec::new();
         let mut owed = Vec::new();
         for record in records {
-            match *record {
+            match record {
                 Record::Wrote(write) if write.conversation == conversation => {
                     known.push((write.ended, self.binding(write.version)));
                     if write.told == Told::Published {
@@ -131,11 +149,12 @@ impl Truth {
                         owed.push((write.ended, write.version));
                     }
                 }
-                Record::Deleted { conversation: deleted, told, ended } if deleted == conversation => {
-                    if told == Told::Owed {
-                        owed.push((ended, self.newest()));
+                Record::Deleted { conversation: deleted, told, ended } if *deleted == conversation => {
+                    known.push((*ended, self.binding(self.newest())));
+                    if *told == Told::Owed {
+                        owed.push((*ended, self.newest()));
                     } else {
-                        known.push((ended, self.newest()));
+                        known.push((*ended, self.newest()));
                     }
                 }
                 _ => {}
@@ -206,6 +225,7 @@ fn raise(maxima: &mut Known, at: u64, version: i64) {
 async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Conversation, Truth>, Broken> {
     let mut truths: HashMap<i64, (Conversation, Truth)> = HashMap::new();
     let mut windows: HashMap<i64, Vec<Named>> = HashMap::new();
+    let mut added: HashMap<i64, HashMap<String, u32>> = HashMap::new();
     let query = "select conversation, seq, message_id, version, conversation_id, title, gone, fenced
         from history order by at";
     for row in sqlx::query(query).fetch_all(connection).await? {
@@ -213,7 +233,10 @@ async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Con
         let window = windows.entry(key).or_default();
         if let Some(seq) = row.try_get::<Option<i64>, _>("seq")? {
             match row.try_get::<Option<String>, _>("message_id")? {
-                Some(id) => window.push((seq, id)),
+                Some(id) => {
+                    *added.entry(key).or_default().entry(id.clone()).or_default() += 1;
+                    window.push((seq, id));
+                }
                 None => window.retain(|(other, _)| *other != seq),
             }
             continue;
@@ -232,6 +255,9 @@ async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Con
             [Sight::Row(version, hash_of((title, count))), sight(window, false), sight(window, true)]
         };
         truth.push(sights, strict || row.try_get("fenced")?);
+    }
+    for (key, (_, truth)) in &mut truths {
+        truth.added = added.remove(key).unwrap_or_default();
     }
     Ok(truths.into_values().collect())
 }

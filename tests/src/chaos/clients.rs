@@ -202,7 +202,7 @@ impl Client {
             let began = (attempt == 0).then(|| self.shared.now());
             match self.subject.add(&key, &messages).await {
                 Ok((version, told)) => {
-                    self.wrote(conversation, version, told, began);
+                    self.wrote(conversation, version, told, began, ids.clone());
                     let mut place = lock(&self.shared.places[at]);
                     if place.generation == conversation.generation {
                         place.added += ids.len();
@@ -227,7 +227,7 @@ impl Client {
         let change = Change { title: Some(Some(title)), metadata: None };
         let began = self.shared.now();
         match self.subject.update(&key(&conversation.to_string()), &change).await {
-            Ok((version, told)) => self.wrote(conversation, version, told, Some(began)),
+            Ok((version, told)) => self.wrote(conversation, version, told, Some(began), Vec::new()),
             Err(Error::NotFound) => {}
             Err(error) => self.failed("update", &error),
         }
@@ -243,7 +243,7 @@ impl Client {
         let Ok(id) = MessageId::new(id) else { return };
         let began = self.shared.now();
         match self.subject.delete_message(&key(&conversation.to_string()), &id).await {
-            Ok((version, told)) => self.wrote(conversation, version, told, Some(began)),
+            Ok((version, told)) => self.wrote(conversation, version, told, Some(began), Vec::new()),
             Err(Error::NotFound) => {}
             Err(error) => self.failed("delete message", &error),
         }
@@ -270,9 +270,16 @@ impl Client {
         }
     }
 
-    fn wrote(&self, conversation: Conversation, version: i64, told: Told, began: Option<u64>) {
+    fn wrote(
+        &self,
+        conversation: Conversation,
+        version: i64,
+        told: Told,
+        began: Option<u64>,
+        added: Vec<String>,
+    ) {
         let ended = self.shared.now();
-        self.shared.note(Record::Wrote(Wrote { conversation, version, told, began, ended }));
+        self.shared.note(Record::Wrote(Wrote { conversation, version, told, added, began, ended }));
         let mut place = lock(&self.shared.places[conversation.place]);
         if place.generation == conversation.generation {
             place.ticket = place.ticket.max(version);

@@ -55,11 +55,13 @@ pub(super) struct Read {
 }
 
 /// A write that was acknowledged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wrote {
     pub(super) conversation: Conversation,
     pub(super) version: i64,
     pub(super) told: Told,
+    /// The messages that it added.
+    pub(super) added: Vec<String>,
     /// None: the version may be that of an earlier attempt, or of somebody else's write.
     pub(super) began: Option<u64>,
     pub(super) ended: u64,
