@@ -1,6 +1,7 @@
 //! Postgres: the only SQL of the crate. Every statement is one round trip and names the owner, so that the tables can
 //! be sharded by owner without a change of query.
 
+mod history;
 mod rows;
 
 use std::time::Duration;
@@ -15,11 +16,12 @@ use tokio::time::{Instant, timeout_at};
 use crate::conversation::{Conversation, ConversationKey, Metadata, OwnerId, Title};
 use crate::error::Error;
 use crate::message::{Batch, Message};
-use crate::page::{Cursor, Direction, Limit, Order, Range};
+use crate::page::{Cursor, Direction, Limit, Order};
 use crate::snapshot::{Fencing, Snapshot, WINDOW};
 use crate::store::Change;
 
-use rows::{added, changed, record, select_snapshot, stretch};
+pub(crate) use history::Stretch;
+use rows::{added, changed, record, select_snapshot};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
@@ -60,13 +62,6 @@ pub(crate) enum Record {
     Absent,
 }
 
-/// A conversation and the messages next to a position, as one snapshot; one message more than asked for if there is.
-#[derive(Debug)]
-pub(crate) struct Stretch {
-    pub(crate) version: i64,
-    pub(crate) messages: Vec<Message>,
-}
-
 /// A conversation whose cached copy may be behind, as of that version.
 #[derive(Debug)]
 pub(crate) struct Debt {
@@ -86,8 +81,19 @@ pub(crate) struct Listed {
 pub(crate) struct Opening<'a> {
     pub(crate) title: Option<&'a Title>,
     pub(crate) metadata: Metadata,
-    /// An existing conversation of this id is an error, not a place to add to.
-    pub(crate) must_be_new: bool,
+    pub(crate) expects: Expects,
+}
+
+/// Which conversations an add is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Expects {
+    /// Whichever: one that is not there yet is created.
+    #[default]
+    Any,
+    /// A new one: an existing conversation of this id is an error, not a place to add to.
+    New,
+    /// One that exists.
+    Existing,
 }
 
 impl Database {
@@ -112,26 +118,26 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Commit<Added>, Error> {
         let messages = batch.messages();
-        let query = sqlx::query(select_snapshot!(
-            "a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, ",
-            "(a.s).",
-            "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a"
-        ))
-        .bind(key.owner.as_str())
-        .bind(key.id.as_str())
-        .bind(opening.title.map(Title::as_str))
-        .bind(json(&opening.metadata))
-        .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
-        .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
-        .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
-        .bind(opening.must_be_new)
-        .bind(fencing.is_fenced())
-        .bind(fencing.epoch())
-        .bind(fencing.certified())
-        .bind(fencing.wants_window())
-        .bind(CAPACITY);
-        let row = only(self.rows(query).await.map_err(Failure::of_write)?)?;
-        added(&row, key, batch)
+        let existing = opening.expects == Expects::Existing;
+        let query = sqlx::query(if existing { ADD_TO_EXISTING } else { ADD })
+            .bind(key.owner.as_str())
+            .bind(key.id.as_str())
+            .bind(opening.title.map(Title::as_str))
+            .bind(json(&opening.metadata))
+            .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
+            .bind(opening.expects == Expects::New)
+            .bind(fencing.is_fenced())
+            .bind(fencing.epoch())
+            .bind(fencing.certified())
+            .bind(fencing.wants_window())
+            .bind(CAPACITY);
+        let rows = self.rows(query).await.map_err(Failure::of_write)?;
+        if existing && rows.is_empty() {
+            return Err(Error::NotFound);
+        }
+        added(&only(rows)?, key, batch)
     }
 
     /// Changes title and metadata, each if given. Done: the conversation; none if there is no such.
@@ -240,22 +246,6 @@ impl Database {
         record(rows.first(), key).map_err(Error::Database)
     }
 
-    /// One message more than `limit` next to a position, oldest first. None: there is no such conversation.
-    pub(crate) async fn stretch(
-        &self,
-        key: &ConversationKey,
-        range: Range,
-        limit: Limit,
-    ) -> Result<Option<Stretch>, Error> {
-        let (query, at) = match range {
-            Range::Before(at) => (sqlx::query(STRETCH_BEFORE), at),
-            Range::After(at) => (sqlx::query(STRETCH_AFTER), at),
-        };
-        let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(at).bind(limit.rows() + 1);
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
-        stretch(&rows).map_err(Error::Database)
-    }
-
     /// One conversation more than `limit` from a cursor on, in the order of the list.
     pub(crate) async fn list(
         &self,
@@ -288,15 +278,19 @@ impl Database {
 const CAPACITY: i32 = 100;
 const _: () = assert!(WINDOW == 100 && Limit::MAX.get() == WINDOW);
 
-// A conversation without messages there still answers one row, so that it is told from none.
-const STRETCH_BEFORE: &str = "select c.version, m.* from conversations c left join lateral (
-        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where conversation_key = c.key and seq < $3 order by seq desc limit $4) m on true
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
-const STRETCH_AFTER: &str = "select c.version, m.* from conversations c left join lateral (
-        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where conversation_key = c.key and seq > $3 order by seq limit $4) m on true
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+const ADD: &str = select_snapshot!(
+    "a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, ",
+    "(a.s).",
+    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a"
+);
+// What the function is called with comes from the row, so that it is called only where there is one. A row never goes.
+const ADD_TO_EXISTING: &str = select_snapshot!(
+    "a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, ",
+    "(a.s).",
+    "conversations c cross join lateral
+        add_messages(c.owner_id, c.conversation_id, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a
+    where c.owner_id = $1 and c.conversation_id = $2"
+);
 
 const LIST_DOWN: &str = "select conversation_id, title, metadata::text, message_count, version,
         unix_seconds(created_at) as created_at, unix_seconds(updated_at) as updated_at,

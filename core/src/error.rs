@@ -152,6 +152,9 @@ pub enum Problem {
         /// The most.
         max: i64,
     },
+    /// Not the id of a message of this conversation.
+    #[error("no message of this conversation")]
+    UnknownMessage,
     /// Not a cursor that a page of this very list answered.
     #[error("not a cursor of this list")]
     NotACursor,

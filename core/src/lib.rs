@@ -65,7 +65,7 @@ pub use conversation::{
 };
 pub use error::{Error, Invalid, Problem};
 pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
-pub use page::{Cursor, Direction, Limit, Order, Page, Range};
+pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
 pub use store::{
     Added, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source, Swept, Told,

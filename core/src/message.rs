@@ -1,13 +1,15 @@
 //! Messages: the client's JSON, kept to the byte.
 
+mod id;
+
 use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
-use crate::conversation::checked_id;
 use crate::error::{Invalid, Problem};
+
+pub use id::MessageId;
 
 /// The most messages that one add takes.
 pub const BATCH: usize = 100;
@@ -43,30 +45,6 @@ impl Role {
             "tool" => Self::Tool,
             _ => return None,
         })
-    }
-}
-
-/// A message's id, unique in its conversation: the same rule as for [`ConversationId`](crate::ConversationId).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId(String);
-
-impl MessageId {
-    /// Checks an id that a client chose.
-    ///
-    /// # Errors
-    /// [`Problem::NotAnId`].
-    pub fn new(id: impl Into<String>) -> Result<Self, Invalid> {
-        checked_id(id.into(), "id").map(Self)
-    }
-
-    /// A new id: `msg_` and a UUIDv7.
-    pub fn generate() -> Self {
-        Self(format!("msg_{}", Uuid::now_v7().simple()))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -116,8 +94,8 @@ fn given<'a, D: serde::Deserializer<'a>>(value: D) -> Result<Option<&'a RawValue
 }
 
 impl NewMessage {
-    /// Reads a message from the JSON that a client sent. A message has a `role`; an object without one is an item of
-    /// the OpenAI Conversations API and has a `type`.
+    /// Reads a message from the JSON that a client sent. A message has a `role` and `content`; an object without them is
+    /// an item of the OpenAI Conversations API and has a `type` that says which.
     ///
     /// # Errors
     /// The first rule that it breaks, with the path to the value within the message.
@@ -134,7 +112,7 @@ impl NewMessage {
         let id = fields.id.map(|id| string(id, "id").and_then(MessageId::new)).transpose()?;
         Ok(Self {
             id_in_body: id.is_some(),
-            id: id.unwrap_or_else(MessageId::generate),
+            id: id.unwrap_or_else(|| MessageId::generate(fields.item_kind().as_deref())),
             body: body.to_owned(),
         })
     }
@@ -177,6 +155,7 @@ impl Fields<'_> {
         match self.content {
             Some(content) => check_content(content),
             None if role == Role::Assistant && (calls > 0 || self.has_stand_in()) => Ok(()),
+            None if self.item_kind().is_some() => Ok(()),
             None => Err(Problem::NoContent.of("content")),
         }
     }
@@ -188,10 +167,17 @@ impl Fields<'_> {
 
     fn check_item(&self) -> Result<(), Invalid> {
         let kind = self.kind.ok_or_else(|| Problem::Missing.of("role"))?;
-        match string(kind, "type")?.as_str() {
-            "message" | "" => Err(Problem::Missing.of("role")),
-            _ => Ok(()),
-        }
+        string(kind, "type")?;
+        self.item_kind().map(drop).ok_or_else(|| Problem::Missing.of("role"))
+    }
+
+    /// The type of what is no message. One with a role is an item all the same where it has a type and no content:
+    /// `additional_tools` is.
+    fn item_kind(&self) -> Option<String> {
+        let kind = self.kind.and_then(|kind| string(kind, "type").ok());
+        let has_content = self.content.is_some() || self.tool_calls.is_some() || self.has_stand_in();
+        let is_message = self.role.is_some() && has_content;
+        kind.filter(|kind| !is_message && !matches!(kind.as_str(), "message" | ""))
     }
 }
 
@@ -377,6 +363,7 @@ mod tests {
             r#"{"role":"assistant","refusal":"no"}"#,
             r#"{"role":"tool","tool_call_id":"1","content":""}"#,
             r#"{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}"#,
+            r#"{"type":"additional_tools","role":"developer","tools":[]}"#,
         ] {
             assert_eq!(NewMessage::parse(json).unwrap().body, json);
         }
@@ -413,6 +400,11 @@ mod tests {
                 of("", Problem::DuplicateKey { key: "role".into() }),
             ),
             (r#"{"type":"message","content":""}"#, of("role", Problem::Missing)),
+            (r#"{"type":"message","role":"user"}"#, of("content", Problem::NoContent)),
+            (
+                r#"{"type":"additional_tools","role":"bot"}"#,
+                of("role", Problem::UnknownRole { role: "bot".into() }),
+            ),
             (r#"{"type":3}"#, of("type", kind("a string"))),
         ] {
             assert_eq!(problem(json), expected, "{json}");

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::conversation::{ConversationId, OwnerId};
 use crate::error::{Invalid, Problem};
+use crate::message::MessageId;
 
 /// How many items a page may hold: 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +53,15 @@ pub enum Range {
     Before(i64),
     /// The first ones after a position.
     After(i64),
+}
+
+/// The same next to a message, by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// The last ones before it.
+    Before(MessageId),
+    /// The first ones after it.
+    After(MessageId),
 }
 
 /// Which end of the list comes first.

@@ -6,10 +6,10 @@ mod write;
 
 use crate::cache::{Cache, Miss};
 use crate::conversation::{Conversation, ConversationId, ConversationKey, Metadata, OwnerId, Title};
-use crate::database::Database;
-use crate::error::Error;
-use crate::message::{Batch, Message};
-use crate::page::{Cursor, Direction, Limit, Order, Page, Range};
+use crate::database::{Database, Stretch};
+use crate::error::{Error, Problem};
+use crate::message::{Batch, Message, MessageId};
+use crate::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 
 pub use sweep::Swept;
 
@@ -190,15 +190,51 @@ impl ConversationStore {
         limit: Limit,
         min_version: Option<i64>,
     ) -> Result<Read<Page<Message>>, Error> {
-        let Some(stretch) = self.database().stretch(key, range, limit).await? else {
-            return Ok(Read { found: None, source: Source::Bypass });
-        };
-        read::check_version(min_version, stretch.version)?;
-        let mut items = stretch.messages;
-        let has_more = items.len() > limit.get();
-        if has_more {
-            items.remove(if matches!(range, Range::Before(_)) { 0 } else { limit.get() });
-        }
-        Ok(Read { found: Some(Page { items, has_more }), source: Source::Bypass })
+        let stretch = self.database().stretch(key, range, limit).await?;
+        page(stretch, matches!(range, Range::Before(_)), limit, min_version)
     }
+
+    /// Reads the messages next to another one, oldest first: from Postgres, as [`ConversationStore::history`].
+    ///
+    /// # Errors
+    /// [`Problem::UnknownMessage`], or as [`ConversationStore::history`].
+    pub async fn beside(
+        &self,
+        key: &ConversationKey,
+        anchor: &Anchor,
+        limit: Limit,
+        min_version: Option<i64>,
+    ) -> Result<Read<Page<Message>>, Error> {
+        let stretch = self.database().stretch_beside(key, anchor, limit).await?;
+        page(stretch, matches!(anchor, Anchor::Before(_)), limit, min_version)
+    }
+
+    /// Reads one message, wherever it is in the history: from Postgres.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn message(&self, key: &ConversationKey, id: &MessageId) -> Result<Read<Message>, Error> {
+        Ok(Read { found: self.database().message(key, id).await?, source: Source::Bypass })
+    }
+}
+
+/// The page that a stretch of the history is, without the message that only tells whether there are more.
+fn page(
+    stretch: Option<Stretch>,
+    backwards: bool,
+    limit: Limit,
+    min_version: Option<i64>,
+) -> Result<Read<Page<Message>>, Error> {
+    let Some(Stretch { version, anchored, messages: mut items }) = stretch else {
+        return Ok(Read { found: None, source: Source::Bypass });
+    };
+    read::check_version(min_version, version)?;
+    if !anchored {
+        return Err(Problem::UnknownMessage.of("after").into());
+    }
+    let has_more = items.len() > limit.get();
+    if has_more {
+        items.remove(if backwards { 0 } else { limit.get() });
+    }
+    Ok(Read { found: Some(Page { items, has_more }), source: Source::Bypass })
 }

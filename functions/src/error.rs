@@ -79,6 +79,12 @@ impl Failure {
         (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
     }
 
+    /// Whether sending the same again can only fail, or store it twice. The OpenAI SDKs try a 409 or 503 again by
+    /// themselves, unless told.
+    pub(crate) fn is_final(&self) -> bool {
+        self.status == StatusCode::CONFLICT || self.code == "outcome_unknown"
+    }
+
     /// What the store answered, about that conversation.
     pub fn about(id: Option<&ConversationId>) -> impl FnOnce(Error) -> Self {
         let id = id.map(ConversationId::as_str).unwrap_or_default();
@@ -96,6 +102,14 @@ impl Failure {
                 );
                 Self::new(StatusCode::NOT_FOUND, "message_not_found", message).of("item_id")
             }
+            error => Self::from_store(error, id.as_str()),
+        }
+    }
+
+    /// The same, where the conversation must exist: one that was deleted does not.
+    pub fn about_existing(id: &ConversationId) -> impl FnOnce(Error) -> Self {
+        move |error| match error {
+            Error::ConversationDeleted => Self::no_conversation(id.as_str()),
             error => Self::from_store(error, id.as_str()),
         }
     }
@@ -214,6 +228,10 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
         Problem::OutOfRange { min, max } => {
             bad("out_of_range", format!("{name} must be a whole number from {min} to {max}."))
         }
+        Problem::UnknownMessage => bad(
+            "invalid_cursor",
+            format!("{name} must be the id of an item of this conversation; it may have been deleted."),
+        ),
         Problem::NotACursor => bad(
             "invalid_cursor",
             format!("{name} must be a cursor that a page of this list answered, under the same name."),

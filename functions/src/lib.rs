@@ -3,6 +3,7 @@
 
 mod error;
 mod identity;
+mod item;
 mod request;
 mod response;
 mod route;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdentityConfig, Invalid, Limit,
+    BATCH, Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdentityConfig, Invalid, Limit,
     MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
 };
 use lambda_http::http::header::CONTENT_TYPE;
@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Failure;
 use crate::identity;
+use crate::item;
 use crate::route::{self, Operation, Target};
 
 /// The largest body, in bytes.
@@ -108,16 +109,29 @@ impl Call {
         }
     }
 
+    fn order(&self) -> Result<Order, Failure> {
+        match self.query("order") {
+            None | Some("desc") => Ok(Order::Descending),
+            Some("asc") => Ok(Order::Ascending),
+            Some(_) => Err(Failure::bad_param("order", "order must be asc or desc.")),
+        }
+    }
+
+    /// In which order items are listed, and after which of them.
+    ///
+    /// # Errors
+    /// `order` is neither `asc` nor `desc`, or `after` no id.
+    pub fn items(&self) -> Result<(Order, Option<MessageId>), Failure> {
+        let after = self.query("after").map(MessageId::new).transpose().map_err(called("after"))?;
+        Ok((self.order()?, after))
+    }
+
     /// In which order conversations are listed, and from where.
     ///
     /// # Errors
     /// `order` is neither `asc` nor `desc`, or a cursor is not of this list.
     pub fn cursor(&self, owner: &OwnerId) -> Result<(Order, Option<Cursor>), Failure> {
-        let order = match self.query("order") {
-            None | Some("desc") => Order::Descending,
-            Some("asc") => Order::Ascending,
-            Some(_) => return Err(Failure::bad_param("order", "order must be asc or desc.")),
-        };
+        let order = self.order()?;
         let cursor = match (self.query("before"), self.query("after")) {
             (Some(_), Some(_)) => return Err(one_direction()),
             (Some(text), None) => Some(Cursor::decode(text, owner, order, Direction::Before)?),
@@ -144,7 +158,11 @@ impl Call {
                 .map_err(called("id"))?,
             title: fields.title.map(string("title")).transpose()?.map(Title::new).transpose()?,
             metadata: fields.metadata.map(metadata).transpose()?.unwrap_or_default(),
-            messages: Batch::opening(messages(fields.messages)?)?,
+            messages: match (fields.messages, fields.items) {
+                (Some(_), Some(_)) => return Err(one_kind()),
+                (messages, None) => Batch::opening(MESSAGES.read(messages)?)?,
+                (None, items) => Batch::opening(ITEMS.read(items)?).map_err(of_items)?,
+            },
         })
     }
 
@@ -188,7 +206,18 @@ impl Call {
             return Ok(Batch::new(vec![NewMessage::parse(&body)?])?);
         }
         let fields: BatchFields<'_> = from_json(&body)?;
-        Ok(Batch::new(messages(fields.messages)?)?)
+        Ok(Batch::new(MESSAGES.read(fields.messages)?)?)
+    }
+
+    /// The items to add.
+    ///
+    /// # Errors
+    /// The body breaks a rule.
+    pub fn item_batch(&self) -> Result<Batch, Failure> {
+        let body = self.body()?;
+        let fields: ItemFields<'_> = from_json(&body)?;
+        let items = fields.items.ok_or_else(|| Problem::Missing.of("items"))?;
+        Ok(Batch::new(ITEMS.read(Some(items))?).map_err(of_items)?)
     }
 
     /// The body's text.
@@ -222,6 +251,15 @@ struct NewFields<'a> {
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    items: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemFields<'a> {
+    #[serde(borrow)]
+    items: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -257,18 +295,37 @@ fn from_json<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Failure> {
     })
 }
 
-fn messages(array: Option<&RawValue>) -> Result<Vec<NewMessage>, Failure> {
-    let Some(array) = array else { return Ok(Vec::new()) };
-    let elements: Vec<&RawValue> = serde_json::from_str(array.get())
-        .map_err(|_| Problem::Type { expected: "an array" }.of("messages"))?;
-    // Told before any of them is parsed: a long array costs no more than a full one.
-    if elements.len() > conversation_core::BATCH {
-        return Err(Problem::TooManyMessages { max: conversation_core::BATCH }.of("messages").into());
+/// What an array of new messages is called, holds, and how each is read.
+struct Array {
+    name: &'static str,
+    max: usize,
+    parse: fn(&str) -> Result<NewMessage, Invalid>,
+}
+
+const MESSAGES: Array = Array { name: "messages", max: BATCH, parse: NewMessage::parse };
+/// As the OpenAI Conversations API has it.
+const ITEMS: Array = Array { name: "items", max: 20, parse: item::parse };
+
+impl Array {
+    fn read(&self, array: Option<&RawValue>) -> Result<Vec<NewMessage>, Failure> {
+        let Some(array) = array else { return Ok(Vec::new()) };
+        let elements: Vec<&RawValue> = serde_json::from_str(array.get())
+            .map_err(|_| Problem::Type { expected: "an array" }.of(self.name))?;
+        // Told before any of them is parsed: a long array costs no more than a full one.
+        if elements.len() > self.max {
+            return Err(Problem::TooManyMessages { max: self.max }.of(self.name).into());
+        }
+        let parsed = elements.iter().enumerate().map(|(at, message)| {
+            (self.parse)(message.get()).map_err(|invalid| invalid.within(&format!("{}[{at}]", self.name)))
+        });
+        Ok(parsed.collect::<Result<_, Invalid>>()?)
     }
-    let parsed = elements.iter().enumerate().map(|(at, message)| {
-        NewMessage::parse(message.get()).map_err(|invalid| invalid.within(&format!("messages[{at}]")))
-    });
-    Ok(parsed.collect::<Result<_, Invalid>>()?)
+}
+
+/// What is wrong with a batch, where its messages are called items.
+fn of_items(invalid: Invalid) -> Invalid {
+    let param = invalid.param.replacen(MESSAGES.name, ITEMS.name, 1);
+    Invalid { param, ..invalid }
 }
 
 fn metadata(object: &RawValue) -> Result<Metadata, Invalid> {
@@ -287,6 +344,10 @@ fn string(param: &'static str) -> impl Fn(&RawValue) -> Result<String, Invalid> 
 /// The same problem, under the name that the caller used.
 fn called(param: &'static str) -> impl Fn(Invalid) -> Invalid {
     move |invalid| Invalid { param: param.into(), ..invalid }
+}
+
+fn one_kind() -> Failure {
+    Failure::bad_param("items", "messages and items exclude each other; give one of them.")
 }
 
 fn one_direction() -> Failure {

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use conversation_core::{
-    Added, Conversation, ConversationId, Error, Listing, Message, OwnerId, Page, Read, Source, Told,
+    Added, Conversation, ConversationId, Error, Listing, Message, MessageId, Order, OwnerId, Page, Read,
+    Source, Told,
 };
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use lambda_http::{Body, Response};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::Failure;
+use crate::item::Item;
 
 /// The largest body, in bytes as the runtime sends it: inside a JSON string. Below Lambda's 6 MB.
 const BODY_BYTES: usize = 5 * 1024 * 1024;
@@ -42,6 +44,24 @@ impl Reply {
             Some(found) => Ok(reply(found).read_from(source)),
             None => Err(Failure::no_conversation(id.as_str()).read_from(source)),
         }
+    }
+
+    /// One message as an item, or that there is none.
+    ///
+    /// # Errors
+    /// There is no such message or conversation, or the store failed.
+    pub fn found_message(
+        read: Result<Read<Message>, Error>,
+        id: &ConversationId,
+        message_id: &MessageId,
+    ) -> Result<Self, Failure> {
+        let Read { found, source } = read.map_err(Failure::about(Some(id)))?;
+        let none = || Failure::about_message(id, message_id)(Error::NotFound).read_from(source);
+        found
+            .map(|message| {
+                Self { body: Item::of(&message).into_json(), cache_status: None }.read_from(source)
+            })
+            .ok_or_else(none)
     }
 
     /// The function runs.
@@ -98,6 +118,24 @@ impl Reply {
         Self { body: list(&page.items, &[], &edges), cache_status: None }
     }
 
+    /// Items in either order. Where they do not all fit into an answer, the first ones stay.
+    pub fn items(page: &Page<Message>, order: Order) -> Self {
+        let mut items: Vec<Item> = page.items.iter().map(Item::of).collect();
+        if order == Order::Descending {
+            items.reverse();
+        }
+        let has_more = fit(&mut items, true) || page.has_more;
+        Self { body: list(&items, &[], &[("has_more", has_more.into())]), cache_status: None }
+    }
+
+    /// The items of an add.
+    pub fn added_items(added: &Added) -> Self {
+        let mut items: Vec<Item> = added.messages.iter().map(Item::of).collect();
+        let has_more = fit(&mut items, true);
+        let edges = [("has_more", has_more.into()), ("version", added.conversation.version.into())];
+        Self { body: list(&items, &[], &edges), cache_status: None }
+    }
+
     /// Conversations, and the cursors to the pages beside them.
     pub fn listing(listing: &Listing, owner: &OwnerId) -> Self {
         #[derive(Serialize)]
@@ -144,7 +182,8 @@ impl Reply {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        respond(200, self.body, self.cache_status.as_deref(), None)
+        let headers = [("cache-status", self.cache_status)];
+        respond(200, self.body, headers)
     }
 }
 
@@ -162,7 +201,12 @@ impl Failure {
         let body = json!({ "error": {
             "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
         }});
-        respond(self.status.as_u16(), body.to_string(), self.cache_status.as_deref(), self.retry_after())
+        let headers = [
+            (RETRY_AFTER.as_str(), self.retry_after().map(|seconds| seconds.to_string())),
+            ("x-should-retry", self.is_final().then(|| "false".to_owned())),
+            ("cache-status", self.cache_status),
+        ];
+        respond(self.status.as_u16(), body.to_string(), headers)
     }
 
     /// Says where the read that found nothing was answered from.
@@ -173,30 +217,46 @@ impl Failure {
     }
 }
 
-fn respond(
+fn respond<const N: usize>(
     status: u16,
     body: String,
-    cache_status: Option<&str>,
-    retry_after: Option<u32>,
+    headers: [(&'static str, Option<String>); N],
 ) -> Response<Body> {
     let mut response = Response::builder()
         .status(status)
         .header(CONTENT_TYPE, "application/json")
         .header(CACHE_CONTROL, "no-store");
-    if let Some(status) = cache_status {
-        response = response.header("cache-status", status);
-    }
-    if let Some(seconds) = retry_after {
-        response = response.header(RETRY_AFTER, seconds);
+    for (name, value) in headers {
+        if let Some(value) = value {
+            response = response.header(name, value);
+        }
     }
     // Every header is a constant or made of words and numbers, so the response is always built.
     response.body(Body::Text(body)).unwrap_or_default()
 }
 
+/// What a list is made of.
+trait Element {
+    /// The element as it is answered.
+    fn json(&self) -> &str;
+}
+
+impl Element for Message {
+    fn json(&self) -> &str {
+        self.json()
+    }
+}
+
+impl Element for Item {
+    fn json(&self) -> &str {
+        self.json()
+    }
+}
+
 /// Drops the messages that do not fit, from the end that is farthest from where the reading began.
-fn fit(messages: &mut Vec<Message>, forward: bool) -> bool {
+fn fit<T: Element>(messages: &mut Vec<T>, forward: bool) -> bool {
     let mut room = BODY_BYTES - 1_024;
-    let mut takes = |message: &Message| {
+    let mut takes = |message: &T| {
         let size = enveloped(message.json()) + 1;
         let fits = size <= room;
         room = room.saturating_sub(size);
@@ -227,7 +287,7 @@ fn enveloped(text: &str) -> usize {
 }
 
 /// The list envelope around messages, with fields before and behind.
-fn list(messages: &[Message], head: &[(&str, Value)], tail: &[(&str, Value)]) -> String {
+fn list<T: Element>(messages: &[T], head: &[(&str, Value)], tail: &[(&str, Value)]) -> String {
     let size: usize = messages.iter().map(|message| message.json().len() + 1).sum();
     let mut body = String::with_capacity(size + 512);
     body.push_str("{\"object\":\"list\"");
@@ -258,7 +318,7 @@ fn push_field(body: &mut String, name: &str, value: &Value) {
     body.push_str(&value.to_string());
 }
 
-fn id_of(message: Option<&Message>) -> Value {
+fn id_of<T: Element>(message: Option<&T>) -> Value {
     #[derive(Deserialize)]
     struct Identified<'a> {
         #[serde(borrow)]

@@ -23,8 +23,14 @@ pub enum Operation {
     Create,
     /// Add messages.
     Add,
+    /// Add items to a conversation that exists.
+    AddItems,
     /// Read messages.
     Recent,
+    /// List items.
+    Items,
+    /// Read one item.
+    Item,
     /// Read what is known of a conversation.
     Get,
     /// List conversations.
@@ -33,7 +39,7 @@ pub enum Operation {
     Update,
     /// Delete a conversation.
     Delete,
-    /// Delete one message.
+    /// Delete one item, which is one message.
     DeleteItem,
     /// Ask whether the function is alive.
     Health,
@@ -72,6 +78,24 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/conversations/{conversation_id}/messages",
         function: "recent",
         operation: Operation::Recent,
+    },
+    Route {
+        method: "POST",
+        path: "/v1/conversations/{conversation_id}/items",
+        function: "add",
+        operation: Operation::AddItems,
+    },
+    Route {
+        method: "GET",
+        path: "/v1/conversations/{conversation_id}/items",
+        function: "recent",
+        operation: Operation::Items,
+    },
+    Route {
+        method: "GET",
+        path: "/v1/conversations/{conversation_id}/items/{item_id}",
+        function: "recent",
+        operation: Operation::Item,
     },
     Route {
         method: "DELETE",
@@ -127,12 +151,19 @@ mod tests {
         assert_eq!(get("/v1/conversations"), target(Operation::List, "", ""));
         assert_eq!(get("/v1/conversations/a%20b"), target(Operation::Get, "a b", ""));
         assert_eq!(get("/v1/conversations/c/messages"), target(Operation::Recent, "c", ""));
+        assert_eq!(get("/v1/conversations/c/items"), target(Operation::Items, "c", ""));
+        assert_eq!(get("/v1/conversations/c/items/m"), target(Operation::Item, "c", "m"));
         assert_eq!(get("/v1/health"), target(Operation::Health, "", ""));
         let delete = find(&Method::DELETE, "/v1/conversations/c/items/m%2E1");
         assert_eq!(delete, target(Operation::DeleteItem, "c", "m.1"));
-        for unknown in
-            ["/", "/v1", "/v1/conversations/", "/v1/conversations/c/", "/v1/conversations/c/messages/1"]
-        {
+        for unknown in [
+            "/",
+            "/v1",
+            "/v1/conversations/",
+            "/v1/conversations/c/",
+            "/v1/conversations/c/messages/1",
+            "/v1/conversations/c/items/",
+        ] {
             assert_eq!(get(unknown), None, "{unknown}");
         }
         assert_eq!(find(&Method::PUT, "/v1/conversations/c"), None);

@@ -21,7 +21,8 @@ const TRICKY: &[&str] = &[
 /// The client's JSON within an answered message, without what the store put in.
 fn client_part(message: &str) -> String {
     let mut rest = message.strip_prefix('{').unwrap();
-    for field in ["\"id\":\"msg_", "\"seq\":", "\"created_at\":"] {
+    // An id of the store's begins with what it is of.
+    for field in ["\"id\":\"msg_", "\"id\":\"fc_", "\"id\":\"rs_", "\"seq\":", "\"created_at\":"] {
         if rest.starts_with(field) {
             rest = &rest[rest.find(',').unwrap() + 1..];
         }

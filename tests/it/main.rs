@@ -16,6 +16,8 @@ mod input;
 mod long;
 mod lossless;
 mod lua;
+mod openai;
+mod openai_items;
 mod outage;
 mod redis_servers;
 mod run;

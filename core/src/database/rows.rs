@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::message::{Batch, Message};
 use crate::snapshot::Snapshot;
 
-use super::{Added, Commit, Debt, Listed, Record, Stretch};
+use super::history::Stretch;
+use super::{Added, Commit, Debt, Listed, Record};
 
 /// A query for a snapshot. Each of its attributes is named: a statement that is prepared on a connection must not change
 /// with a later migration.
@@ -141,11 +142,16 @@ pub(super) fn stretch(rows: &[PgRow]) -> sqlx::Result<Option<Stretch>> {
     let Some(first) = rows.first() else { return Ok(None) };
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some(seq) = row.try_get("seq")? else { continue };
-        let (id, at, body) = (row.try_get("id")?, row.try_get("at")?, row.try_get("body")?);
-        messages.push(Message::assemble(seq, id, at, body));
+        if row.try_get::<Option<i64>, _>("seq")?.is_some() {
+            messages.push(message(row)?);
+        }
     }
-    Ok(Some(Stretch { version: first.try_get("version")?, messages }))
+    Ok(Some(Stretch { version: first.try_get("version")?, anchored: first.try_get("anchored")?, messages }))
+}
+
+pub(super) fn message(row: &PgRow) -> sqlx::Result<Message> {
+    let (id, body) = (row.try_get("id")?, row.try_get("body")?);
+    Ok(Message::assemble(row.try_get("seq")?, id, row.try_get("at")?, body))
 }
 
 impl FromRow<'_, PgRow> for Debt {

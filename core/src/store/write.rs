@@ -2,7 +2,7 @@
 
 use crate::cache::{Begun, CacheError, Fence, Stored};
 use crate::conversation::{ConversationId, ConversationKey, OwnerId};
-use crate::database::{self, Commit, Database, Opening};
+use crate::database::{self, Commit, Database, Expects, Opening};
 use crate::error::Error;
 use crate::message::{Batch, Message, MessageId};
 use crate::snapshot::{Fencing, Snapshot};
@@ -118,7 +118,7 @@ impl ConversationStore {
     /// [`ConversationStore::add`].
     pub async fn create(&self, owner: OwnerId, new: NewConversation) -> Result<Added, Error> {
         let id = new.id.unwrap_or_else(ConversationId::generate);
-        let opening = Opening { title: new.title.as_ref(), metadata: new.metadata, must_be_new: true };
+        let opening = Opening { title: new.title.as_ref(), metadata: new.metadata, expects: Expects::New };
         self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, opening }).await
     }
 
@@ -130,6 +130,15 @@ impl ConversationStore {
     /// [`Error::OutcomeUnknown`] or [`Error::Database`]. A cache that fails does not fail an add.
     pub async fn add(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
         self.store(key, Add { batch, opening: Opening::default() }).await
+    }
+
+    /// The same, to a conversation that exists.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or as [`ConversationStore::add`].
+    pub async fn append(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
+        let opening = Opening { expects: Expects::Existing, ..Opening::default() };
+        self.store(key, Add { batch, opening }).await
     }
 
     async fn store(&self, key: &ConversationKey, add: Add<'_>) -> Result<Added, Error> {

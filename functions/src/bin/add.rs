@@ -19,6 +19,11 @@ async fn add(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, Fai
             let added = store.create(owner, new).await.map_err(Failure::about(id.as_ref()))?;
             Ok(Reply::conversation(&added.conversation).written(added.told))
         }
+        Operation::AddItems => {
+            let (key, batch) = (call.key()?, call.item_batch()?);
+            let added = store.append(&key, &batch).await.map_err(Failure::about_existing(&key.id))?;
+            Ok(Reply::added_items(&added).written(added.told))
+        }
         _ => {
             let (key, batch) = (call.key()?, call.batch()?);
             let added = store.add(&key, &batch).await.map_err(Failure::about(Some(&key.id)))?;

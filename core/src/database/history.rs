@@ -1,0 +1,92 @@
+//! Messages wherever they are in the history.
+
+use crate::conversation::ConversationKey;
+use crate::error::Error;
+use crate::message::{Message, MessageId};
+use crate::page::{Anchor, Limit, Range};
+
+use super::rows::{message, stretch};
+use super::{Database, Failure};
+
+/// A conversation and the messages next to a position, as one snapshot; one message more than asked for if there is.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    pub(crate) version: i64,
+    /// Whether the conversation has the message that the position is named by.
+    pub(crate) anchored: bool,
+    pub(crate) messages: Vec<Message>,
+}
+
+impl Database {
+    /// One message more than `limit` next to a position, oldest first. None: there is no such conversation.
+    pub(crate) async fn stretch(
+        &self,
+        key: &ConversationKey,
+        range: Range,
+        limit: Limit,
+    ) -> Result<Option<Stretch>, Error> {
+        let (query, at) = match range {
+            Range::Before(at) => (sqlx::query(BEFORE), at),
+            Range::After(at) => (sqlx::query(AFTER), at),
+        };
+        let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(at).bind(limit.rows() + 1);
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        stretch(&rows).map_err(Error::Database)
+    }
+
+    /// The same, next to a message.
+    pub(crate) async fn stretch_beside(
+        &self,
+        key: &ConversationKey,
+        anchor: &Anchor,
+        limit: Limit,
+    ) -> Result<Option<Stretch>, Error> {
+        let (query, id) = match anchor {
+            Anchor::Before(id) => (sqlx::query(BEFORE_MESSAGE), id),
+            Anchor::After(id) => (sqlx::query(AFTER_MESSAGE), id),
+        };
+        let query =
+            query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(id.as_str()).bind(limit.rows() + 1);
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        stretch(&rows).map_err(Error::Database)
+    }
+
+    /// One message. None: there is no such message or conversation.
+    pub(crate) async fn message(
+        &self,
+        key: &ConversationKey,
+        id: &MessageId,
+    ) -> Result<Option<Message>, Error> {
+        let query = sqlx::query(ONE).bind(key.owner.as_str()).bind(key.id.as_str()).bind(id.as_str());
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        rows.first().map(message).transpose().map_err(Error::Database)
+    }
+}
+
+// A conversation without messages there still answers one row, so that it is told from none.
+const BEFORE: &str = "select c.version, true as anchored, m.* from conversations c left join lateral (
+        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
+        from messages where conversation_key = c.key and seq < $3 order by seq desc limit $4) m on true
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+const AFTER: &str = "select c.version, true as anchored, m.* from conversations c left join lateral (
+        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
+        from messages where conversation_key = c.key and seq > $3 order by seq limit $4) m on true
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+
+const BEFORE_MESSAGE: &str = "select c.version, a.seq is not null as anchored, m.* from conversations c
+    left join messages a on a.conversation_key = c.key and a.message_id = $3
+    left join lateral (
+        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
+        from messages where conversation_key = c.key and seq < a.seq order by seq desc limit $4) m on true
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+const AFTER_MESSAGE: &str = "select c.version, a.seq is not null as anchored, m.* from conversations c
+    left join messages a on a.conversation_key = c.key and a.message_id = $3
+    left join lateral (
+        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
+        from messages where conversation_key = c.key and seq > a.seq order by seq limit $4) m on true
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+
+const ONE: &str = "select m.seq, case when not m.id_in_body then m.message_id end as id,
+        unix_seconds(m.created_at) as at, m.body::text as body
+    from conversations c join messages m on m.conversation_key = c.key and m.message_id = $3
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null";
