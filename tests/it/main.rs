@@ -18,6 +18,7 @@ mod lossless;
 mod lua;
 mod openai;
 mod openai_items;
+mod openai_sdks;
 mod outage;
 mod redis_servers;
 mod run;

@@ -1,0 +1,26 @@
+//! The stock OpenAI SDKs, with nothing changed but their `base_url`.
+
+use std::process::Command;
+
+use conversation_local::{python_with_openai, workspace};
+use conversation_tests::Stack;
+
+/// Runs an example against an API of its own, and holds that it ran to its end.
+async fn runs(mut example: Command, last_line: &str) {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    // Nothing may go to OpenAI, whatever the machine is set up with.
+    example.env("API_URL", api.url()).env_remove("OPENAI_API_KEY").env_remove("OPENAI_BASE_URL");
+    let output = tokio::task::spawn_blocking(move || example.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.trim_end().ends_with(last_line), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_and_the_agents_sdk_work_unchanged() {
+    let python = tokio::task::spawn_blocking(python_with_openai).await.unwrap();
+    let mut example = Command::new(python.unwrap_or_else(|trouble| panic!("{trouble}")));
+    example.arg(workspace().join("examples/openai_python.py"));
+    runs(example, "openai 3.54.0: all as expected").await;
+}
