@@ -1,12 +1,12 @@
 //! Servers beside the one that the local stack runs, and what it takes to speak TLS with them.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use conversation_local::Tools;
 use tempfile::TempDir;
 
+use crate::programs::installed;
 use crate::{fail, tools};
 
 /// A server that the store is to work with.
@@ -29,31 +29,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Where a program is; none if it is nowhere.
-fn installed(name: &str) -> Option<PathBuf> {
-    let output = Command::new("sh").args(["-c", "command -v \"$0\"", name]).output();
-    let path = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let path = path.unwrap_or_else(|error| fail(&error));
-    if path.is_empty() {
-        skipped(&format!("{name} is not installed"));
-        return None;
-    }
-    Some(path.into())
-}
-
-/// Says that the test is not run, past libtest, which would keep it to itself. Where `CI` is set that fails it.
-#[expect(clippy::disallowed_methods, reason = "this is no setting of the store's")]
-fn skipped(reason: &str) {
-    if std::env::var("CI").is_ok_and(|ci| !ci.is_empty()) {
-        fail(&reason);
-    }
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("a test");
-    // On a line of its own, whatever stands on this one.
-    let said = writeln!(std::io::stdout(), "\nskipped: {test}: {reason}");
-    said.unwrap_or_else(|error| fail(&error));
 }
 
 /// An authority's certificate, and one that it signed for 127.0.0.1.
