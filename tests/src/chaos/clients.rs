@@ -44,6 +44,8 @@ struct Place {
     generation: u32,
     /// The highest version that any client was answered: a ticket.
     ticket: i64,
+    /// That version is one of which the cache could not be told: a certificate that it disproves may stand.
+    disproves: bool,
     /// Ids of messages that may be deleted.
     messages: Vec<String>,
     added: usize,
@@ -148,7 +150,7 @@ impl Client {
     async fn work(mut self) {
         let weaker = self.shared.protocol != Protocol::EpochFencing;
         loop {
-            let at = self.rng.usize(0..CONVERSATIONS);
+            let at = self.choose();
             match self.rng.u32(0..1_000) {
                 0..740 => self.read(at, false).await,
                 740..840 if !weaker => self.read(at, true).await,
@@ -161,6 +163,13 @@ impl Client {
         }
     }
 
+    /// Some conversation; rather one of which a client has a ticket that the cache may not know.
+    fn choose(&mut self) -> usize {
+        let disproved = self.shared.places.iter().position(|place| lock(place).disproves);
+        let any = self.rng.usize(0..CONVERSATIONS);
+        disproved.filter(|_| self.rng.bool()).unwrap_or(any)
+    }
+
     fn place(&self, at: usize) -> (Place, Conversation) {
         let place = lock(&self.shared.places[at]).clone();
         let conversation = Conversation { place: at, generation: place.generation };
@@ -169,7 +178,8 @@ impl Client {
 
     async fn read(&mut self, at: usize, row: bool) {
         let (place, mut conversation) = self.place(at);
-        let mut min_version = (place.ticket > 0 && self.rng.u8(0..10) < 4).then_some(place.ticket);
+        let mut min_version =
+            (place.ticket > 0 && (place.disproves || self.rng.u8(0..10) < 4)).then_some(place.ticket);
         if conversation.generation > 0 && self.rng.u8(0..40) == 0 {
             conversation.generation -= 1;
             min_version = None;
@@ -185,6 +195,9 @@ impl Client {
         let ended = self.shared.now();
         match seen {
             Ok((sight, source)) => {
+                if min_version.is_some() {
+                    lock(&self.shared.places[at]).disproves = false;
+                }
                 let read = Read { conversation, began, ended, sight, min_version, source };
                 self.shared.note(Record::Read(read));
             }
@@ -282,6 +295,7 @@ impl Client {
         self.shared.note(Record::Wrote(Wrote { conversation, version, told, added, began, ended }));
         let mut place = lock(&self.shared.places[conversation.place]);
         if place.generation == conversation.generation {
+            place.disproves |= told == Told::Owed && version > place.ticket;
             place.ticket = place.ticket.max(version);
         }
     }

@@ -152,7 +152,8 @@ async fn bring_about(
         Fault::RedisHangs | Fault::RepliesLost => {
             let conduct = if fault == Fault::RedisHangs { Conduct::Hang } else { Conduct::Mute };
             servers.ways[client].redis.conduct(conduct);
-            sleep(pause).await;
+            // Long enough for this client to give it up, while the others go on to use it.
+            sleep(pause + Duration::from_millis(350)).await;
             servers.ways[client].redis.conduct(Conduct::Pass);
         }
         Fault::PostgresHangs | Fault::CommitsUnanswered => {
