@@ -11,11 +11,13 @@ pub struct Failure {
     pub(crate) param: Option<String>,
     pub(crate) message: String,
     pub(crate) cache_status: Option<String>,
+    /// The methods that would be right, where the method was wrong.
+    pub(crate) allow: Option<String>,
 }
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, param: None, message: message.into(), cache_status: None }
+        Self { status, code, param: None, message: message.into(), cache_status: None, allow: None }
     }
 
     fn of(mut self, param: impl Into<String>) -> Self {
@@ -23,9 +25,15 @@ impl Failure {
         self
     }
 
-    /// No route fits.
-    pub(crate) fn unknown_route(method: &str, path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "unknown_url", format!("There is no {method} {path}."))
+    /// No route fits; the path has these methods.
+    pub(crate) fn no_route(method: &str, path: &str, methods: &[&str]) -> Self {
+        if methods.is_empty() {
+            return Self::new(StatusCode::NOT_FOUND, "unknown_url", format!("There is no {method} {path}."));
+        }
+        let allow = methods.join(", ");
+        let message = format!("There is no {method} {path}, only {allow}.");
+        let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        Self { allow: Some(allow), ..failure }
     }
 
     /// Nobody is named whose conversations are meant.

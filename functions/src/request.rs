@@ -34,7 +34,7 @@ impl Call {
     pub(crate) fn read(request: Request, identity: &IdentityConfig) -> Result<Self, Failure> {
         let path = path(&request);
         let target = route::find(request.method(), path)
-            .ok_or_else(|| Failure::unknown_route(request.method().as_str(), path))?;
+            .ok_or_else(|| Failure::no_route(request.method().as_str(), path, &route::methods(path)))?;
         let owner = identity::owner(&request, identity);
         Ok(Self { operation: target.operation, target, owner, request })
     }

@@ -6,7 +6,7 @@ use conversation_core::{
     Added, Conversation, ConversationId, Error, Listing, Message, MessageId, Order, OwnerId, Page, Read,
     Source, Told,
 };
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use lambda_http::{Body, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -205,6 +205,7 @@ impl Failure {
             (RETRY_AFTER.as_str(), self.retry_after().map(|seconds| seconds.to_string())),
             ("x-should-retry", self.is_final().then(|| "false".to_owned())),
             ("cache-status", self.cache_status),
+            (ALLOW.as_str(), self.allow),
         ];
         respond(self.status.as_u16(), body.to_string(), headers)
     }

@@ -122,6 +122,11 @@ pub(crate) fn find(method: &Method, path: &str) -> Option<Target> {
     })
 }
 
+/// The methods that a path has.
+pub(crate) fn methods(path: &str) -> Vec<&'static str> {
+    ROUTES.iter().filter(|route| matches(route.path, path).is_some()).map(|route| route.method).collect()
+}
+
 /// Whether a path fits a pattern; the decoded ids in it.
 fn matches(pattern: &str, path: &str) -> Option<[String; 2]> {
     let mut ids = [String::new(), String::new()];
@@ -167,5 +172,7 @@ mod tests {
             assert_eq!(get(unknown), None, "{unknown}");
         }
         assert_eq!(find(&Method::PUT, "/v1/conversations/c"), None);
+        assert_eq!(methods("/v1/conversations/c"), ["GET", "POST", "DELETE"]);
+        assert_eq!(methods("/v1/conversations/c/"), [""; 0]);
     }
 }
