@@ -7,6 +7,7 @@ BUILD := cargo build --quiet --workspace --bins
 # What searches or hammers for a while is optimised.
 FAST := cargo build --quiet --profile fast -p conversation-tests -p conversation-local --bins
 LOCAL := $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local
+CONTRACT := $(or $(CARGO_TARGET_DIR),target)/debug/contract
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
 CARGO_DENY := cargo-deny@0.20.2
 
@@ -24,11 +25,13 @@ test: ## Set up and run all tests
 model: ## Search the states of the cache protocol, then without each of its defences (ARGS: --short, --long, --defence NAME)
 	@cargo run --quiet --profile fast --package conversation-model -- $(ARGS)
 
-check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences
+check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, the routes of the contract
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(TOOLS)/bin/cargo-deny --offline check --hide-inclusion-graph licenses bans sources
+	@$(BUILD)
+	$(CONTRACT)
 
 chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL)
 	@$(FAST)

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use conversation_functions::ROUTES;
 use conversation_local::{Routes, workspace};
+use conversation_tests::contract::template_routes;
 use conversation_tests::{Stack, user};
 
 fn sources(folder: &str) -> Vec<(String, String)> {
@@ -58,20 +59,8 @@ fn the_route_table_is_the_watch_table() {
 
 #[test]
 fn the_templates_routes_are_the_route_table() {
-    let template = fs::read_to_string(workspace().join("infra/template.yaml")).unwrap();
-    let (mut function, mut path, mut routes) = (String::new(), String::new(), BTreeSet::new());
-    for line in template.lines() {
-        let value = |name: &str| line.trim().strip_prefix(name).map(str::trim);
-        if let Some(binary) = value("Binary:") {
-            binary.clone_into(&mut function);
-        } else if let Some(given) = value("Path:") {
-            given.trim_matches('"').clone_into(&mut path);
-        } else if let Some(method) = value("Method:").filter(|_| path.starts_with("/v1/")) {
-            routes.insert((method.to_owned(), path.clone(), function.clone()));
-        }
-    }
     let expected = ROUTES.iter().map(|route| (route.method.into(), route.path.into(), route.function.into()));
-    assert_eq!(routes, expected.collect());
+    assert_eq!(template_routes().unwrap(), expected.collect());
 }
 
 #[tokio::test]

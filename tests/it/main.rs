@@ -7,6 +7,7 @@ mod cache;
 mod changes;
 mod chaos;
 mod cluster;
+mod contract;
 mod crash;
 mod crowd;
 mod examples;

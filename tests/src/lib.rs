@@ -6,6 +6,7 @@
 mod api;
 pub mod chaos;
 mod cluster;
+pub mod contract;
 mod load;
 mod programs;
 mod proxy;

@@ -1,0 +1,144 @@
+//! The contract of the HTTP API, `infra/openapi.yaml`, and what must agree with it.
+
+mod document;
+mod request;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use conversation_functions::ROUTES;
+use conversation_local::{Routes, workspace};
+
+pub use document::Node;
+pub use request::{Example, Sent};
+
+/// Methods that a path of the contract may have; its other keys are no operations.
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+/// Why something does not agree, or could not be read.
+pub type Mismatch = Box<dyn std::error::Error + Send + Sync>;
+
+/// A route: method and path.
+pub type Route = (String, String);
+
+/// The contract.
+#[derive(Debug)]
+pub struct Contract {
+    document: Node,
+}
+
+/// One operation of the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// The method, in capitals where it is shown.
+    pub method: &'a str,
+    /// The path, with `{conversation_id}` where the id stands.
+    pub path: &'a str,
+    /// What the contract says of all operations of this path.
+    pub shared: &'a Node,
+    /// What it says of this one.
+    pub node: &'a Node,
+}
+
+impl Contract {
+    /// Where it is.
+    pub fn file() -> PathBuf {
+        workspace().join("infra/openapi.yaml")
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// It is not there, or not YAML.
+    pub fn load() -> Result<Self, Mismatch> {
+        Ok(Self { document: serde_saphyr::from_str(&std::fs::read_to_string(Self::file())?)? })
+    }
+
+    /// All operations, in their order.
+    pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        self.document.get("paths").entries().flat_map(|(path, shared)| {
+            let operations = shared.entries().filter(|(method, _)| METHODS.contains(method));
+            operations.map(move |(method, node)| Operation { method, path, shared, node })
+        })
+    }
+
+    /// The operation of that name.
+    pub fn operation(&self, id: &str) -> Option<Operation<'_>> {
+        self.operations().find(|operation| operation.id() == id)
+    }
+
+    /// What stands there, or what it refers to.
+    pub fn resolve<'a>(&'a self, node: &'a Node) -> &'a Node {
+        let Some(reference) = node.get("$ref").text() else { return node };
+        let steps = reference.trim_start_matches("#/").split('/');
+        self.resolve(steps.fold(&self.document, |node, step| node.get(step)))
+    }
+
+    /// The parameters of an operation, those of its path among them.
+    pub fn parameters<'a>(&'a self, operation: Operation<'a>) -> impl Iterator<Item = &'a Node> {
+        let all = operation.shared.get("parameters").items().chain(operation.node.get("parameters").items());
+        all.map(|parameter| self.resolve(parameter))
+    }
+
+    /// The statuses that an operation answers, each with what the contract says of it.
+    pub fn responses<'a>(&'a self, operation: Operation<'a>) -> impl Iterator<Item = (&'a str, &'a Node)> {
+        operation.node.get("responses").entries().map(|(status, response)| (status, self.resolve(response)))
+    }
+
+    /// Its routes.
+    pub fn routes(&self) -> BTreeSet<Route> {
+        self.operations().map(|operation| (operation.method.to_uppercase(), operation.path.into())).collect()
+    }
+
+    /// Holds its routes against those of the functions, of the template and of the local route table.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check(&self) -> Result<(), Mismatch> {
+        let watch: BTreeSet<_> = Routes::load()?.all().map(named).collect();
+        let functions = ROUTES.iter().map(|route| (route.method, route.path, route.function)).map(named);
+        let template = template_routes()?.into_iter().map(|(method, path, _)| (method, path)).collect();
+        for (name, routes) in [
+            ("functions/src/route.rs", functions.collect()),
+            ("Cargo.toml", watch),
+            ("infra/template.yaml", template),
+        ] {
+            let differences: Vec<_> = self.routes().symmetric_difference(&routes).cloned().collect();
+            if !differences.is_empty() {
+                return Err(format!("infra/openapi.yaml and {name} differ: {differences:?}").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named((method, path, _): (&str, &str, &str)) -> Route {
+    (method.into(), path.into())
+}
+
+/// The routes of the template, each with the function that answers it.
+///
+/// # Errors
+/// It cannot be read.
+pub fn template_routes() -> Result<BTreeSet<(String, String, String)>, Mismatch> {
+    let template = std::fs::read_to_string(workspace().join("infra/template.yaml"))?;
+    let (mut function, mut path, mut routes) = (String::new(), String::new(), BTreeSet::new());
+    for line in template.lines() {
+        let value = |name: &str| line.trim().strip_prefix(name).map(str::trim);
+        if let Some(binary) = value("Binary:") {
+            binary.clone_into(&mut function);
+        } else if let Some(given) = value("Path:") {
+            given.trim_matches('"').clone_into(&mut path);
+        } else if let Some(method) = value("Method:").filter(|_| path.starts_with("/v1/")) {
+            routes.insert((method.to_owned(), path.clone(), function.clone()));
+        }
+    }
+    Ok(routes)
+}
+
+impl<'a> Operation<'a> {
+    /// Its name.
+    pub fn id(&self) -> &'a str {
+        self.node.get("operationId").text().unwrap_or_default()
+    }
+}
