@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos check fmt tools
+.PHONY: help run test model chaos contract check fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -31,11 +31,15 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, th
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(TOOLS)/bin/cargo-deny --offline check --hide-inclusion-graph licenses bans sources
 	@$(BUILD)
-	$(CONTRACT)
+	$(CONTRACT) check
 
 chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL)
 	@$(FAST)
 	@exec $(or $(CARGO_TARGET_DIR),target)/fast/chaos
+
+contract: ## Send generated requests and hold every answer against infra/openapi.yaml (MAX_EXAMPLES, SEED)
+	@$(BUILD)
+	@exec $(CONTRACT) try
 
 fmt: ## Format the code
 	cargo fmt --all

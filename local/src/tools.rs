@@ -132,6 +132,23 @@ const OPENAI: Wheels = Wheels {
     trouble: "the OpenAI SDKs cannot be installed",
 };
 
+const SCHEMATHESIS: Wheels = Wheels {
+    folder: ".venv-contract",
+    file: "tests/contract/requirements.txt",
+    requirements: include_str!("../../tests/contract/requirements.txt"),
+    pip: &["--only-binary=:all:"],
+    trouble: "schemathesis cannot be installed",
+};
+
+/// A Python that has schemathesis, which tries an API against its contract, installing it first as
+/// [`python_with_openai`] does.
+///
+/// # Errors
+/// As [`Tools::ready`].
+pub fn python_with_schemathesis() -> Outcome<PathBuf> {
+    Ok(SCHEMATHESIS.ready()?.join("bin/python"))
+}
+
 /// A Python that has the OpenAI SDKs, installing them first if they are missing or of another version.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 mod document;
 mod request;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use conversation_local::{Routes, workspace};
 
 pub use document::Node;
 pub use request::{Example, Sent};
+pub use trial::{Trial, attempt};
 
 /// Methods that a path of the contract may have; its other keys are no operations.
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];

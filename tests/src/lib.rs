@@ -86,11 +86,12 @@ fn migrated(postgres: &Postgres, name: &str) -> Result<(), Broken> {
     if status.success() { Ok(()) } else { Err("the schema cannot be migrated".into()) }
 }
 
-/// Where the functions' binaries are: beside the tests' own.
+/// Where the functions' binaries are: beside this program, or beside the folder of the tests' own.
 pub fn functions_folder() -> std::path::PathBuf {
     tools();
     let here = std::env::current_exe().unwrap_or_else(|error| fail(&error));
-    here.ancestors().nth(2).unwrap_or(&here).to_owned()
+    let mut folders = here.ancestors().skip(1);
+    folders.find(|folder| folder.join("migrate").is_file()).unwrap_or(&here).to_owned()
 }
 
 impl Stack {
