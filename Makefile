@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos contract check fmt tools
+.PHONY: help run test model chaos contract reference check fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -25,7 +25,7 @@ test: ## Set up and run all tests
 model: ## Search the states of the cache protocol, then without each of its defences (ARGS: --short, --long, --defence NAME)
 	@cargo run --quiet --profile fast --package conversation-model -- $(ARGS)
 
-check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, the routes of the contract
+check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, the contract against routes, template and reference
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
@@ -40,6 +40,10 @@ chaos: ## Hold every read against the history while all goes wrong that may (DUR
 contract: ## Send generated requests and hold every answer against infra/openapi.yaml (MAX_EXAMPLES, SEED)
 	@$(BUILD)
 	@exec $(CONTRACT) try
+
+reference: ## Write docs/api.md from infra/openapi.yaml
+	@$(BUILD)
+	@$(CONTRACT) reference
 
 fmt: ## Format the code
 	cargo fmt --all

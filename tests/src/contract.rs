@@ -1,6 +1,7 @@
 //! The contract of the HTTP API, `infra/openapi.yaml`, and what must agree with it.
 
 mod document;
+mod reference;
 mod request;
 mod trial;
 
@@ -92,7 +93,8 @@ impl Contract {
         self.operations().map(|operation| (operation.method.to_uppercase(), operation.path.into())).collect()
     }
 
-    /// Holds its routes against those of the functions, of the template and of the local route table.
+    /// Holds it against everything that must say the same: the functions, the template, the local route table, and the
+    /// reference page.
     ///
     /// # Errors
     /// What differs.
@@ -110,7 +112,7 @@ impl Contract {
                 return Err(format!("infra/openapi.yaml and {name} differ: {differences:?}").into());
             }
         }
-        Ok(())
+        self.check_reference()
     }
 }
 

@@ -14,8 +14,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compares its routes with the functions', the template's and the local ones.
+    /// Compares its routes with the functions', the template's and the local ones, and the reference page with it.
     Check,
+    /// Writes the reference page.
+    Reference,
     /// Sends generated requests to an API of its own.
     Try {
         /// How many requests are generated for each operation; and how many sequences of them.
@@ -43,6 +45,7 @@ async fn run(command: Command) -> Result<ExitCode, Mismatch> {
     let contract = Contract::load()?;
     match command {
         Command::Check => contract.check()?,
+        Command::Reference => contract.write_reference()?,
         Command::Try { max_examples, seed } => {
             let seed = seed.unwrap_or_else(|| fastrand::u32(..1_000_000));
             let passed = attempt(Trial { max_examples, seed }).await?;
