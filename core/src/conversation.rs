@@ -63,7 +63,11 @@ impl ConversationId {
 
     /// A new id: `conv_` and a UUIDv7.
     pub fn generate() -> Self {
-        Self(format!("conv_{}", Uuid::now_v7().simple()))
+        Self::from_uuid(Uuid::now_v7())
+    }
+
+    pub(crate) fn from_uuid(uuid: Uuid) -> Self {
+        Self(format!("conv_{}", uuid.simple()))
     }
 
     /// The id as text.

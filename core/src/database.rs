@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::conversation::{Conversation, ConversationKey, Metadata, OwnerId, Title};
 use crate::error::Error;
+use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::message::{Batch, Message};
 use crate::page::{Cursor, Direction, Limit, Order};
 use crate::snapshot::{Fencing, Snapshot, WINDOW};
@@ -96,6 +97,17 @@ pub(crate) enum Expects {
     Existing,
 }
 
+impl Expects {
+    /// What a request is known by, beside what it says.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Any => "add",
+            Self::New => "create",
+            Self::Existing => "append",
+        }
+    }
+}
+
 impl Database {
     pub(crate) fn new(pool: PgPool) -> Self {
         Self { pool }
@@ -119,15 +131,25 @@ impl Database {
     ) -> Result<Commit<Added>, Error> {
         let messages = batch.messages();
         let existing = opening.expects == Expects::Existing;
+        let metadata = json(&opening.metadata);
+        let fingerprint = batch.idempotency_key().map(|_| {
+            let titled = if opening.title.is_some() { "title" } else { "" };
+            let title = opening.title.map_or("", Title::as_str);
+            let opening = [opening.expects.name(), titled, title, &metadata];
+            let bodies = messages.iter().map(|message| message.body.as_str());
+            Fingerprint::of(opening.into_iter().chain(bodies)).0.to_vec()
+        });
         let query = sqlx::query(if existing { ADD_TO_EXISTING } else { ADD })
             .bind(key.owner.as_str())
             .bind(key.id.as_str())
             .bind(opening.title.map(Title::as_str))
-            .bind(json(&opening.metadata))
+            .bind(metadata.as_str())
             .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
             .bind(opening.expects == Expects::New)
+            .bind(batch.idempotency_key().map(IdempotencyKey::as_str))
+            .bind(fingerprint)
             .bind(fencing.is_fenced())
             .bind(fencing.epoch())
             .bind(fencing.certified())
@@ -147,16 +169,25 @@ impl Database {
         change: &Change,
         fencing: Fencing,
     ) -> Result<Commit<Option<Snapshot>>, Error> {
+        let title = change.title.as_ref().and_then(|title| title.as_ref().map(Title::as_str));
+        let metadata = change.metadata.as_ref().map(json);
+        let fingerprint = change.idempotency_key.as_ref().map(|_| {
+            let titled = if change.title.is_some() { "title" } else { "" };
+            let metadata = metadata.as_deref().unwrap_or_default();
+            Fingerprint::of(["update", titled, title.unwrap_or_default(), metadata]).0.to_vec()
+        });
         let query = sqlx::query(select_snapshot!(
             "u.outcome, u.row_epoch, ",
             "(u.s).",
-            "update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10) u"
+            "update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10, $11, $12) u"
         ))
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(change.title.is_some())
-        .bind(change.title.as_ref().and_then(|title| title.as_ref().map(Title::as_str)))
-        .bind(change.metadata.as_ref().map(json))
+        .bind(title)
+        .bind(metadata.as_deref())
+        .bind(change.idempotency_key.as_ref().map(IdempotencyKey::as_str))
+        .bind(fingerprint)
         .bind(fencing.is_fenced())
         .bind(fencing.epoch())
         .bind(fencing.certified())
@@ -279,16 +310,16 @@ const CAPACITY: i32 = 100;
 const _: () = assert!(WINDOW == 100 && Limit::MAX.get() == WINDOW);
 
 const ADD: &str = select_snapshot!(
-    "a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, ",
+    "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
     "(a.s).",
-    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a"
+    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a"
 );
 // What the function is called with comes from the row, so that it is called only where there is one. A row never goes.
 const ADD_TO_EXISTING: &str = select_snapshot!(
-    "a.outcome, a.row_epoch, a.conflict_id, a.stored_seqs, a.stored_ats, ",
+    "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
     "(a.s).",
-    "conversations c cross join lateral
-        add_messages(c.owner_id, c.conversation_id, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) a
+    "conversations c cross join lateral add_messages(
+        c.owner_id, c.conversation_id, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a
     where c.owner_id = $1 and c.conversation_id = $2"
 );
 
@@ -345,6 +376,9 @@ impl Failure {
     /// A write whose connection was lost may have been done all the same; what the server itself answered was not.
     fn of_write(self) -> Error {
         match &self.error {
+            sqlx::Error::Database(error) if error.constraint() == Some("idempotency_keys_pkey") => {
+                Error::IdempotencyConflict
+            }
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) if self.begun => {
                 Error::OutcomeUnknown(self.error.to_string())
             }

@@ -26,6 +26,9 @@ pub enum Error {
         /// The id in question.
         id: String,
     },
+    /// The idempotency key stands for another request.
+    #[error("the idempotency key stands for another request")]
+    IdempotencyConflict,
     /// The reader holds a ticket from the future: after a restore from backup, say.
     #[error("version {asked} was asked for, the conversation is at {stored}")]
     VersionAhead {
@@ -37,8 +40,8 @@ pub enum Error {
     /// Postgres cannot be reached, or did not answer in time before anything was written.
     #[error("postgres is unavailable: {0}")]
     DatabaseUnavailable(String),
-    /// Postgres was lost while it committed: the write may or may not be there. Trying again with the same message ids
-    /// settles it.
+    /// Postgres was lost while it committed: the write may or may not be there. Trying again with the same message ids,
+    /// or under the same idempotency key, settles it.
     #[error("postgres was lost during a commit: {0}")]
     OutcomeUnknown(String),
     /// The cache cannot be reached, and the operation must not be done without it.
@@ -78,6 +81,9 @@ pub enum Problem {
     /// Not an owner: see [`OwnerId`](crate::OwnerId).
     #[error("not an owner id")]
     NotAnOwner,
+    /// Not an idempotency key: see [`IdempotencyKey`](crate::IdempotencyKey).
+    #[error("not an idempotency key")]
+    NotAnIdempotencyKey,
     /// Longer than so many characters.
     #[error("longer than {max} characters")]
     TooLong {

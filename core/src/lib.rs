@@ -51,6 +51,7 @@ mod connect;
 mod conversation;
 mod database;
 mod error;
+mod idempotency;
 mod message;
 mod page;
 mod snapshot;
@@ -64,6 +65,7 @@ pub use conversation::{
     METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
 };
 pub use error::{Error, Invalid, Problem};
+pub use idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
 pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
 pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Invalid, Problem};
+use crate::idempotency::IdempotencyKey;
 
 pub use id::MessageId;
 
@@ -250,7 +251,10 @@ fn depth(json: &str) -> usize {
 
 /// One to a hundred messages that are stored together or not at all. No id stands twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch(Vec<NewMessage>);
+pub struct Batch {
+    messages: Vec<NewMessage>,
+    idempotency_key: Option<IdempotencyKey>,
+}
 
 impl Batch {
     /// Checks what holds for the messages together.
@@ -261,8 +265,7 @@ impl Batch {
         if messages.is_empty() {
             return Err(Problem::Empty.of("messages"));
         }
-        Self::check(&messages)?;
-        Ok(Self(messages))
+        Self::opening(messages)
     }
 
     /// The messages that a new conversation begins with: there may be none.
@@ -271,7 +274,13 @@ impl Batch {
     /// As [`Batch::new`], but for [`Problem::Empty`].
     pub fn opening(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
         Self::check(&messages)?;
-        Ok(Self(messages))
+        Ok(Self { messages, idempotency_key: None })
+    }
+
+    /// The same, stored once however often it is tried under this key.
+    #[must_use]
+    pub fn under(self, key: Option<IdempotencyKey>) -> Self {
+        Self { idempotency_key: key, ..self }
     }
 
     fn check(messages: &[NewMessage]) -> Result<(), Invalid> {
@@ -289,7 +298,11 @@ impl Batch {
 
     /// The messages, in order.
     pub(crate) fn messages(&self) -> &[NewMessage] {
-        &self.0
+        &self.messages
+    }
+
+    pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::cache::{Cache, Miss};
 use crate::conversation::{Conversation, ConversationId, ConversationKey, Metadata, OwnerId, Title};
 use crate::database::{Database, Stretch};
 use crate::error::{Error, Problem};
+use crate::idempotency::IdempotencyKey;
 use crate::message::{Batch, Message, MessageId};
 use crate::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 
@@ -54,7 +55,8 @@ pub enum Told {
 pub struct Added {
     /// The conversation after it.
     pub conversation: Conversation,
-    /// The messages as they are stored, in the order given.
+    /// The messages as they are stored, in the order given; of a request that was done before, under an idempotency key,
+    /// those that were not deleted since.
     pub messages: Vec<Message>,
     /// What the cache knows of it.
     pub told: Told,
@@ -69,7 +71,7 @@ pub struct NewConversation {
     pub title: Option<Title>,
     /// Pairs of strings.
     pub metadata: Metadata,
-    /// The messages that it begins with.
+    /// The messages that it begins with. An idempotency key of theirs is that of the whole.
     pub messages: Batch,
 }
 
@@ -80,6 +82,8 @@ pub struct Change {
     pub title: Option<Option<Title>>,
     /// The new metadata, in place of all the old.
     pub metadata: Option<Metadata>,
+    /// With it, it is done once however often it is tried: a late retry does not undo what came after the first try.
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// What an update, or the deletion of one message, answers.

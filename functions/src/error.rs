@@ -13,11 +13,14 @@ pub struct Failure {
     pub(crate) cache_status: Option<String>,
     /// The methods that would be right, where the method was wrong.
     pub(crate) allow: Option<String>,
+    /// The request is done once, however often it is sent.
+    pub(crate) repeatable: bool,
 }
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, param: None, message: message.into(), cache_status: None, allow: None }
+        let message = message.into();
+        Self { status, code, param: None, message, cache_status: None, allow: None, repeatable: false }
     }
 
     fn of(mut self, param: impl Into<String>) -> Self {
@@ -90,7 +93,7 @@ impl Failure {
     /// Whether sending the same again can only fail, or store it twice. The OpenAI SDKs try a 409 or 503 again by
     /// themselves, unless told.
     pub(crate) fn is_final(&self) -> bool {
-        self.status == StatusCode::CONFLICT || self.code == "outcome_unknown"
+        self.status == StatusCode::CONFLICT || (self.code == "outcome_unknown" && !self.repeatable)
     }
 
     /// What the store answered, about that conversation.
@@ -141,6 +144,10 @@ impl Failure {
                     format!("A message {id:?} is stored with another body; give the new one another id.");
                 Self::new(StatusCode::CONFLICT, "message_conflict", message).of("id")
             }
+            Error::IdempotencyConflict => {
+                let message = "The Idempotency-Key was used for another request; give this one another key.";
+                Self::new(StatusCode::CONFLICT, "idempotency_conflict", message).of("idempotency-key")
+            }
             Error::VersionAhead { stored, .. } => {
                 let message =
                     format!("The conversation is at version {stored}; min_version must not be above it.");
@@ -148,7 +155,7 @@ impl Failure {
             }
             Error::OutcomeUnknown(reason) => {
                 tracing::error!(conversation = id, reason, "commit with unknown outcome");
-                let message = "It is not known whether this was stored. Messages that bear an id can be sent again: they are not stored twice. Otherwise read first.";
+                let message = "It is not known whether this was stored. A request with an Idempotency-Key, and messages that bear an id, can be sent again: they are not stored twice. Otherwise read first.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message)
             }
             Error::DatabaseUnavailable(reason) => {
@@ -195,6 +202,9 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
             "invalid_owner",
             format!("{name} must be 1 to 255 visible ASCII characters other than braces."),
         ),
+        Problem::NotAnIdempotencyKey => {
+            bad("invalid_idempotency_key", format!("{name} must be 1 to 255 visible ASCII characters."))
+        }
         Problem::TooLong { max } => {
             bad("too_long", format!("{name} must not be longer than {max} characters."))
         }

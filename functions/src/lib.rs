@@ -80,7 +80,10 @@ where
         let (store, identity, answer) = (Arc::clone(&store), Arc::clone(&identity), answer.clone());
         async move {
             let reply = match Call::read(request, &identity) {
-                Ok(call) => answer(store, call).await,
+                Ok(call) => {
+                    let repeatable = call.is_repeatable();
+                    answer(store, call).await.map_err(|failure| Failure { repeatable, ..failure })
+                }
                 Err(failure) => Err(failure),
             };
             Ok::<Response<Body>, std::convert::Infallible>(

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    BATCH, Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdentityConfig, Invalid, Limit,
-    MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
+    BATCH, Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdempotencyKey, IdentityConfig,
+    Invalid, Limit, MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
 };
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::request::RequestContext;
@@ -18,6 +18,8 @@ use crate::identity;
 use crate::item;
 use crate::route::{self, Operation, Target};
 
+/// The header in which a caller names a request, however often it is tried.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The largest body, in bytes.
 const BODY_BYTES: usize = 4 * 1024 * 1024;
 
@@ -141,6 +143,16 @@ impl Call {
         Ok((order, cursor))
     }
 
+    /// Whether the request may be sent again: it is done once.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.request.headers().contains_key(IDEMPOTENCY_KEY)
+    }
+
+    fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Failure> {
+        let key = self.request.headers().get(IDEMPOTENCY_KEY);
+        Ok(key.map(|key| IdempotencyKey::new(String::from_utf8_lossy(key.as_bytes()))).transpose()?)
+    }
+
     /// The conversation to create.
     ///
     /// # Errors
@@ -162,7 +174,8 @@ impl Call {
                 (Some(_), Some(_)) => return Err(one_kind()),
                 (messages, None) => Batch::opening(MESSAGES.read(messages)?)?,
                 (None, items) => Batch::opening(ITEMS.read(items)?).map_err(of_items)?,
-            },
+            }
+            .under(self.idempotency_key()?),
         })
     }
 
@@ -184,6 +197,7 @@ impl Call {
         let change = Change {
             title: fields.title.map(title).transpose()?,
             metadata: fields.metadata.map(pairs).transpose()?,
+            idempotency_key: self.idempotency_key()?,
         };
         if change.title.is_none() && change.metadata.is_none() {
             return Err(Failure::bad_body("The body must have title, metadata or both."));
@@ -203,10 +217,10 @@ impl Call {
         }
         let body = self.body()?;
         if from_json::<Probe<'_>>(&body)?.messages.is_none() {
-            return Ok(Batch::new(vec![NewMessage::parse(&body)?])?);
+            return Ok(Batch::new(vec![NewMessage::parse(&body)?])?.under(self.idempotency_key()?));
         }
         let fields: BatchFields<'_> = from_json(&body)?;
-        Ok(Batch::new(MESSAGES.read(fields.messages)?)?)
+        Ok(Batch::new(MESSAGES.read(fields.messages)?)?.under(self.idempotency_key()?))
     }
 
     /// The items to add.
@@ -217,7 +231,7 @@ impl Call {
         let body = self.body()?;
         let fields: ItemFields<'_> = from_json(&body)?;
         let items = fields.items.ok_or_else(|| Problem::Missing.of("items"))?;
-        Ok(Batch::new(ITEMS.read(Some(items))?).map_err(of_items)?)
+        Ok(Batch::new(ITEMS.read(Some(items))?).map_err(of_items)?.under(self.idempotency_key()?))
     }
 
     /// The body's text.

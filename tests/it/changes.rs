@@ -1,6 +1,6 @@
 //! Updates, the deletion of one message, and what the sweep does.
 
-use conversation_core::{Limit, Message, MessageId, Source};
+use conversation_core::{Change, Limit, Message, MessageId, Source};
 use conversation_tests::{Stack, batch, key, user, user_as};
 use redis::AsyncCommands as _;
 use serde_json::json;
@@ -132,10 +132,7 @@ async fn a_window_with_holes_is_still_the_last_hundred() {
             assert_eq!((seqs, read.source), (expect.clone(), Source::Hit), "without m{n}");
         }
         // A warm add trims by what the window must begin with.
-        store
-            .update(&key("c"), &conversation_core::Change { title: Some(None), metadata: None })
-            .await
-            .unwrap();
+        store.update(&key("c"), &Change { title: Some(None), ..Change::default() }).await.unwrap();
     }
     store.add(&key("c"), &batch([user("new")])).await.unwrap();
     let read = store.recent(&key("c"), Limit::MAX, None).await.unwrap();

@@ -79,7 +79,7 @@ pub(crate) async fn every_operation(stack: &ClusterStack) {
         assert_eq!(recent(&store, &id).await, (vec![1, 2], Source::Hit));
         let title = Some(Some(Title::new("title").unwrap()));
         assert_eq!(
-            store.update(&key, &Change { title, metadata: None }).await.unwrap().told,
+            store.update(&key, &Change { title, ..Change::default() }).await.unwrap().told,
             Told::Published
         );
         let read = store.get(&key, None).await.unwrap();

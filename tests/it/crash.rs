@@ -74,7 +74,7 @@ impl Operation {
 }
 
 fn renamed() -> Change {
-    Change { title: Some(Some(conversation_core::Title::new("renamed").unwrap())), metadata: None }
+    Change { title: Some(Some(conversation_core::Title::new("renamed").unwrap())), ..Change::default() }
 }
 
 fn keys_of(key: &ConversationKey) -> (String, String) {

@@ -58,7 +58,7 @@ async fn assert_gone(stack: &Stack, last: i64) {
     for range in [Range::Before(last), Range::After(last - 10)] {
         assert!(store.history(&c, range, Limit::MAX, None).await.unwrap().found.is_none(), "{range:?}");
     }
-    let renamed = store.update(&c, &Change { title: Some(None), metadata: None }).await;
+    let renamed = store.update(&c, &Change { title: Some(None), ..Change::default() }).await;
     assert!(matches!(renamed, Err(Error::NotFound)), "{renamed:?}");
     let one = store.delete_message(&c, &id).await;
     assert!(matches!(one, Err(Error::NotFound)), "{one:?}");

@@ -13,6 +13,7 @@ mod crowd;
 mod examples;
 mod herd;
 mod http;
+mod idempotency;
 mod input;
 mod long;
 mod lossless;

@@ -80,19 +80,19 @@ pub(super) fn changed(row: &PgRow, key: &ConversationKey) -> Result<Commit<Optio
     }
 }
 
+/// The messages of a batch, where they are stored: without those that were deleted after an earlier try.
 fn stored_messages(row: &PgRow, batch: &Batch) -> sqlx::Result<Vec<Message>> {
-    let seqs: Option<Vec<i64>> = row.try_get("stored_seqs")?;
-    let ats: Option<Vec<i64>> = row.try_get("stored_ats")?;
+    let ids: Option<Vec<String>> = row.try_get("stored_ids")?;
+    let seqs: Option<Vec<Option<i64>>> = row.try_get("stored_seqs")?;
+    let ats: Option<Vec<Option<i64>>> = row.try_get("stored_ats")?;
     let places = seqs.unwrap_or_default().into_iter().zip(ats.unwrap_or_default());
-    Ok(batch
-        .messages()
-        .iter()
-        .zip(places)
-        .map(|(message, (seq, at))| {
-            let id = (!message.id_in_body).then_some(message.id.as_str());
-            Message::assemble(seq, id, at, &message.body)
-        })
-        .collect())
+    let stored = batch.messages().iter().zip(places).enumerate().filter_map(|(at, (message, place))| {
+        let id = ids.as_ref().and_then(|ids| ids.get(at)).map_or(message.id.as_str(), String::as_str);
+        let (seq, created_at) = (place.0?, place.1?);
+        let id = (!message.id_in_body).then_some(id);
+        Some(Message::assemble(seq, id, created_at, &message.body))
+    });
+    Ok(stored.collect())
 }
 
 pub(super) fn record(row: Option<&PgRow>, key: &ConversationKey) -> sqlx::Result<Record> {

@@ -117,17 +117,21 @@ impl ConversationStore {
     /// [`Error::ConversationExists`], [`Error::ConversationDeleted`] where its id was in use, or as
     /// [`ConversationStore::add`].
     pub async fn create(&self, owner: OwnerId, new: NewConversation) -> Result<Added, Error> {
-        let id = new.id.unwrap_or_else(ConversationId::generate);
+        let id = match (new.id, new.messages.idempotency_key()) {
+            (Some(id), _) => id,
+            (None, Some(key)) => key.conversation_id(&owner),
+            (None, None) => ConversationId::generate(),
+        };
         let opening = Opening { title: new.title.as_ref(), metadata: new.metadata, expects: Expects::New };
         self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, opening }).await
     }
 
     /// Adds messages to a conversation, all or none, creating it if it is new. A message whose id was stored before
-    /// with the same body is not stored again, but answered.
+    /// with the same body is not stored again, but answered; so is a batch under an idempotency key as a whole.
     ///
     /// # Errors
-    /// [`Error::ConversationDeleted`], [`Error::MessageConflict`], [`Error::DatabaseUnavailable`],
-    /// [`Error::OutcomeUnknown`] or [`Error::Database`]. A cache that fails does not fail an add.
+    /// [`Error::ConversationDeleted`], [`Error::MessageConflict`], [`Error::IdempotencyConflict`],
+    /// [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or [`Error::Database`]. A cache that fails does not fail an add.
     pub async fn add(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
         self.store(key, Add { batch, opening: Opening::default() }).await
     }

@@ -237,7 +237,7 @@ impl Client {
     async fn update(&mut self, at: usize) {
         let (_, conversation) = self.place(at);
         let Ok(title) = Title::new(self.name_one()) else { return };
-        let change = Change { title: Some(Some(title)), metadata: None };
+        let change = Change { title: Some(Some(title)), ..Change::default() };
         let began = self.shared.now();
         match self.subject.update(&key(&conversation.to_string()), &change).await {
             Ok((version, told)) => self.wrote(conversation, version, told, Some(began), Vec::new()),

@@ -1,0 +1,93 @@
+//! Requests that are done once, however often they are tried.
+
+use sha2::{Digest as _, Sha256};
+use uuid::Builder;
+
+use crate::conversation::{ConversationId, OwnerId};
+use crate::error::{Invalid, Problem};
+
+/// The longest idempotency key, in characters.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
+
+/// What a client calls one request, however often it tries it; unique for its owner.
+///
+/// 1 to 255 visible ASCII characters. A request that bears the key of another one is refused; the same request again is
+/// answered with what it did the first time. The key is known for as long as its conversation is there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// Checks a key.
+    ///
+    /// # Errors
+    /// [`Problem::NotAnIdempotencyKey`].
+    pub fn new(key: impl Into<String>) -> Result<Self, Invalid> {
+        let key = key.into();
+        let fits = (1..=IDEMPOTENCY_KEY_CHARS).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(key)) } else { Err(Problem::NotAnIdempotencyKey.of("idempotency-key")) }
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id of the conversation that a request under this key creates if it names none: every try must mean the same
+    /// one. `conv_` and a UUIDv8.
+    pub(crate) fn conversation_id(&self, owner: &OwnerId) -> ConversationId {
+        let Fingerprint(hash) = Fingerprint::of([owner.as_str(), self.as_str()]);
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash[..16]);
+        ConversationId::from_uuid(Builder::from_custom_bytes(half).into_uuid())
+    }
+}
+
+/// What tells one request from another: the SHA-256 of all that it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
+
+impl Fingerprint {
+    /// Of texts, each with its length before it, so that no two sequences of texts run into one.
+    pub(crate) fn of<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let mut hash = Sha256::new();
+        for text in texts {
+            let text = text.as_ref();
+            hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(text);
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_visible_ascii() {
+        for good in ["a", "0d1b-\"quoted\"~", &"k".repeat(IDEMPOTENCY_KEY_CHARS)] {
+            assert_eq!(IdempotencyKey::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "\u{e9}", "a\n", &"k".repeat(IDEMPOTENCY_KEY_CHARS + 1)] {
+            assert_eq!(IdempotencyKey::new(bad).unwrap_err().problem, Problem::NotAnIdempotencyKey);
+        }
+    }
+
+    #[test]
+    fn texts_do_not_run_into_one() {
+        assert_ne!(Fingerprint::of(["ab", "c"]), Fingerprint::of(["a", "bc"]));
+        assert_ne!(Fingerprint::of(["a"]), Fingerprint::of(["a", ""]));
+    }
+
+    #[test]
+    fn a_conversation_is_named_by_owner_and_key() {
+        let id = |owner, key| {
+            let owner = OwnerId::new(owner).unwrap();
+            IdempotencyKey::new(key).unwrap().conversation_id(&owner)
+        };
+        assert_eq!(id("ann", "1"), id("ann", "1"));
+        assert_ne!(id("ann", "1"), id("bob", "1"));
+        assert_ne!(id("ann", "1"), id("ann", "2"));
+    }
+}
