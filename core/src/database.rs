@@ -2,6 +2,7 @@
 //! be sharded by owner without a change of query.
 
 mod history;
+mod list;
 mod rows;
 
 use std::time::Duration;
@@ -13,15 +14,16 @@ use sqlx::{FromRow, Postgres, Row as _};
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::conversation::{Conversation, ConversationKey, Metadata, OwnerId, Title};
+use crate::conversation::{ConversationKey, Metadata, Title};
 use crate::error::Error;
 use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::message::{Batch, Message};
-use crate::page::{Cursor, Direction, Limit, Order};
+use crate::page::Limit;
 use crate::snapshot::{Fencing, Snapshot, WINDOW};
 use crate::store::Change;
 
 pub(crate) use history::Stretch;
+pub(crate) use list::Listed;
 use rows::{added, changed, record, select_snapshot};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -68,13 +70,6 @@ pub(crate) enum Record {
 pub(crate) struct Debt {
     pub(crate) key: ConversationKey,
     pub(crate) version: i64,
-}
-
-/// A conversation and its place in the list.
-#[derive(Debug)]
-pub(crate) struct Listed {
-    pub(crate) conversation: Conversation,
-    pub(crate) at_micros: i64,
 }
 
 /// What a new conversation is given.
@@ -276,33 +271,6 @@ impl Database {
         let rows = self.rows(query).await.map_err(Failure::of_read)?;
         record(rows.first(), key).map_err(Error::Database)
     }
-
-    /// One conversation more than `limit` from a cursor on, in the order of the list.
-    pub(crate) async fn list(
-        &self,
-        owner: &OwnerId,
-        order: Order,
-        cursor: Option<&Cursor>,
-        limit: Limit,
-    ) -> Result<Vec<Listed>, Error> {
-        let backwards = cursor.is_some_and(|cursor| cursor.direction == Direction::Before);
-        let query = match (order, backwards) {
-            (Order::Descending, false) | (Order::Ascending, true) => sqlx::query(LIST_DOWN),
-            (Order::Ascending, false) | (Order::Descending, true) => sqlx::query(LIST_UP),
-        };
-        let query = query
-            .bind(owner.as_str())
-            .bind(cursor.map(|cursor| cursor.at_micros))
-            .bind(cursor.map(|cursor| cursor.id.as_str()))
-            .bind(limit.rows() + 1);
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
-        let mut listed: Vec<Listed> =
-            rows.iter().map(Listed::from_row).collect::<Result<_, _>>().map_err(Error::Database)?;
-        if backwards {
-            listed.reverse();
-        }
-        Ok(listed)
-    }
 }
 
 /// [`WINDOW`] as SQL counts.
@@ -322,19 +290,6 @@ const ADD_TO_EXISTING: &str = select_snapshot!(
         c.owner_id, c.conversation_id, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a
     where c.owner_id = $1 and c.conversation_id = $2"
 );
-
-const LIST_DOWN: &str = "select conversation_id, title, metadata::text, message_count, version,
-        unix_seconds(created_at) as created_at, unix_seconds(updated_at) as updated_at,
-        unix_seconds(last_message_at) as last_message_at, (extract(epoch from updated_at) * 1000000)::bigint as at_micros
-    from conversations c where owner_id = $1 and deleted_at is null and ($2::bigint is null or
-        (c.updated_at, conversation_id) < (timestamptz 'epoch' + $2 * interval '1 microsecond', $3))
-    order by c.updated_at desc, conversation_id desc limit $4";
-const LIST_UP: &str = "select conversation_id, title, metadata::text, message_count, version,
-        unix_seconds(created_at) as created_at, unix_seconds(updated_at) as updated_at,
-        unix_seconds(last_message_at) as last_message_at, (extract(epoch from updated_at) * 1000000)::bigint as at_micros
-    from conversations c where owner_id = $1 and deleted_at is null and ($2::bigint is null or
-        (c.updated_at, conversation_id) > (timestamptz 'epoch' + $2 * interval '1 microsecond', $3))
-    order by c.updated_at, conversation_id limit $4";
 
 fn json(metadata: &Metadata) -> String {
     serde_json::Value::from_iter(metadata.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str())))

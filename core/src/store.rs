@@ -134,18 +134,19 @@ impl Directory {
         self.database.migrate().await
     }
 
-    /// Lists an owner's conversations by their last activity.
+    /// Lists an owner's conversations by their last activity: those whose metadata has all the pairs given.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
     pub async fn list(
         &self,
         owner: &OwnerId,
+        metadata: &Metadata,
         order: Order,
         cursor: Option<&Cursor>,
         limit: Limit,
     ) -> Result<Listing, Error> {
-        let mut listed = self.database.list(owner, order, cursor, limit).await?;
+        let mut listed = self.database.list(owner, metadata, order, cursor, limit).await?;
         let more = listed.len() > limit.get();
         let backwards = cursor.is_some_and(|cursor| cursor.direction == Direction::Before);
         if more {

@@ -153,6 +153,24 @@ impl Call {
         Ok(key.map(|key| IdempotencyKey::new(String::from_utf8_lossy(key.as_bytes()))).transpose()?)
     }
 
+    /// The metadata that conversations must have to be listed: `metadata[key]=value`, all that are given.
+    ///
+    /// # Errors
+    /// It breaks a rule of metadata, or one key is to have two values.
+    pub fn metadata(&self) -> Result<Metadata, Failure> {
+        let mut pairs = BTreeMap::new();
+        let parameters = self.request.query_string_parameters_ref();
+        for (name, value) in parameters.into_iter().flat_map(|parameters| parameters.iter()) {
+            let Some(key) = name.strip_prefix("metadata[").and_then(|key| key.strip_suffix(']')) else {
+                continue;
+            };
+            if pairs.insert(key.to_owned(), value.to_owned()).is_some_and(|other| other != value) {
+                return Err(Failure::bad_param(name, format!("{name} must not have two values.")));
+            }
+        }
+        Ok(Metadata::new(pairs)?)
+    }
+
     /// The conversation to create.
     ///
     /// # Errors

@@ -72,7 +72,8 @@ async fn assert_gone(stack: &Stack, last: i64) {
     };
     let created = store.create(c.owner.clone(), new).await;
     assert!(matches!(created, Err(Error::ConversationDeleted)), "{created:?}");
-    let listed = directory.list(&c.owner, Order::Descending, None, Limit::LIST).await.unwrap();
+    let listed =
+        directory.list(&c.owner, &Metadata::default(), Order::Descending, None, Limit::LIST).await.unwrap();
     assert!(listed.page.items.is_empty());
     store.delete(&c).await.unwrap();
 }

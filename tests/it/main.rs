@@ -15,6 +15,7 @@ mod herd;
 mod http;
 mod idempotency;
 mod input;
+mod listing;
 mod long;
 mod lossless;
 mod lua;

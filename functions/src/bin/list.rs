@@ -13,8 +13,8 @@ async fn main() -> ExitCode {
 
 async fn list(directory: Arc<Directory>, mut call: Call) -> Result<Reply, Failure> {
     let (owner, limit) = (call.owner()?, call.limit(Limit::LIST)?);
-    let (order, cursor) = call.cursor(&owner)?;
-    let listing =
-        directory.list(&owner, order, cursor.as_ref(), limit).await.map_err(Failure::about(None))?;
+    let ((order, cursor), metadata) = (call.cursor(&owner)?, call.metadata()?);
+    let listing = directory.list(&owner, &metadata, order, cursor.as_ref(), limit).await;
+    let listing = listing.map_err(Failure::about(None))?;
     Ok(Reply::listing(&listing, &owner).read_from(Source::Bypass))
 }

@@ -1,0 +1,126 @@
+//! An owner's conversations, in the order of their last activity.
+
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow as _, Row as _};
+
+use crate::conversation::{Conversation, Metadata, OwnerId};
+use crate::error::Error;
+use crate::page::{Cursor, Direction, Limit, Order};
+
+use super::{Database, Failure};
+
+/// A conversation and its place in the list.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) conversation: Conversation,
+    pub(crate) at_micros: i64,
+}
+
+/// Up to so many conversations that have a pair are read and put in order; of more, the list is walked until a page is
+/// full. Either way is slow where the other is fast.
+const FEW: i64 = 20_000;
+
+/// A page of the list, as a statement. `$1` owner, `$2` and `$3` cursor or null, `$4` rows.
+///
+/// A row comparison with no `or` beside it: the index leads to a page deep in the list as fast as to the first, also in a
+/// plan that was made for any cursor.
+macro_rules! list {
+    ($from:literal, $before:literal, $beyond:literal, $order:literal, $having:literal) => {
+        concat!(
+            "select conversation_id, title, metadata::text, message_count, version,
+                unix_seconds(created_at) as created_at, unix_seconds(updated_at) as updated_at,
+                unix_seconds(last_message_at) as last_message_at,
+                (extract(epoch from updated_at) * 1000000)::bigint as at_micros
+            from ",
+            $from,
+            " where c.owner_id = $1 and c.deleted_at is null and (c.updated_at, c.conversation_id) ",
+            $before,
+            " (coalesce(timestamptz 'epoch' + $2::bigint * interval '1 microsecond', '",
+            $beyond,
+            "'), coalesce($3, ''))",
+            $having,
+            " order by c.updated_at ",
+            $order,
+            ", c.conversation_id ",
+            $order,
+            " limit $4"
+        )
+    };
+    ($from:literal, $having:literal) => {
+        [list!($from, "<", "infinity", "desc", $having), list!($from, ">", "-infinity", "asc", $having)]
+    };
+}
+
+/// Each pair of statements: downwards in time, and upwards.
+const ALL: [&str; 2] = list!("conversations c", "");
+/// `$5` the pair that the fewest have, `$6` all pairs. The lateral join reads just those that have the first.
+const OF_FEW: [&str; 2] = list!(
+    "(select conversation_key from metadata_pairs where owner_id = $1 and pair = $5) p
+        cross join lateral (select * from conversations where key = p.conversation_key offset 0) c",
+    " and (select count(*) from metadata_pairs o where o.owner_id = $1 and o.conversation_key = p.conversation_key
+        and o.pair = any ($6)) = cardinality($6)"
+);
+/// `$5` is not used. A subquery that counts cannot become a join, so the list is walked in its order.
+const OF_MANY: [&str; 2] = list!(
+    "conversations c",
+    " and $5::bytea is not null and (select count(*) from metadata_pairs o where o.owner_id = $1 and o.conversation_key = c.key
+        and o.pair = any ($6)) = cardinality($6)"
+);
+
+/// The hashes of pairs (`$2` keys, `$3` values), the one first that the fewest conversations have, as far as it matters
+/// (`$4`).
+const PAIRS: &str = "select pair, (select count(*) from
+        (select 1 from metadata_pairs p where p.owner_id = $1 and p.pair = given.pair limit $4) counted) as holders
+    from (select metadata_pair(key, value) as pair from unnest($2::text[], $3::text[]) as m(key, value)) given
+    order by holders";
+
+impl Database {
+    /// One conversation more than `limit` from a cursor on, in the order of the list, of those whose metadata has all
+    /// these pairs.
+    pub(crate) async fn list(
+        &self,
+        owner: &OwnerId,
+        metadata: &Metadata,
+        order: Order,
+        cursor: Option<&Cursor>,
+        limit: Limit,
+    ) -> Result<Vec<Listed>, Error> {
+        let backwards = cursor.is_some_and(|cursor| cursor.direction == Direction::Before);
+        let upwards = (order == Order::Ascending) != backwards;
+        let pairs = self.pairs(owner, metadata).await?;
+        let statements = match pairs.first() {
+            None => ALL,
+            Some((_, holders)) if *holders < FEW => OF_FEW,
+            Some(_) => OF_MANY,
+        };
+        let mut query = sqlx::query(statements[usize::from(upwards)])
+            .bind(owner.as_str())
+            .bind(cursor.map(|cursor| cursor.at_micros))
+            .bind(cursor.map(|cursor| cursor.id.as_str()))
+            .bind(limit.rows() + 1);
+        if let Some((rarest, _)) = pairs.first() {
+            let all: Vec<_> = pairs.iter().map(|(pair, _)| pair.as_slice()).collect();
+            query = query.bind(rarest.as_slice()).bind(all);
+        }
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let mut listed: Vec<Listed> =
+            rows.iter().map(Listed::from_row).collect::<Result<_, _>>().map_err(Error::Database)?;
+        if backwards {
+            listed.reverse();
+        }
+        Ok(listed)
+    }
+
+    /// The hash of each pair, and how many conversations have it, the fewest first.
+    async fn pairs(&self, owner: &OwnerId, metadata: &Metadata) -> Result<Vec<(Vec<u8>, i64)>, Error> {
+        if metadata.pairs().is_empty() {
+            return Ok(Vec::new());
+        }
+        let (keys, values): (Vec<_>, Vec<_>) =
+            metadata.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str())).unzip();
+        let query = sqlx::query(PAIRS).bind(owner.as_str()).bind(keys).bind(values).bind(FEW);
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let pair = |row: &PgRow| Ok((row.try_get("pair")?, row.try_get("holders")?));
+        rows.iter().map(pair).collect::<sqlx::Result<_>>().map_err(Error::Database)
+    }
+}
