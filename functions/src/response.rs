@@ -90,13 +90,17 @@ impl Reply {
         Self::json(&json!({ "id": id, "object": "conversation.deleted", "deleted": true }))
     }
 
-    /// The messages of an add.
-    pub fn added(added: &Added) -> Self {
+    /// The messages of an add. Where they do not all fit into an answer, the first ones stay; all are stored.
+    pub fn added(mut added: Added) -> Self {
+        let has_more = fit(&mut added.messages, true);
         let conversation = [
             ("id", Value::from(added.conversation.id.as_str())),
             ("version", Value::from(added.conversation.version)),
         ];
-        Self { body: list(&added.messages, &conversation, &[("has_more", false.into())]), cache_status: None }
+        Self {
+            body: list(&added.messages, &conversation, &[("has_more", has_more.into())]),
+            cache_status: None,
+        }
     }
 
     /// Messages, oldest first. `before` and `after` are the positions to ask for next to get what lies beside them:
@@ -136,8 +140,8 @@ impl Reply {
         Self { body: list(&items, &[], &edges), cache_status: None }
     }
 
-    /// Conversations, and the cursors to the pages beside them.
-    pub fn listing(listing: &Listing, owner: &OwnerId) -> Self {
+    /// Conversations, and the cursors to the pages beside them. None: they do not fit into an answer.
+    pub fn listing(listing: &Listing, owner: &OwnerId) -> Option<Self> {
         #[derive(Serialize)]
         struct List<'a> {
             object: &'static str,
@@ -159,7 +163,8 @@ impl Reply {
             after: listing.after.as_ref().map(|cursor| cursor.encode(owner)),
         };
         // Every part of it has a JSON form.
-        Self { body: serde_json::to_string(&list).unwrap_or_default(), cache_status: None }
+        let body = serde_json::to_string(&list).unwrap_or_default();
+        (enveloped(&body) <= BODY_BYTES).then_some(Self { body, cache_status: None })
     }
 
     /// Says where a read was answered from, as RFC 9211 has it.
