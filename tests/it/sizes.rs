@@ -52,7 +52,7 @@ async fn a_window_of_the_largest_messages_is_cached_and_read() {
     let api = stack.api().await;
     let largest = sized(MESSAGE_BYTES, "x");
     assert_eq!(largest.len(), MESSAGE_BYTES);
-    let body = format!(r#"{{"messages":[{}]}}"#, vec![largest.as_str(); 10].join(","));
+    let body = format!(r#"{{"messages":[{}]}}"#, [largest.as_str(); 10].join(","));
     for _ in 0..11 {
         assert_eq!(api.post(MESSAGES, body.clone()).await.status, 200);
     }
