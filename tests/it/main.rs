@@ -30,4 +30,5 @@ mod run;
 mod sizes;
 mod start;
 mod sweep;
+mod telemetry;
 mod writes;

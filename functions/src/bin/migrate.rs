@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Unready> {
-    on_event(open_directory, async |directory| migrate(&directory).await).await
+    on_event("migrate", open_directory, async |directory| migrate(&directory).await, |()| None).await
 }
 
 async fn once() -> Result<(), Unready> {
