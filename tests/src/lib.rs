@@ -11,6 +11,7 @@ mod load;
 mod programs;
 mod proxy;
 mod servers;
+pub mod soak;
 mod statistics;
 
 use std::process::Command;
