@@ -16,7 +16,7 @@ use std::sync::Arc;
 use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig};
 use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Body, Request, RequestExt as _, Response, run_concurrent, service_fn};
-use serde::de::IgnoredAny;
+use serde::de::DeserializeOwned;
 
 pub use error::Failure;
 pub use request::Call;
@@ -103,28 +103,30 @@ where
     Ok(run_concurrent(handler).await?)
 }
 
-/// Does some work whenever an event says that it is time: from a schedule, or from a deployment. What it finds is told.
+/// Does some work whenever an event says that it is time, and what for: from a schedule, or from a deployment. What it
+/// finds is told.
 ///
 /// # Errors
 /// It cannot start.
-pub async fn on_event<S, F, T, E>(
+pub async fn on_event<S, T, F, D, E>(
     operation: &'static str,
     open: impl FnOnce() -> Result<S, Unready>,
-    work: impl Fn(Arc<S>) -> F + Clone + Send + Sync + 'static,
-    gauges: fn(&T) -> Option<Gauges>,
+    work: impl Fn(Arc<S>, T) -> F + Clone + Send + Sync + 'static,
+    gauges: fn(&D) -> Option<Gauges>,
 ) -> Result<(), Unready>
 where
     S: Send + Sync + 'static,
-    F: Future<Output = Result<T, E>> + Send,
+    T: DeserializeOwned + Send + 'static,
+    F: Future<Output = Result<D, E>> + Send,
     E: Into<Unready>,
 {
     let telemetry = Arc::new(Telemetry::start()?);
     let store = Arc::new(open()?);
-    // Whatever the event says: that it came is enough.
-    let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| {
-        let (work, telemetry) = (work(Arc::clone(&store)), Arc::clone(&telemetry));
+    let handler = service_fn(move |event: LambdaEvent<T>| {
+        let LambdaEvent { payload, context, .. } = event;
+        let (work, telemetry) = (work(Arc::clone(&store), payload), Arc::clone(&telemetry));
         async move {
-            let done = telemetry.job(operation, &event.context, work, gauges).await;
+            let done = telemetry.job(operation, &context, work, gauges).await;
             done.map(drop).map_err(|error| error.into().0)
         }
     });
