@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos contract reference check check-infra build deploy destroy fmt tools
+.PHONY: help run test model chaos soak contract reference check check-infra build deploy destroy fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -55,6 +55,11 @@ destroy: $(INFRA)/installed ## Delete what was deployed, leaving a snapshot of P
 chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL)
 	@$(FAST)
 	@exec $(or $(CARGO_TARGET_DIR),target)/fast/chaos
+
+soak: ## Send mixed traffic for a while, with faults, and look that nothing is lost or grows (MINUTES, RATE, SEED)
+	@cargo build --quiet --release -p conversation-functions --bins
+	@cargo build --quiet --release -p conversation-tests -p conversation-local --bins
+	@exec $(or $(CARGO_TARGET_DIR),target)/release/soak
 
 contract: ## Send generated requests and hold every answer against infra/openapi.yaml (MAX_EXAMPLES, SEED)
 	@$(BUILD)

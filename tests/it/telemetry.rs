@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use conversation_local::workspace;
 use conversation_tests::{Api, Stack, user};
 use serde_json::{Value, json};
 
@@ -204,4 +205,38 @@ async fn spans_go_to_the_daemon_one_within_the_other() {
     assert!(trace.starts_with("1-") && trace.len() == 35, "{trace}");
     assert_eq!(operation["annotations"]["operation"], "add");
     assert!(operation["annotations"]["owner"].as_str().is_some_and(|owner| owner != "local"));
+}
+
+/// What the dashboard draws of the functions' own metrics: name and operation.
+fn drawn() -> BTreeSet<String> {
+    let dashboard = std::fs::read_to_string(workspace().join("infra/dashboard.yaml")).unwrap();
+    let metrics = dashboard.lines().filter_map(|line| {
+        let (_, metric) = line.split_once("[\"ConversationStore\", ")?;
+        let mut words = metric.split('"').skip(1).step_by(2);
+        let (name, operation) = (words.next()?, words.nth(1)?);
+        Some(format!("{name}[{operation}]"))
+    });
+    metrics.collect()
+}
+
+#[tokio::test]
+async fn what_the_dashboard_draws_is_told() {
+    let drawn = drawn();
+    assert!(drawn.len() > 30, "{drawn:?}");
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    let answers = [
+        api.post(MESSAGES, user("one")).await,
+        api.get(MESSAGES).await,
+        api.get(&format!("{MESSAGES}?after=0")).await,
+        api.get("/v1/conversations/c").await,
+        api.get("/v1/conversations").await,
+        api.post("/v1/conversations/c", r#"{"title":"t"}"#).await,
+        api.delete("/v1/conversations/c").await,
+    ];
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    api.lambda.invoke("sweep", "{}".into()).await.unwrap();
+    let told: BTreeSet<String> = metrics(&api).iter().flat_map(|line| extracted(line).into_keys()).collect();
+    let silent: Vec<_> = drawn.difference(&told).collect();
+    assert!(silent.is_empty(), "drawn and never told: {silent:?}");
 }
