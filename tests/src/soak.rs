@@ -33,6 +33,8 @@ pub struct Options {
     pub seed: u64,
     /// Where the functions' binaries are.
     pub binaries: PathBuf,
+    /// Where the metrics go that the functions tell, a line each.
+    pub metrics: PathBuf,
 }
 
 /// The most instances of a function.
@@ -99,6 +101,6 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
         swept.map_err(|error| format!("the sweep fails: {error:?}"))?;
     }
     let kept = ledger.verify(&traffic).await?;
-    let metrics = report::read_metrics(&stage.log.path().join("log"))?;
+    let metrics = report::read_metrics(&stage.log.path().join("log"), &options.metrics)?;
     Ok(Report { options: options.clone(), sent, faults: faults?, vitals: vitals?, kept, metrics })
 }

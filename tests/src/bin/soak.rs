@@ -29,10 +29,12 @@ async fn main() -> ExitCode {
     let here = std::env::current_exe().ok();
     let Some(binaries) = here.as_deref().and_then(std::path::Path::parent) else { return ExitCode::FAILURE };
     let duration = Duration::from_secs_f64(minutes * 60.0);
-    match run(&Options { duration, rate, seed, binaries: binaries.to_owned() }).await {
+    let target = conversation_local::workspace().join("target");
+    let metrics = target.join("soak-metrics.ndjson");
+    match run(&Options { duration, rate, seed, binaries: binaries.to_owned(), metrics }).await {
         Ok(report) => {
             print!("{report}");
-            let file = conversation_local::workspace().join("target/soak.json");
+            let file = target.join("soak.json");
             if let Err(error) = std::fs::write(&file, format!("{:#}\n", report.json())) {
                 eprintln!("error: {}: {error}", file.display());
                 return ExitCode::FAILURE;

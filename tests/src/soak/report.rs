@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -38,14 +38,16 @@ pub struct Report {
     pub(super) metrics: Told,
 }
 
-/// Adds up the metrics in a log.
-pub(super) fn read_metrics(log: &Path) -> Result<Told, Broken> {
+/// Adds up the metrics in a log, and keeps them in a file of their own.
+pub(super) fn read_metrics(log: &Path, copy: &Path) -> Result<Told, Broken> {
     let mut told = Told::default();
+    let mut copy = BufWriter::new(std::fs::File::create(copy)?);
     for line in BufReader::new(std::fs::File::open(log)?).lines() {
         let line = line?;
         if !line.contains("\"_aws\"") {
             continue;
         }
+        writeln!(copy, "{line}")?;
         let line: Value = serde_json::from_str(&line)?;
         told.requests += line["Requests"].as_u64().unwrap_or(0);
         told.hits += line["CacheHits"].as_u64().unwrap_or(0);
