@@ -16,6 +16,7 @@ mod herd;
 mod http;
 mod idempotency;
 mod input;
+mod lambda;
 mod listing;
 mod long;
 mod lossless;
