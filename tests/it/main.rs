@@ -27,6 +27,7 @@ mod openai_items;
 mod openai_sdks;
 mod outage;
 mod owners;
+mod plans;
 mod redis_servers;
 mod run;
 mod sizes;
