@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use conversation_core::{
     ConversationId, ConversationKey, ConversationStore, Cursor, DatabaseConfig, Direction, Directory, Limit,
-    Order, OwnerId, Range, Source,
+    Metadata, Order, OwnerId, Range, Source,
 };
 use sqlx::{Connection as _, PgConnection};
 
@@ -153,7 +153,10 @@ impl Tables {
             }
             _ => {
                 let (owner, order) = (OwnerId::new(OWNER)?, Order::Descending);
-                let listing = self.directory.list(&owner, order, Some(&self.middle), Limit::LIST).await?;
+                let listing = self
+                    .directory
+                    .list(&owner, &Metadata::default(), order, Some(&self.middle), Limit::LIST)
+                    .await?;
                 if listing.page.items.len() < Limit::LIST.get() {
                     return Err("the list is empty".into());
                 }
@@ -172,7 +175,11 @@ impl Tables {
 /// A cursor to some conversation, which no caller could have without all the pages before: made of one that is given out.
 async fn cursor_to(directory: &Directory, n: usize) -> Outcome<Cursor> {
     let (owner, order) = (OwnerId::new(OWNER)?, Order::Descending);
-    let first = directory.list(&owner, order, None, Limit::LIST).await?.after.ok_or("one page holds all")?;
+    let first = directory
+        .list(&owner, &Metadata::default(), order, None, Limit::LIST)
+        .await?
+        .after
+        .ok_or("one page holds all")?;
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(first.encode(&owner))?)?;
     let kept: Vec<&str> = text.split(' ').take(2).collect();
     let text = format!("{} {} c{n}", kept.join(" "), micros_of(n));

@@ -255,10 +255,11 @@ impl Database {
         rows.iter().map(Debt::from_row).collect::<Result<_, _>>().map_err(Error::Database)
     }
 
-    /// How many debts there are, and how old the oldest is.
+    /// How many debts there are, as far as that matters, and how old the oldest is.
     pub(crate) async fn debts_left(&self) -> Result<(u64, Duration), Error> {
         let query = sqlx::query(
-            "select count(*) as debts, coalesce(extract(epoch from now() - min(since)), 0)::bigint as age from cache_debt",
+            "select count(*) as debts, coalesce(extract(epoch from now() - min(since)), 0)::bigint as age
+                from (select since from cache_debt order by since limit 10000) oldest",
         );
         let row = only(self.rows(query).await.map_err(Failure::of_read)?)?;
         let number = |name| row.try_get::<i64, _>(name).map(|number| u64::try_from(number).unwrap_or(0));

@@ -73,11 +73,17 @@ async fn read(store: &ConversationStore, directory: &Directory, asked: &mut Aske
     assert_eq!(store.recent(&long, Limit::MAX, None).await.unwrap().found.unwrap().items.len(), 100);
     asked.note().await;
     for order in [Order::Descending, Order::Ascending] {
-        let first = directory.list(&owner, order, None, Limit::LIST).await.unwrap();
-        let second = directory.list(&owner, order, first.after.as_ref(), Limit::LIST).await.unwrap();
+        let first = directory.list(&owner, &Metadata::default(), order, None, Limit::LIST).await.unwrap();
+        let second = directory
+            .list(&owner, &Metadata::default(), order, first.after.as_ref(), Limit::LIST)
+            .await
+            .unwrap();
         assert_eq!(second.page.items.len(), Limit::LIST.get());
         asked.note().await;
-        directory.list(&owner, order, second.before.as_ref(), Limit::LIST).await.unwrap();
+        directory
+            .list(&owner, &Metadata::default(), order, second.before.as_ref(), Limit::LIST)
+            .await
+            .unwrap();
         asked.note().await;
     }
 }
@@ -98,7 +104,7 @@ async fn write(store: &ConversationStore, asked: &mut Asked) {
     let new = NewConversation { id: None, title: None, metadata: Metadata::default(), messages };
     store.create(owner, new).await.unwrap();
     let title = Some(Some(Title::new("T").unwrap()));
-    store.update(&long, &Change { title, metadata: None }).await.unwrap();
+    store.update(&long, &Change { title, ..Change::default() }).await.unwrap();
     asked.note().await;
     store.delete_message(&long, &id("m3000")).await.unwrap();
     asked.note().await;

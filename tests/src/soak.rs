@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_local::{Functions, Gateway, Lambda, Postgres, Routes, Tools, Valkey};
+use conversation_local::{
+    Authorizer, Functions, Gateway, Lambda, LambdaSettings, Postgres, Routes, Tools, Valkey,
+};
 use reqwest::Client;
 
 use crate::proxy::Proxy;
@@ -74,9 +76,16 @@ impl Stage {
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
         let log = tempfile::tempdir()?;
-        let lambda = Lambda::start(binaries, environment, log.path().join("log"), INSTANCES).await?;
+        let lambda = Lambda::start(LambdaSettings {
+            binaries,
+            environment,
+            log: log.path().join("log"),
+            instances: INSTANCES,
+            concurrency: 1,
+        })
+        .await?;
         let functions = Functions::Processes(lambda.clone());
-        let gateway = Gateway::start(0, Routes::load()?, functions).await?;
+        let gateway = Gateway::start(0, Routes::load()?, functions, Authorizer::Open).await?;
         Ok(Self { postgres_way, redis_way, valkey, database_url, lambda, gateway, log, _postgres: postgres })
     }
 }

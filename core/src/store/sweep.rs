@@ -27,7 +27,7 @@ pub struct Swept {
     pub fences_cleared: usize,
     /// Whether there was more to do than there was time.
     pub unfinished: bool,
-    /// Conversations whose cached copy may still be behind.
+    /// Conversations whose cached copy may still be behind; 10,000 are that many or more.
     pub debts_left: u64,
     /// How long the oldest of these has been.
     pub oldest_debt: Duration,

@@ -49,7 +49,7 @@ pub(super) struct Line {
 pub struct Gauges {
     /// Fences taken away that dead writers had left.
     pub fences_cleared: u64,
-    /// Conversations whose cached copy may be behind.
+    /// Conversations whose cached copy may be behind, 10,000 at most.
     pub cache_debt_depth: u64,
     /// Seconds for which the oldest of these has been.
     pub cache_debt_age: u64,
