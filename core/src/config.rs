@@ -103,6 +103,19 @@ impl DatabaseConfig {
         Self::read(&|_| Ok(url.to_owned()))
     }
 
+    /// The same database, as somebody else, who has a password.
+    #[must_use]
+    pub fn as_user(&self, name: &str, password: &str) -> Self {
+        let mut config = self.clone();
+        config.options = config.options.username(name).password(password);
+        config
+    }
+
+    /// Who connects.
+    pub fn user(&self) -> &str {
+        self.options.get_username()
+    }
+
     fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         const EXPECTED: &str = "a URL like postgres://user:password@host:5432/database";
         let url = required(lookup, "DATABASE_URL", EXPECTED)?;

@@ -3,11 +3,11 @@
 
 mod history;
 mod list;
+mod role;
 mod rows;
 
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::query::Query;
 use sqlx::{FromRow, Postgres, Row as _};
@@ -25,8 +25,6 @@ use crate::store::Change;
 pub(crate) use history::Stretch;
 pub(crate) use list::Listed;
 use rows::{added, changed, record, select_snapshot};
-
-static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
 /// answered within 3 s.
@@ -108,9 +106,12 @@ impl Database {
         Self { pool }
     }
 
-    /// Applies the migrations that are missing.
+    /// Applies the migrations that are missing. Those that only newer code knows are no trouble: a deployment that is
+    /// taken back finds the schema already ahead, and it stays there.
     pub(crate) async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        MIGRATOR.run(&self.pool).await
+        let mut migrator = sqlx::migrate!();
+        migrator.set_ignore_missing(true);
+        migrator.run(&self.pool).await
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {

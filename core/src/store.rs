@@ -134,6 +134,15 @@ impl Directory {
         self.database.migrate().await
     }
 
+    /// Lets a user of the database use the store: change its rows, and not its schema. Who is not there is made,
+    /// without a password; on Amazon RDS, authenticated by IAM. To be done after every migration, by who may.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn admit(&self, user: &str) -> Result<(), Error> {
+        self.database.admit(user).await
+    }
+
     /// Lists an owner's conversations by their last activity: those whose metadata has all the pairs given.
     ///
     /// # Errors

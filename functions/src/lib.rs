@@ -18,7 +18,7 @@ use conversation_core::{
 };
 use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Body, Request, Response, run_concurrent, service_fn};
-use serde::de::IgnoredAny;
+use serde::de::DeserializeOwned;
 use tracing_subscriber::EnvFilter;
 
 pub use error::Failure;
@@ -94,24 +94,24 @@ where
     Ok(run_concurrent(handler).await?)
 }
 
-/// Does some work whenever an event says that it is time: from a schedule, or from a deployment.
+/// Does some work whenever an event says that it is time, and what for: from a schedule, or from a deployment.
 ///
 /// # Errors
 /// It cannot start.
-pub async fn on_event<S, F, E>(
+pub async fn on_event<S, T, F, E>(
     open: impl FnOnce() -> Result<S, Unready>,
-    work: impl Fn(Arc<S>) -> F + Clone + Send + Sync + 'static,
+    work: impl Fn(Arc<S>, T) -> F + Clone + Send + Sync + 'static,
 ) -> Result<(), Unready>
 where
     S: Send + Sync + 'static,
+    T: DeserializeOwned + Send + 'static,
     F: Future<Output = Result<(), E>> + Send,
     E: Into<Unready>,
 {
     start_logging()?;
     let store = Arc::new(open()?);
-    // Whatever the event says: that it came is enough.
-    let handler = service_fn(move |_: LambdaEvent<IgnoredAny>| {
-        let work = work(Arc::clone(&store));
+    let handler = service_fn(move |event: LambdaEvent<T>| {
+        let work = work(Arc::clone(&store), event.payload);
         async { work.await.map_err(|error| error.into().0) }
     });
     Ok(lambda_runtime::run(handler).await?)

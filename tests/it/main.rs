@@ -20,6 +20,7 @@ mod listing;
 mod long;
 mod lossless;
 mod lua;
+mod migrate;
 mod openai;
 mod openai_items;
 mod openai_sdks;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use conversation_core::{Error, Swept};
 use conversation_functions::{Unready, exit, on_event, open_store};
+use serde::de::IgnoredAny;
 
 /// Well within the function's time-out.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -18,7 +19,8 @@ async fn main() -> ExitCode {
 }
 
 async fn sweep() -> Result<(), Unready> {
-    on_event(open_store, async |store| {
+    // Whatever the event says: that it came is enough.
+    on_event(open_store, async |store, _: IgnoredAny| {
         let swept = store.sweep(BUDGET).await?;
         if swept != Swept::default() {
             tracing::info!(
