@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos contract reference check fmt tools
+.PHONY: help run test model chaos contract reference check check-infra build deploy destroy fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -9,10 +9,14 @@ FAST := cargo build --quiet --profile fast -p conversation-tests -p conversation
 LOCAL := $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local
 CONTRACT := $(or $(CARGO_TARGET_DIR),target)/debug/contract
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
+# What builds, deploys and checks infra/.
+INFRA := .venv-infra
+SAM := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/sam
+ENV := dev
 CARGO_DENY := cargo-deny@0.20.2
 
 help: ## Show this help
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 run: ## Set up and serve the API locally on private real servers (PORT, LOCAL_DIR, DATABASE_URL, REDIS_URL)
 	@$(BUILD)
@@ -33,6 +37,20 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, th
 	@$(BUILD)
 	$(CONTRACT) check
 
+check-infra: $(INFRA)/installed ## Lint and test the templates, deploy them to a mock, and run a function as Lambda would
+	@$(BUILD)
+	@infra/check
+
+build: $(INFRA)/installed ## Zips of all functions for arm64 and x86_64, in target/lambda (ARCHITECTURES)
+	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
+
+deploy: $(INFRA)/installed ## Build and deploy to AWS, as samconfig.toml says (ENV: dev, staging, prod)
+	@$(SAM) build --config-env $(ENV)
+	@$(SAM) deploy --config-env $(ENV)
+
+destroy: $(INFRA)/installed ## Delete what was deployed, leaving a snapshot of Postgres (ENV)
+	@$(SAM) delete --config-env $(ENV)
+
 chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL)
 	@$(FAST)
 	@exec $(or $(CARGO_TARGET_DIR),target)/fast/chaos
@@ -47,6 +65,12 @@ reference: ## Write docs/api.md from infra/openapi.yaml
 
 fmt: ## Format the code
 	cargo fmt --all
+
+$(INFRA)/installed: infra/requirements.txt
+	@echo 'Installing the tools for infra/, once'
+	@python3 -m venv $(INFRA)
+	@$(INFRA)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Without its advisory database, which needs git and the network: what is checked here is checked offline.
 $(TOOLS)/bin/cargo-deny:
