@@ -18,6 +18,7 @@ use crate::conversation::{ConversationKey, Metadata, Title};
 use crate::error::Error;
 use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::message::{Batch, Message};
+use crate::meter::asks_postgres;
 use crate::page::Limit;
 use crate::snapshot::{Fencing, Snapshot, WINDOW};
 use crate::store::Change;
@@ -254,6 +255,18 @@ impl Database {
         rows.iter().map(Debt::from_row).collect::<Result<_, _>>().map_err(Error::Database)
     }
 
+    /// How many debts there are, and how old the oldest is.
+    pub(crate) async fn debts_left(&self) -> Result<(u64, Duration), Error> {
+        let query = sqlx::query(
+            "select count(*) as debts, coalesce(extract(epoch from now() - min(since)), 0)::bigint as age from cache_debt",
+        );
+        let row = only(self.rows(query).await.map_err(Failure::of_read)?)?;
+        let number = |name| row.try_get::<i64, _>(name).map(|number| u64::try_from(number).unwrap_or(0));
+        let (debts, age) =
+            (number("debts").map_err(Error::Database)?, number("age").map_err(Error::Database)?);
+        Ok((debts, Duration::from_secs(age)))
+    }
+
     /// Removes at most so many messages of a deleted conversation; how many it removed, none if nothing waits for it.
     pub(crate) async fn purge(&self, limit: i32) -> Result<Option<i64>, Error> {
         let query = sqlx::query("select purge_some($1) as removed").bind(limit);
@@ -304,8 +317,13 @@ struct Failure {
 }
 
 impl Database {
-    /// Runs one statement. A connection on which it was abandoned is closed: its answer may still come.
+    /// Runs one statement.
     async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
+        asks_postgres(self.run(query)).await
+    }
+
+    /// A connection on which a statement was abandoned is closed: its answer may still come.
+    async fn run(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
         let deadline = Instant::now() + DEADLINE;
         let failed = |begun| move |error| Failure { error, begun };
         let mut connection = timeout_at(deadline, self.pool.acquire())

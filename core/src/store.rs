@@ -1,5 +1,6 @@
 //! The operations: what is asked of which store, in which order.
 
+mod audit;
 mod read;
 mod sweep;
 mod write;
@@ -12,6 +13,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::message::{Batch, Message, MessageId};
 use crate::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 
+pub use audit::Audit;
 pub use sweep::Swept;
 
 /// Where a read was answered from.

@@ -143,6 +143,16 @@ impl Call {
         Ok((order, cursor))
     }
 
+    /// The function whose operation it is.
+    pub(crate) fn function(&self) -> &'static str {
+        self.target.function
+    }
+
+    /// Whose conversations are meant, if that is known.
+    pub(crate) fn caller(&self) -> Option<&OwnerId> {
+        self.owner.as_ref().ok()
+    }
+
     /// Whether the request may be sent again: it is done once.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.request.headers().contains_key(IDEMPOTENCY_KEY)

@@ -121,13 +121,14 @@ impl Stores {
         postgres.or_else(|| self.valkey.as_mut().and_then(Valkey::trouble))
     }
 
-    fn environment(&self) -> [(&'static str, &str); 5] {
+    fn environment(&self) -> [(&'static str, &str); 6] {
         [
             ("DATABASE_URL", &self.database_url),
             ("REDIS_URL", &self.redis_url),
             ("AUTH_MODE", "trusted_header"),
             ("DEFAULT_OWNER", OWNER),
             ("LOG_FORMAT", "text"),
+            ("METRICS", "off"),
         ]
     }
 }

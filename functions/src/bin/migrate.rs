@@ -23,7 +23,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Unready> {
-    on_event(open, async |database, deployment| migrate(&database, deployment).await).await
+    on_event("migrate", open, async |database, deployment| migrate(&database, deployment).await, |()| None)
+        .await
 }
 
 async fn once() -> Result<(), Unready> {
