@@ -43,8 +43,9 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, th
 	$(CONTRACT) check
 
 check-infra: $(INFRA)/installed ## Lint and test the templates, deploy them to a mock, and run a function as Lambda would
-	@$(BUILD)
 	@infra/check
+	@$(BUILD)
+	@$(LOCAL) test -- emulator
 
 build: $(INFRA)/installed ## Zips of all functions for arm64 and x86_64, in target/lambda (ARCHITECTURES)
 	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)

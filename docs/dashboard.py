@@ -95,11 +95,11 @@ def evaluated(metric, hidden, metrics):
     """What an expression comes to: a search for misses by reason, or the nines of two sums."""
     if metric["expression"].startswith("SEARCH"):
         return [(" ".join(under), metrics.series("CacheMisses", under, "Sum")) for under in metrics.reasons("CacheMisses")]
-    of = re.fullmatch(r"LOG10\(\((\w+) \+ 1\) / \((\w+) \+ 1\)\)", metric["expression"])
-    whole, part = (hidden[name] for name in of.groups())
+    of = re.fullmatch(r"IF\((\w+) > 0, LOG10\((\w+) / \1\), LOG10\(\2\)\)", metric["expression"])
+    part, whole = (hidden[name] for name in of.groups())
     # So few samples as a step has say little; all until then say more.
     totals = zip(running(whole), running(part), strict=True)
-    return [(metric["label"], [math.log10((all_of + 1) / (some + 1)) for all_of, some in totals])]
+    return [(metric["label"], [math.log10(all_of / max(some, 1)) if all_of else None for all_of, some in totals])]
 
 
 def running(values):
