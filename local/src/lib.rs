@@ -22,7 +22,9 @@ pub use postgres::Postgres;
 pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
 pub use test::test;
-pub use tools::{Tools, build, python_with_openai, python_with_schemathesis, workspace};
+pub use tools::{
+    Tools, build, python_with_botocore, python_with_openai, python_with_schemathesis, workspace,
+};
 pub use valkey::Valkey;
 
 /// Something could not be set up or started. One line that says what to do.

@@ -20,7 +20,7 @@ pub fn installed(name: &str) -> Option<PathBuf> {
 
 /// Says that the test is not run, past libtest, which would keep it to itself. Where `CI` is set that fails it.
 #[expect(clippy::disallowed_methods, reason = "this is no setting of the store's")]
-fn skipped(reason: &str) {
+pub(crate) fn skipped(reason: &str) {
     if std::env::var("CI").is_ok_and(|ci| !ci.is_empty()) {
         fail(&reason);
     }

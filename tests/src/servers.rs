@@ -1,12 +1,12 @@
 //! Servers beside the one that the local stack runs, and what it takes to speak TLS with them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use conversation_local::Tools;
+use conversation_local::{Postgres, Tools};
 use tempfile::TempDir;
 
-use crate::programs::installed;
+use crate::programs::{installed, skipped};
 use crate::{fail, tools};
 
 /// A server that the store is to work with.
@@ -57,6 +57,18 @@ impl Certificates {
         Some(Self(folder))
     }
 
+    /// A file beside the certificates, with that in it.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap_or_else(|error| fail(&error));
+        path.display().to_string()
+    }
+
+    /// The server's certificate and its key, each in a file.
+    pub fn server(&self) -> [String; 2] {
+        ["server.pem", "server.key"].map(|name| self.0.path().join(name).display().to_string())
+    }
+
     /// The file that a client has to know.
     pub fn authority(&self) -> String {
         self.0.path().join("authority.pem").display().to_string()
@@ -73,6 +85,33 @@ impl Certificates {
             "tls-auth-clients no".into(),
         ]
     }
+}
+
+/// A Postgres as it is installed from a package, with TLS, and rules for who comes in how, in the form of `pg_hba.conf`, before
+/// that for its superuser. None if it is not installed, and the test is to be skipped.
+pub fn packaged_postgres(certificates: &Certificates, rules: &str) -> Option<Postgres> {
+    let tools = Tools { postgres: installed_postgres()?, ..tools().clone() };
+    let rules = format!("{rules}\nhost all postgres 127.0.0.1/32 password\n");
+    let [certificate, key] = certificates.server();
+    let settings = [
+        "ssl=on".into(),
+        format!("ssl_cert_file={certificate}"),
+        format!("ssl_key_file={key}"),
+        format!("hba_file={}", certificates.file("pg_hba.conf", &rules)),
+    ];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    Some(Postgres::throwaway_with(&tools, &settings).unwrap_or_else(|trouble| fail(&trouble)))
+}
+
+/// The folder of the programs of the newest Postgres that Debian's packages have installed.
+fn installed_postgres() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let folders = versions.map(|version| version.path().join("bin"));
+    let newest = folders.filter(|folder| folder.join("postgres").is_file()).max();
+    if newest.is_none() {
+        skipped("no package of PostgreSQL is installed");
+    }
+    newest
 }
 
 fn run(folder: &Path, command: &str) {
