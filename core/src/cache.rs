@@ -4,6 +4,7 @@
 //! are tried once more, when the connection turns out to be closed: the first changes nothing, and the others, sent
 //! again under another name, leave nothing behind but one that nobody goes by.
 
+mod access;
 mod cluster;
 mod connection;
 mod fault;
@@ -26,6 +27,7 @@ use crate::message::Message;
 use crate::page::Limit;
 use crate::snapshot::{Fencing, Snapshot};
 
+pub(crate) use access::Access;
 pub(crate) use connection::Connection;
 pub use fault::CacheError;
 use key::{CHECK_BY, Keys, LEASED_TTL, PRESUMED_DEAD, TTL, millis};

@@ -1,13 +1,16 @@
 //! The settings, read from the environment once, at start.
 
-use std::env::VarError;
-use std::str::FromStr;
+mod cache;
+mod database;
 
-use redis::{Client, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
-use sqlx::postgres::PgConnectOptions;
+use std::env::VarError;
+
 use thiserror::Error;
 
 use crate::conversation::OwnerId;
+
+pub use cache::CacheConfig;
+pub use database::DatabaseConfig;
 
 /// A setting that is missing or cannot be read. One line, naming it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -30,22 +33,6 @@ pub enum ConfigError {
         /// What is wrong with it, without its value, which may be secret.
         reason: String,
     },
-}
-
-/// Where Postgres is: `DATABASE_URL`.
-#[derive(Clone, Debug)]
-pub struct DatabaseConfig {
-    pub(crate) options: PgConnectOptions,
-}
-
-/// Where Redis is: `REDIS_URL`; whether that is a server of a cluster: `REDIS_CLUSTER`, by default `false`; who signs its
-/// certificate: `REDIS_CA_FILE`, by default the public authorities; and what its keys begin with: `CACHE_KEY_PREFIX`, by
-/// default nothing. A changed prefix makes a restored database start with an empty cache.
-#[derive(Clone, Debug)]
-pub struct CacheConfig {
-    pub(crate) client: Client,
-    pub(crate) cluster: bool,
-    pub(crate) prefix: String,
 }
 
 /// How callers are told apart: `AUTH_MODE`, which has no default, so that nothing is ever open by omission.
@@ -94,99 +81,6 @@ fn environment(name: &str) -> Result<String, VarError> {
 /// Whether this program was started by Lambda, and is to wait for its events.
 pub fn is_on_lambda() -> bool {
     environment("AWS_LAMBDA_RUNTIME_API").is_ok()
-}
-
-impl DatabaseConfig {
-    /// Reads `DATABASE_URL`.
-    ///
-    /// # Errors
-    /// It is missing or malformed.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&environment)
-    }
-
-    /// From a URL.
-    ///
-    /// # Errors
-    /// It is malformed.
-    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
-        Self::read(&|_| Ok(url.to_owned()))
-    }
-
-    /// The same database, as somebody else, who has a password.
-    #[must_use]
-    pub fn as_user(&self, name: &str, password: &str) -> Self {
-        let mut config = self.clone();
-        config.options = config.options.username(name).password(password);
-        config
-    }
-
-    /// Who connects.
-    pub fn user(&self) -> &str {
-        self.options.get_username()
-    }
-
-    fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        const EXPECTED: &str = "a URL like postgres://user:password@host:5432/database";
-        let url = required(lookup, "DATABASE_URL", EXPECTED)?;
-        let malformed =
-            |reason: String| ConfigError::Malformed { name: "DATABASE_URL", expected: EXPECTED, reason };
-        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(malformed("it does not begin with postgres://".into()));
-        }
-        let options = PgConnectOptions::from_str(&url).map_err(|error| malformed(error.to_string()))?;
-        Ok(Self { options: options.application_name("conversation-store") })
-    }
-}
-
-impl CacheConfig {
-    /// Reads `REDIS_URL`, `REDIS_CLUSTER`, `REDIS_CA_FILE` and `CACHE_KEY_PREFIX`.
-    ///
-    /// # Errors
-    /// One of them is missing or malformed, or the file cannot be read.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&environment)
-    }
-
-    /// From a URL and a prefix.
-    ///
-    /// # Errors
-    /// One of them is malformed.
-    pub fn from_url(url: &str, prefix: &str) -> Result<Self, ConfigError> {
-        Self::from_settings(&[("REDIS_URL", url), ("CACHE_KEY_PREFIX", prefix)])
-    }
-
-    /// From settings that stand for those of the environment.
-    ///
-    /// # Errors
-    /// As [`CacheConfig::from_env`].
-    pub fn from_settings(settings: &[(&str, &str)]) -> Result<Self, ConfigError> {
-        Self::read(&|name| {
-            let setting = settings.iter().find(|(set, _)| *set == name);
-            setting.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
-        })
-    }
-
-    fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        const EXPECTED: &str = "a URL like redis://host:6379, or rediss:// with TLS";
-        const PREFIX: &str = "at most 64 visible ASCII characters without braces";
-        let url = required(lookup, "REDIS_URL", EXPECTED)?;
-        let malformed =
-            |reason: String| ConfigError::Malformed { name: "REDIS_URL", expected: EXPECTED, reason };
-        let info = url.into_connection_info().map_err(|error| malformed(error.category().to_owned()))?;
-        let client = match authorities(lookup)? {
-            Some(authorities) => with_authorities(info, authorities)?,
-            None => Client::open(info).map_err(|error| malformed(error.to_string()))?,
-        };
-        let cluster = switch(lookup, "REDIS_CLUSTER")?;
-        let prefix = optional(lookup, "CACHE_KEY_PREFIX", PREFIX)?.unwrap_or_default();
-        let fits = prefix.len() <= 64 && prefix.bytes().all(|b| b.is_ascii_graphic() && !b"{}".contains(&b));
-        if !fits {
-            let reason = "it has other characters or more".into();
-            return Err(ConfigError::Malformed { name: "CACHE_KEY_PREFIX", expected: PREFIX, reason });
-        }
-        Ok(Self { client, cluster, prefix })
-    }
 }
 
 impl IdentityConfig {
@@ -281,32 +175,44 @@ fn required(lookup: Lookup<'_>, name: &'static str, expected: &'static str) -> R
     optional(lookup, name, expected)?.ok_or(ConfigError::Missing { name, expected })
 }
 
-/// What `REDIS_CA_FILE` says.
-const AUTHORITIES: (&str, &str) = ("REDIS_CA_FILE", "a PEM file with the certificates of authorities");
-
-/// The certificates of those who sign Redis's; none: the public ones do.
-fn authorities(lookup: Lookup<'_>) -> Result<Option<Vec<u8>>, ConfigError> {
-    let (name, expected) = AUTHORITIES;
-    let Some(file) = optional(lookup, name, expected)? else { return Ok(None) };
-    let malformed = |reason: String| ConfigError::Malformed { name, expected, reason };
-    let pem = std::fs::read(&file).map_err(|error| malformed(format!("{file}: {error}")))?;
-    // The client would take a file without any for one with all that are needed.
-    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
-        return Err(malformed(format!("{file} has no certificate in it")));
+/// Settings that stand for those of the environment; of one that is there twice the first counts.
+fn of_settings<'a>(settings: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Result<String, VarError> + 'a {
+    |name| {
+        let setting = settings.iter().find(|(set, _)| *set == name);
+        setting.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
     }
-    Ok(Some(pem))
 }
 
-/// # Errors
-/// The certificates cannot be read, or the URL is one without TLS.
-fn with_authorities(info: ConnectionInfo, authorities: Vec<u8>) -> Result<Client, ConfigError> {
-    let (name, expected) = AUTHORITIES;
-    let certificates = TlsCertificates { client_tls: None, root_cert: Some(authorities) };
-    Client::build_with_tls(info, certificates).map_err(|error| ConfigError::Malformed {
-        name,
-        expected,
-        reason: error.to_string(),
-    })
+/// How one logs in to a server.
+enum Auth {
+    /// With the password of the URL.
+    Password,
+    /// With tokens of AWS IAM.
+    Iam,
+}
+
+fn auth(lookup: Lookup<'_>, name: &'static str) -> Result<Auth, ConfigError> {
+    const EXPECTED: &str = "password or iam";
+    match optional(lookup, name, EXPECTED)?.as_deref() {
+        None | Some("password") => Ok(Auth::Password),
+        Some("iam") => Ok(Auth::Iam),
+        Some(other) => {
+            Err(ConfigError::Malformed { name, expected: EXPECTED, reason: format!("it is {other:?}") })
+        }
+    }
+}
+
+/// Where the servers are that take tokens of IAM. Lambda and ECS set it.
+fn region(lookup: Lookup<'_>) -> Result<String, ConfigError> {
+    required(lookup, "AWS_REGION", "the region of the servers, like eu-central-1")
+}
+
+fn number(lookup: Lookup<'_>, name: &'static str) -> Result<Option<u32>, ConfigError> {
+    const EXPECTED: &str = "a whole number";
+    let text = optional(lookup, name, EXPECTED)?;
+    let malformed =
+        |_| ConfigError::Malformed { name, expected: EXPECTED, reason: "it is something else".into() };
+    text.map(|text| text.parse().map_err(malformed)).transpose()
 }
 
 /// Off unless it is said to be on.
@@ -341,18 +247,13 @@ fn optional(
 mod tests {
     use super::*;
 
-    fn of<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Result<String, VarError> + 'a {
-        |name| {
-            let pair = pairs.iter().find(|(key, _)| *key == name);
-            pair.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
-        }
-    }
-
     #[test]
     fn every_setting_that_fails_names_itself_on_one_line() {
-        let database = |url| DatabaseConfig::read(&of(&[("DATABASE_URL", url)])).unwrap_err().to_string();
-        let cache = |pairs: &[(&str, &str)]| CacheConfig::read(&of(pairs)).unwrap_err().to_string();
-        let identity = |pairs: &[(&str, &str)]| IdentityConfig::read(&of(pairs)).unwrap_err().to_string();
+        let database =
+            |url| DatabaseConfig::read(&of_settings(&[("DATABASE_URL", url)])).unwrap_err().to_string();
+        let cache = |pairs: &[(&str, &str)]| CacheConfig::read(&of_settings(pairs)).unwrap_err().to_string();
+        let identity =
+            |pairs: &[(&str, &str)]| IdentityConfig::read(&of_settings(pairs)).unwrap_err().to_string();
         for (name, line) in [
             ("DATABASE_URL", database("")),
             ("DATABASE_URL", database("mysql://secret@host/db")),
@@ -366,9 +267,9 @@ mod tests {
             ("AUTH_MODE", identity(&[])),
             ("AUTH_MODE", identity(&[("AUTH_MODE", "none")])),
             ("DEFAULT_OWNER", identity(&[("AUTH_MODE", "trusted_header"), ("DEFAULT_OWNER", "a b")])),
-            ("METRICS", TelemetryConfig::read(&of(&[("METRICS", "on")])).unwrap_err().to_string()),
-            ("TRACES", TelemetryConfig::read(&of(&[("TRACES", "otlp")])).unwrap_err().to_string()),
-            ("LOG_FORMAT", LogConfig::read(&of(&[("LOG_FORMAT", "xml")])).unwrap_err().to_string()),
+            ("METRICS", TelemetryConfig::read(&of_settings(&[("METRICS", "on")])).unwrap_err().to_string()),
+            ("TRACES", TelemetryConfig::read(&of_settings(&[("TRACES", "otlp")])).unwrap_err().to_string()),
+            ("LOG_FORMAT", LogConfig::read(&of_settings(&[("LOG_FORMAT", "xml")])).unwrap_err().to_string()),
         ] {
             assert!(line.starts_with(name) && !line.contains('\n') && !line.contains("secret"), "{line}");
         }
@@ -376,7 +277,7 @@ mod tests {
 
     #[test]
     fn identity_is_never_open_by_default() {
-        let read = |pairs: &[(&str, &str)]| IdentityConfig::read(&of(pairs)).unwrap();
+        let read = |pairs: &[(&str, &str)]| IdentityConfig::read(&of_settings(pairs)).unwrap();
         assert_eq!(read(&[("AUTH_MODE", "jwt")]), IdentityConfig::Jwt { claim: "sub".into() });
         assert_eq!(
             read(&[("AUTH_MODE", "trusted_header")]),

@@ -1,4 +1,17 @@
 //! From settings to connections. Nothing is opened here: each store is reached when it is first asked.
+//!
+//! # How many connections Postgres has to allow
+//!
+//! An instance of a function opens no more than the requests it is given at a time: one, or on Lambda Managed Instances
+//! `AWS_LAMBDA_MAX_CONCURRENCY`. So `max_connections` is at least the sum, over the functions that read or write Postgres, of
+//! reserved concurrency x max(1, `AWS_LAMBDA_MAX_CONCURRENCY`), and besides 1 for migrations, `superuser_reserved_connections`
+//! (3), what the operator's own tools need, and as much again of one function as a deployment may run of its old version and
+//! its new one at a time. A function without reserved concurrency can take every connection there is.
+//!
+//! A connection whose instance Lambda has taken away without a word is closed by the server: `tcp_keepalives_idle` says after
+//! how long, and `idle_session_timeout`, set for the store's user, bounds it for every idle connection. Functions do not
+//! register for SIGTERM to close them themselves: that takes an extension, whose registration every cold start would wait
+//! for, and an instance that is lost is not told at all.
 
 use std::time::Duration;
 
@@ -6,9 +19,10 @@ use redis::AsyncConnectionConfig;
 use sqlx::Connection as _;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::cache::{Cache, Connection};
+use crate::cache::{Access, Cache, Connection};
 use crate::config::{CacheConfig, DatabaseConfig};
-use crate::database::Database;
+use crate::database::{Database, Sessions};
+use crate::iam::Tokens;
 use crate::store::{ConversationStore, Directory};
 
 /// How long Redis may take to accept a connection. Within one network it takes about a millisecond.
@@ -18,9 +32,6 @@ const REDIS_RESPONSE: Duration = Duration::from_millis(300);
 
 /// How long a request waits for a connection to Postgres.
 const POSTGRES_ACQUIRE: Duration = Duration::from_millis(1_800);
-/// The most connections of one instance. Lambda gives an instance one request at a time, or as many as it is
-/// configured for; the rest queue for [`POSTGRES_ACQUIRE`].
-const POSTGRES_CONNECTIONS: u32 = 4;
 /// A connection idle for this long is tried before it is used: the function may have been frozen meanwhile.
 const POSTGRES_TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
@@ -29,14 +40,15 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(REDIS_CONNECT))
         .set_response_timeout(Some(REDIS_RESPONSE));
-    let connection = Connection::new(cache.client.clone(), config, cache.cluster);
+    let access = Access::new(cache.client.clone(), config, cache.iam.clone().map(Tokens::new));
+    let connection = Connection::new(access, cache.cluster);
     ConversationStore::new(directory(database), Cache::new(connection, &cache.prefix))
 }
 
 /// Postgres alone.
 pub fn directory(database: &DatabaseConfig) -> Directory {
     let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
+        .max_connections(database.connections)
         .acquire_timeout(POSTGRES_ACQUIRE)
         .test_before_acquire(false)
         .before_acquire(|connection, idle| {
@@ -48,5 +60,6 @@ pub fn directory(database: &DatabaseConfig) -> Directory {
             })
         })
         .connect_lazy_with(database.options.clone());
-    Directory::new(Database::new(pool))
+    let tokens = database.iam.clone().map(Tokens::new);
+    Directory::new(Database::new(Sessions::new(pool, tokens, database.pooler)))
 }

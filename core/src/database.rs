@@ -5,14 +5,14 @@ mod history;
 mod list;
 mod role;
 mod rows;
+mod session;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{FromRow, Postgres, Row as _};
-
-use tokio::time::{Instant, timeout_at};
 
 use crate::conversation::{ConversationKey, Metadata, Title};
 use crate::error::Error;
@@ -26,6 +26,7 @@ use crate::store::Change;
 pub(crate) use history::Stretch;
 pub(crate) use list::Listed;
 use rows::{added, changed, record, select_snapshot};
+pub(crate) use session::Sessions;
 
 /// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
 /// answered within 3 s.
@@ -34,7 +35,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// The tables, reached through a pool that connects when it is first needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
-    pool: PgPool,
+    sessions: Arc<Sessions>,
 }
 
 /// What came of a commit.
@@ -103,16 +104,22 @@ impl Expects {
 }
 
 impl Database {
-    pub(crate) fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub(crate) fn new(sessions: Sessions) -> Self {
+        Self { sessions: Arc::new(sessions) }
     }
 
     /// Applies the migrations that are missing. Those that only newer code knows are no trouble: a deployment that is
-    /// taken back finds the schema already ahead, and it stays there.
+    /// taken back finds the schema already ahead, and it stays there. Not through a pooler: they are kept apart from others
+    /// that run at the same time by a lock that belongs to the session.
     pub(crate) async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        if self.sessions.is_pooled() {
+            let why =
+                "migrations need the database itself, and DATABASE_POOLER says that DATABASE_URL is a pooler";
+            return Err(sqlx::Error::Configuration(why.into()).into());
+        }
         let mut migrator = sqlx::migrate!();
         migrator.set_ignore_missing(true);
-        migrator.run(&self.pool).await
+        migrator.run(self.sessions.ready().await?).await
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {
@@ -320,22 +327,7 @@ struct Failure {
 impl Database {
     /// Runs one statement.
     async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
-        asks_postgres(self.run(query)).await
-    }
-
-    /// A connection on which a statement was abandoned is closed: its answer may still come.
-    async fn run(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
-        let deadline = Instant::now() + DEADLINE;
-        let failed = |begun| move |error| Failure { error, begun };
-        let mut connection = timeout_at(deadline, self.pool.acquire())
-            .await
-            .unwrap_or_else(|_| Err(late()))
-            .map_err(failed(false))?;
-        if let Ok(rows) = timeout_at(deadline, query.fetch_all(&mut *connection)).await {
-            return rows.map_err(failed(true));
-        }
-        connection.close_on_drop();
-        Err(Failure { error: late(), begun: true })
+        asks_postgres(self.sessions.rows(query)).await
     }
 }
 
@@ -380,10 +372,10 @@ fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        // Classes of SQLSTATE: 08 connection, 25006 read-only (a demoted primary), 40 rollback (deadlock among them),
-        // 53 resources, 55P03 lock not available, 57 operator intervention, 58 system.
+        // Classes of SQLSTATE: 08 connection, 25006 read-only (a demoted primary), 28 authorization (a password that is
+        // being changed, or too many logins by IAM at once), 40 rollback (deadlock among them), 53 resources, 55P03 lock not available, 57 operator intervention, 58 system.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default())
+            ["08", "28", "40", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default())
                 || ["25006", "55P03"].contains(&code.as_ref())
         }),
         _ => false,

@@ -51,6 +51,7 @@ mod connect;
 mod conversation;
 mod database;
 mod error;
+mod iam;
 mod idempotency;
 mod message;
 mod meter;

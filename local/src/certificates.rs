@@ -35,6 +35,21 @@ impl Certificates {
         Ok(certificates)
     }
 
+    /// A file beside the certificates, with that in it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn file(&self, name: &str, text: &str) -> Outcome<String> {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).map_err(|error| Trouble::because("cannot write a file", &error))?;
+        Ok(path.display().to_string())
+    }
+
+    /// The server's certificate and its key, each in a file.
+    pub fn server(&self) -> [String; 2] {
+        ["server.pem", "server.key"].map(|name| self.0.join(name).display().to_string())
+    }
+
     /// The file that a client has to know.
     pub fn authority(&self) -> String {
         self.0.join("authority.pem").display().to_string()

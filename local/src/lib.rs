@@ -27,7 +27,8 @@ pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
 pub use test::test;
 pub use tools::{
-    Tools, build, lambda_emulator, python_with_bench, python_with_openai, python_with_schemathesis, workspace,
+    Tools, build, lambda_emulator, python_with_bench, python_with_botocore, python_with_openai,
+    python_with_schemathesis, workspace,
 };
 pub use valkey::Valkey;
 

@@ -32,7 +32,7 @@ impl Postgres {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn keep(tools: &Tools, folder: &Path) -> Outcome<Self> {
-        Self::start(tools, folder, Purpose::Keep)
+        Self::start(tools, folder, Purpose::Keep, &[])
     }
 
     /// Starts a server whose data goes with it.
@@ -40,12 +40,20 @@ impl Postgres {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn throwaway(tools: &Tools) -> Outcome<Self> {
+        Self::throwaway_with(tools, &[])
+    }
+
+    /// The same, with further settings, each as `name=value`.
+    ///
+    /// # Errors
+    /// It does not start; its last words are in the message.
+    pub fn throwaway_with(tools: &Tools, more: &[&str]) -> Outcome<Self> {
         // The guard removes the folder of an attempt that fails, so that the next one needs another.
-        let start = || Self::start(tools, &temporary_folder("postgres")?, Purpose::Throwaway);
+        let start = || Self::start(tools, &temporary_folder("postgres")?, Purpose::Throwaway, more);
         start().or_else(|_| start())
     }
 
-    fn start(tools: &Tools, folder: &Path, purpose: Purpose) -> Outcome<Self> {
+    fn start(tools: &Tools, folder: &Path, purpose: Purpose, more: &[&str]) -> Outcome<Self> {
         let cannot =
             |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
         fs::create_dir_all(folder).map_err(cannot)?;
@@ -58,7 +66,10 @@ impl Postgres {
         };
         let remove = (purpose == Purpose::Throwaway).then_some(folder);
         on_free_port(|port| {
-            let command = command(tools, user.as_ref(), &data, port, purpose);
+            let mut command = command(tools, user.as_ref(), &data, port, purpose);
+            for setting in more {
+                command.extend(command_line(["-c", setting]));
+            }
             // SIGINT is what Postgres calls a fast shutdown: it does not wait for clients.
             let mut process =
                 Guarded::start("PostgreSQL", &command, "INT", &folder.join("postgres.log"), remove)?;
@@ -82,6 +93,16 @@ impl Postgres {
             return Ok(());
         }
         Err(Trouble::new(format!("the database {name} cannot be made: {}", said.trim())))
+    }
+
+    /// The port of 127.0.0.1 that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The password of its superuser, `postgres`.
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     /// Where a database of it is.

@@ -179,6 +179,22 @@ pub fn python_with_bench() -> Outcome<PathBuf> {
     Ok(BENCH.ready()?.join("bin/python"))
 }
 
+const BOTOCORE: Wheels = Wheels {
+    folder: ".venv-iam",
+    file: "tests/iam/requirements.txt",
+    requirements: include_str!("../../tests/iam/requirements.txt"),
+    pip: &["--only-binary=:all:"],
+    trouble: "botocore cannot be installed",
+};
+
+/// A Python that has botocore, installing it first as [`python_with_openai`] does.
+///
+/// # Errors
+/// As [`Tools::ready`].
+pub fn python_with_botocore() -> Outcome<PathBuf> {
+    Ok(BOTOCORE.ready()?.join("bin/python"))
+}
+
 /// A Python that has schemathesis, which tries an API against its contract, installing it first as
 /// [`python_with_openai`] does.
 ///

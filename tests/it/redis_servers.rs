@@ -1,6 +1,5 @@
 //! Each kind of server, in each state that it may be in.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use conversation_core::{
@@ -8,7 +7,7 @@ use conversation_core::{
 };
 use conversation_local::Certificates;
 use conversation_tests::{
-    ClusterStack, Proxy, Server, Stack, at_port, batch, certificates, key, store_at, user, user_as,
+    ClusterStack, Proxy, Server, Stack, at_port, batch, certificates, free_port, key, store_at, user, user_as,
 };
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
@@ -260,10 +259,6 @@ async fn a_wrong_password_is_named(server: Server) {
         assert_eq!(told, Told::Owed, "{wrong}");
         assert!(said.contains("REDIS_URL has the wrong user or password"), "{said}");
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Redis with TLS at a port of its own, and the settings that lead there.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use conversation_tests::{Stack, functions_folder};
+use conversation_tests::{Stack, free_port, functions_folder};
 use rustix::process::{Pid, Signal, kill_process};
 
 struct Run {
@@ -71,10 +71,6 @@ impl Drop for Run {
             let _ = self.process.wait();
         }
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn setting(folder: &Path, name: &str) -> String {

@@ -4,10 +4,12 @@
 //! stop it, fill it and look at all its keys. All of it goes with the process, however that ends.
 
 mod api;
+mod aws;
 pub mod chaos;
 mod cluster;
 pub mod contract;
 mod load;
+mod pgbouncer;
 mod programs;
 mod proxy;
 mod servers;
@@ -29,11 +31,13 @@ use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
 pub use api::{Answer, Api};
+pub use aws::{Aws, Presented, tokens_of_botocore};
 pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
+pub use pgbouncer::PgBouncer;
 pub use programs::{installed, made};
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
-pub use servers::{Server, certificates};
+pub use servers::{Server, certificates, packaged_postgres};
 pub use statistics::all_reported;
 
 /// The owner that requests have which name none.
@@ -127,6 +131,12 @@ impl Stack {
         Self { database_url: postgres.url("own"), valkey: valkey(&[]), postgres: Some(postgres) }
     }
 
+    /// The same, with a Postgres that [`packaged_postgres`] answered.
+    pub fn with_postgres(postgres: Postgres) -> Self {
+        migrated(&postgres, "own").unwrap_or_else(|error| fail(&error));
+        Self { database_url: postgres.url("own"), valkey: valkey(&[]), postgres: Some(postgres) }
+    }
+
     /// The store itself, in this process.
     pub fn store(&self) -> ConversationStore {
         store_at(&self.database_url, &self.valkey.url())
@@ -194,6 +204,12 @@ pub(crate) async fn redis_at(url: &str) -> redis::RedisResult<MultiplexedConnect
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE));
     redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// A port of this machine that nobody uses just now.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap_or_else(|error| fail(&error));
+    listener.local_addr().unwrap_or_else(|error| fail(&error)).port()
 }
 
 /// The port in a URL of a server on this machine.

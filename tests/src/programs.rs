@@ -34,7 +34,7 @@ pub fn made(folder: &Path, ending: &str, maker: &str, takes_long: bool) -> Optio
 
 /// Says that the test is not run, past libtest, which would keep it to itself. Where `CI` is set that fails it.
 #[expect(clippy::disallowed_methods, reason = "this is no setting of the store's")]
-fn skipped(reason: &str) {
+pub(crate) fn skipped(reason: &str) {
     if std::env::var("CI").is_ok_and(|ci| !ci.is_empty()) {
         fail(&reason);
     }

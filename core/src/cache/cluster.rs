@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue};
+use redis::FromRedisValue;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
+use super::access::Access;
 use super::fault::{CacheError, Fault};
 use super::node::{Address, Node};
 use super::request::Request;
@@ -27,8 +28,7 @@ const REFRESH: Duration = Duration::from_millis(50);
 /// The servers of a cluster, found through any of them.
 pub(super) struct Cluster {
     /// The one that is configured.
-    seed: Client,
-    config: AsyncConnectionConfig,
+    seed: Access,
     map: Mutex<Map>,
 }
 
@@ -43,8 +43,8 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(seed: Client, config: AsyncConnectionConfig) -> Self {
-        Self { seed, config, map: Mutex::default() }
+    pub(super) fn new(seed: Access) -> Self {
+        Self { seed, map: Mutex::default() }
     }
 
     /// Asks the server that has the slot, wherever it is by now.
@@ -148,7 +148,7 @@ impl Cluster {
         let well = map.nodes.iter().filter(|(_, node)| !node.is_resting());
         let mut candidates: Vec<_> =
             well.map(|(address, node)| (address.clone(), Arc::clone(node))).collect();
-        let seed = address_of(&self.seed)?;
+        let seed = self.seed.address()?;
         if candidates.iter().all(|(address, _)| *address != seed) {
             let node = self.node(map, &seed)?;
             candidates.push((seed, node));
@@ -161,26 +161,9 @@ impl Cluster {
         if let Some(node) = map.nodes.get(address) {
             return Ok(Arc::clone(node));
         }
-        let Address { host, port } = address.clone();
-        let info = self.seed.get_connection_info();
-        let info = info.clone().set_addr(match info.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-                ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-            }
-            _ => ConnectionAddr::Tcp(host, port),
-        });
-        let client = Client::open(info).map_err(|error| CacheError::from(Fault::of(&error)))?;
-        let node = Arc::new(Node::new(client, self.config.clone()));
+        let access = self.seed.to(address.clone()).map_err(CacheError::from)?;
+        let node = Arc::new(Node::new(access));
         map.nodes.insert(address.clone(), Arc::clone(&node));
         Ok(node)
-    }
-}
-
-fn address_of(client: &Client) -> Result<Address, CacheError> {
-    match client.get_connection_info().addr() {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-            Ok(Address { host: host.clone(), port: *port })
-        }
-        _ => Err(CacheError::Refused("a cluster is reached by host and port, not by a socket".into())),
     }
 }

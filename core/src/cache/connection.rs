@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use redis::{AsyncConnectionConfig, Client, FromRedisValue};
+use redis::FromRedisValue;
 
 use crate::meter::asks_redis;
 
+use super::access::Access;
 use super::cluster::Cluster;
 use super::fault::CacheError;
 use super::node::Node;
@@ -23,12 +24,12 @@ enum Kind {
 }
 
 impl Connection {
-    /// Prepares the way; `cluster` says whether `client` names a server of a cluster.
-    pub(crate) fn new(client: Client, config: AsyncConnectionConfig, cluster: bool) -> Self {
+    /// Prepares the way; `cluster` says whether it leads to a server of a cluster.
+    pub(crate) fn new(access: Access, cluster: bool) -> Self {
         if cluster {
-            Self(Kind::Cluster(Box::new(Cluster::new(client, config))))
+            Self(Kind::Cluster(Box::new(Cluster::new(access))))
         } else {
-            Self(Kind::Single(Arc::new(Node::new(client, config))))
+            Self(Kind::Single(Arc::new(Node::new(access))))
         }
     }
 

@@ -51,7 +51,7 @@ impl Fault {
             (Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY"), _) => {
                 CacheError::Unreachable(said).into()
             }
-            (Some("NOAUTH" | "WRONGPASS"), _) | (_, ErrorKind::AuthenticationFailed) => {
+            _ if is_refusal(error) => {
                 let wrong = format!("REDIS_URL has the wrong user or password: {said}");
                 CacheError::Refused(wrong).into()
             }
@@ -73,6 +73,11 @@ impl Fault {
         let address = error.redirect_node().and_then(|(address, _)| Address::parse(address));
         address.map_or_else(|| CacheError::Refused(error.to_string()).into(), fault)
     }
+}
+
+/// Whether the server does not know the user, or that password of it.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) || error.kind() == ErrorKind::AuthenticationFailed
 }
 
 impl From<CacheError> for Fault {

@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError};
+use redis::{FromRedisValue, RedisError};
 use tokio::time::Instant;
 
+use super::access::Access;
 use super::fault::{CacheError, Fault};
 use super::request::{Manner, Request};
 
@@ -40,8 +41,7 @@ impl fmt::Display for Address {
 
 /// A server.
 pub(super) struct Node {
-    client: Client,
-    config: AsyncConnectionConfig,
+    access: Access,
     state: Mutex<State>,
     /// Held by whoever makes a connection, so that one is made.
     opening: tokio::sync::Mutex<()>,
@@ -62,8 +62,8 @@ struct Open {
 }
 
 impl Node {
-    pub(super) fn new(client: Client, config: AsyncConnectionConfig) -> Self {
-        Self { client, config, state: Mutex::default(), opening: tokio::sync::Mutex::default() }
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, state: Mutex::default(), opening: tokio::sync::Mutex::default() }
     }
 
     /// Asks the server. A script that it does not know is brought along the second time: what answers NOSCRIPT has done
@@ -105,7 +105,7 @@ impl Node {
         if let Some(open) = self.opened()? {
             return Ok(open);
         }
-        match self.client.get_multiplexed_async_connection_with_config(&self.config).await {
+        match self.access.open().await {
             Ok(connection) => {
                 let mut state = self.state();
                 state.opened += 1;
@@ -113,7 +113,7 @@ impl Node {
                 state.connection = Some(open.clone());
                 Ok(open)
             }
-            Err(error) => Err(self.note_unopened(Fault::of(&error))),
+            Err(fault) => Err(self.note_unopened(fault)),
         }
     }
 
