@@ -1,5 +1,6 @@
 //! Where Redis is, and how one logs in there.
 
+use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
 
 use super::{Auth, ConfigError, Lookup, auth, environment, of_settings, optional, region, required, switch};
@@ -55,6 +56,8 @@ impl CacheConfig {
     pub(super) fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let url = required(lookup, "REDIS_URL", EXPECTED)?;
         let info = url.into_connection_info().map_err(|error| malformed(error.category()))?;
+        // Requests of several callers share a connection: none waits for the answer to another's.
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let iam = match auth(lookup, "REDIS_AUTH")? {
             Auth::Password => None,
             Auth::Iam => Some(iam(lookup, &info)?),
