@@ -156,3 +156,12 @@ def dashboard(**given):
     stack = Stack(load("dashboard"), Prefix="store", ApiId="api", **given)
     [(_, resource)] = stack.resources()
     return json.loads(resource["Properties"]["DashboardBody"])["widgets"]
+
+
+def functions():
+    """The functions of the root template as CloudFormation sees them, by their names."""
+    stack = Stack(translated())
+    named = {}
+    for found in of_type(stack.template, "AWS::Lambda::Function").values():
+        named[stack.value(found["Properties"]["FunctionName"]).removeprefix("store-")] = found["Properties"]
+    return named

@@ -1,46 +1,10 @@
 """What linters cannot know of the templates: what must agree between them, and with the code."""
 
-import itertools
 import re
 import unittest
 
 import templates
-from templates import FUNCTIONS, INFRA, NESTED, OPERATIONS, ROOT, Stack, listed, load, of_type, references, walk
-
-# Metrics that the functions emit, in the namespace ConversationStore.
-OWN_METRICS = {
-    "Latency", "Requests", "Errors", "CacheHits", "CacheMisses", "RedisTime", "PostgresTime", "DeferredWrites",
-    "FencesCleared", "WindowBytes", "CacheDebtDepth", "CacheDebtAge", "AuditSamples", "AuditStaleAt1s", "AuditStaleAt1m",
-}  # fmt: skip
-# Metrics of AWS, each with the dimensions under which it is found.
-AWS_METRICS = {
-    "AWS/Lambda": ({"FunctionName"}, {"Errors", "Invocations", "Throttles", "Duration", "ConcurrentExecutions"}),
-    "AWS/ApiGateway": ({"ApiId"}, {"Count", "4xx", "5xx", "Latency"}),
-    "AWS/ElastiCache": (
-        {"clusterId", "CacheClusterId"},
-        {"ThrottledCmds", "BytesUsedForCache", "ElastiCacheProcessingUnits", "Evictions", "CurrConnections",
-         "EngineCPUUtilization", "DatabaseMemoryUsagePercentage"},
-    ),
-    "AWS/RDS": (
-        {"DBInstanceIdentifier", "DBClusterIdentifier", "ProxyName"},
-        {"DatabaseConnections", "FreeStorageSpace", "CPUUtilization", "ACUUtilization", "AuroraReplicaLagMaximum",
-         "DatabaseConnectionsCurrentlySessionPinned", "VolumeBytesUsed"},
-    ),
-}  # fmt: skip
-STORES = [
-    {"Database": database, "Cache": cache}
-    for database, cache in itertools.product(("rds", "aurora", "existing"), ("serverless", "nodes", "existing"))
-]
-
-
-def functions():
-    """The functions of the root template as CloudFormation sees them, by their names."""
-    stack = Stack(templates.translated())
-    named = {}
-    for found in of_type(stack.template, "AWS::Lambda::Function").values():
-        named[stack.value(found["Properties"]["FunctionName"]).removeprefix("store-")] = found["Properties"]
-    return named
-
+from templates import FUNCTIONS, INFRA, NESTED, OPERATIONS, ROOT, Stack, load, of_type, references
 
 class Routes(unittest.TestCase):
     def setUp(self):
@@ -83,7 +47,7 @@ class Routes(unittest.TestCase):
         self.assertLessEqual(set(settings), keys)
 
     def test_a_function_answers_before_api_gateway_gives_up(self):
-        named = functions()
+        named = templates.functions()
         for integration in of_type(self.api, "AWS::ApiGatewayV2::Integration").values():
             function = named[integration["Properties"]["IntegrationUri"]["Ref"].lower()]
             waits = integration["Properties"]["TimeoutInMillis"]
@@ -142,8 +106,8 @@ class Stacks(unittest.TestCase):
 class Functions(unittest.TestCase):
     def test_there_is_one_for_each_binary(self):
         binaries = {path.stem for path in (ROOT / "functions/src/bin").glob("*.rs")}
-        self.assertEqual(set(functions()), binaries | {"deploy"})
-        self.assertEqual(set(FUNCTIONS), set(functions()))
+        self.assertEqual(set(templates.functions()), binaries | {"deploy"})
+        self.assertEqual(set(FUNCTIONS), set(templates.functions()))
 
     def test_none_changes_before_the_schema_has(self):
         template = templates.translated()
@@ -188,198 +152,48 @@ class Functions(unittest.TestCase):
         self.assertLess(deploy["Timeout"], int(root["Resources"]["Migration"]["Properties"]["ServiceTimeout"]))
 
 
-class Rights(unittest.TestCase):
-    def test_no_policy_names_everything_where_it_could_name_less(self):
-        for name in ("template", *NESTED):
-            for owner, statement in templates.policy_statements(load(name)):
-                everything = any(isinstance(part, str) and part.endswith("*") and ":" not in part
-                                 for part in listed(statement["Resource"]))
-                wide = any(action.endswith("*") for action in listed(statement["Action"]))
-                if statement["Effect"] == "Deny" or not (everything or wide):
-                    continue
-                # Lambda makes interfaces, which have no name before.
-                self.assertEqual(owner, "VpcAccessPolicy")
-                self.assertTrue(all(action.startswith("ec2:") for action in statement["Action"]))
+class Environment(unittest.TestCase):
+    """Settings: what the code reads is set, and what is set is read."""
 
-    def test_what_lambda_may_do_in_the_vpc_the_code_may_not(self):
-        statements = load("template")["Resources"]["VpcAccessPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-        [denied] = [statement for statement in statements if statement["Effect"] == "Deny"]
-        self.assertEqual(denied["Action"], "ec2:*")
-        self.assertEqual(denied["Condition"], {"Null": {"lambda:SourceFunctionArn": "false"}})
+    # Lambda sets these itself, or a deployment has no use for them: ElastiCache's certificates are publicly signed.
+    NOT_DEPLOYED = re.compile(r"AWS_\w+|REDIS_CA_FILE")
 
-    def test_each_function_has_a_role_of_its_own_and_logs_to_its_own_group(self):
-        roles = {}
-        for name, function in functions().items():
-            [role] = references(function["Role"])
-            roles[name] = role.removesuffix(".Arn")
-            self.assertEqual(roles[name], f"{name.title()}Role")
-            group = Stack(load("template")).value(function["LoggingConfig"]["LogGroup"])
-            self.assertEqual(group, f"/aws/lambda/store-{name}")
-            policy = load("template")["Resources"][roles[name]]["Properties"]["Policies"][0]["PolicyDocument"]
-            logs = [s for s in policy["Statement"] if isinstance(s, dict) and "logs:PutLogEvents" in listed(s.get("Action", []))]
-            self.assertEqual([list(references(s["Resource"])) for s in logs],
-                             [[f"Observability.Outputs.{name.title()}LogGroupArn"]])
-        self.assertEqual(len(set(roles.values())), len(roles))
+    def read_by(self, function):
+        """The variables that a function reads: those of the settings that it opens."""
+        files = [ROOT / "core/src/config.rs", *sorted((ROOT / "core/src/config").glob("*.rs"))]
+        code = "".join(file.read_text().split("#[cfg(test)]")[0] for file in files)
+        names = {name for name in re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|METRICS|TRACES)"', code)}
+        binary = (ROOT / f"functions/src/bin/{function}.rs").read_text()
+        redis, callers = "open_store" in binary, "serve(open" in binary
+        of_redis = {name for name in names if name.startswith(("REDIS_", "CACHE_"))}
+        of_callers = {"AUTH_MODE", "OWNER_CLAIM", "DEFAULT_OWNER"}
+        self.assertLessEqual(of_callers, names)
+        wanted = names - (set() if redis else of_redis) - (set() if callers else of_callers)
+        wanted = {name for name in wanted if not self.NOT_DEPLOYED.fullmatch(name)}
+        return wanted if "DATABASE_AUTH" in names else wanted | self.soon(redis)
 
-    def test_only_who_needs_a_store_may_connect_to_it(self):
-        root = load("template")
-        of = {name: set(references(root["Resources"][f"{name.title()}Role"])) for name in FUNCTIONS}
-        for name in FUNCTIONS:
-            self.assertEqual("RedisPolicy" in of[name], name not in ("list", "migrate", "deploy"), name)
-            self.assertEqual("PostgresPolicy" in of[name], name not in ("migrate", "deploy"), name)
-        secrets = [owner for template in ("template", *NESTED)
-                   for owner, statement in templates.policy_statements(load(template))
-                   if "secretsmanager:GetSecretValue" in listed(statement["Action"])]
-        self.assertEqual(secrets, ["DeployRole"])
+    @staticmethod
+    def soon(redis):
+        """What is read as soon as the stores are logged in to by IAM."""
+        of_redis = {"REDIS_AUTH", "REDIS_CACHE_NAME", "REDIS_SERVERLESS"}
+        return {"DATABASE_AUTH", "DATABASE_POOLER"} | (of_redis if redis else set())
 
-    def test_only_who_needs_a_store_has_a_way_to_it(self):
-        network = load("network")
-        groups = {name: group["SecurityGroupIds"][0]["Fn::GetAtt"][1].removeprefix("Outputs.").removesuffix("Id")
-                  for name, function in functions().items() if (group := function.get("VpcConfig"))}
-        self.assertEqual(groups.pop("list"), "PostgresGroup")
-        self.assertEqual(groups.pop("migrate"), "MigrationGroup")
-        self.assertEqual(set(groups.values()), {"StoresGroup"})
-        self.assertEqual(set(groups), set(FUNCTIONS) - {"list", "migrate", "deploy"})
-        for proxy in ("true", "false"):
-            stack = Stack(network, Prefix="store", DatabaseProxy=proxy)
-            ways = {name: [next(references(rule["DestinationSecurityGroupId"])) for rule in
-                           resource["Properties"]["SecurityGroupEgress"] if "DestinationSecurityGroupId" in rule]
-                    for name, resource in stack.resources() if resource["Type"] == "AWS::EC2::SecurityGroup"}
-            database = "ProxyGroup.GroupId" if proxy == "true" else "DatabaseGroup.GroupId"
-            self.assertEqual(ways["StoresGroup"], [database, "CacheGroup.GroupId"])
-            self.assertEqual(ways["PostgresGroup"], [database])
-            self.assertEqual(ways["MigrationGroup"], ["DatabaseGroup.GroupId"])
-            self.assertEqual(ways["DatabaseGroup"] + ways["CacheGroup"], [])
+    def test_each_function_is_told_what_it_reads_and_no_more(self):
+        for name, function in templates.functions().items():
+            if name != "deploy":
+                with self.subTest(function=name):
+                    self.assertEqual(set(function["Environment"]["Variables"]), self.read_by(name))
 
-    def test_nothing_is_open_to_addresses(self):
-        for name in ("template", *NESTED):
-            for resource in load(name)["Resources"].values():
-                for part in walk(resource):
-                    if isinstance(part, dict):
-                        self.assertIn(part.get("CidrIp", "255.255.255.255/32"), ("255.255.255.255/32",))
-                        self.assertNotIn("CidrIpv6", part)
-
-
-class Data(unittest.TestCase):
-    def stack(self, **given):
-        fixed = {"Prefix": "store", "SubnetIds": "a,b", "DatabaseClass": "c", "DatabaseStorage": "20"}
-        usual = {"DatabaseStandby": "true", "DatabaseProxy": "true", "AuroraMinimumCapacity": "1", "CacheReplicas": "1",
-                 "PostgresVersion": "17", "DatabaseSnapshot": ""}
-        return Stack(load("data"), **{**fixed, **usual, **given})
-
-    def test_postgres_is_encrypted_kept_and_has_no_password_of_ours(self):
-        for kind in ("rds", "aurora"):
-            found = dict(self.stack(Database=kind, Cache="serverless", DatabaseDeletionProtection="true").resources())
-            main = found["RdsInstance" if kind == "rds" else "AuroraCluster"]
-            properties = main["Properties"]
-            self.assertEqual((main["DeletionPolicy"], main["UpdateReplacePolicy"]), ("Snapshot", "Snapshot"))
-            self.assertTrue(properties["StorageEncrypted"] and properties["ManageMasterUserPassword"])
-            self.assertTrue(properties["EnableIAMDatabaseAuthentication"])
-            self.assertEqual(properties["DeletionProtection"], "true")
-            self.assertNotIn("MasterUserPassword", properties)
-            for resource in found.values():
-                self.assertFalse(resource.get("Properties", {}).get("PubliclyAccessible", False))
-            self.assertEqual(found["Proxy"]["Properties"]["DefaultAuthScheme"], "IAM_AUTH")
-            self.assertNotIn("Auth", found["Proxy"]["Properties"])
-
-    def test_a_snapshot_brings_its_own_database_administrator_and_encryption(self):
-        for kind, main in (("rds", "RdsInstance"), ("aurora", "AuroraCluster")):
-            found = dict(self.stack(Database=kind, Cache="serverless", DatabaseSnapshot="before").resources())
-            properties = found[main]["Properties"]
-            self.assertIn("before", (properties.get("DBSnapshotIdentifier"), properties.get("SnapshotIdentifier")))
-            said = {key for key, value in properties.items() if value != {"Ref": "AWS::NoValue"}}
-            self.assertFalse(said & {"DBName", "DatabaseName", "MasterUsername", "StorageEncrypted"})
-            self.assertIn("ManageMasterUserPassword", said)
-
-    def test_the_caches_default_user_is_off_and_the_other_authenticates_by_iam(self):
-        for kind in ("serverless", "nodes"):
-            found = dict(self.stack(Database="rds", Cache=kind).resources())
-            self.assertEqual(found["DefaultUser"]["Properties"]["UserName"], "default")
-            self.assertEqual(found["DefaultUser"]["Properties"]["AccessString"].split()[0], "off")
-            user = found["CacheUser"]["Properties"]
-            self.assertEqual(user["AuthenticationMode"], {"Type": "iam"})
-            self.assertEqual(user["UserId"], user["UserName"])
-            self.assertEqual(user["UserName"], user["UserName"].lower())
-            cache = found["ServerlessCache" if kind == "serverless" else "CacheNodes"]["Properties"]
-            self.assertIn("CacheUsers", references([cache.get("UserGroupId"), cache.get("UserGroupIds")]))
-
-    def test_what_exists_is_not_made_again(self):
-        self.assertEqual(list(self.stack(Database="existing", Cache="existing").resources()), [])
-        kinds = {resource["Type"] for _, resource in self.stack(Database="existing", Cache="serverless").resources()}
-        self.assertTrue(all(kind.startswith("AWS::ElastiCache") for kind in kinds), kinds)
-
-
-class Observability(unittest.TestCase):
-    def metrics(self):
-        """Every metric that an alarm or the dashboard names: where, namespace, name, dimensions."""
-        for name in ("observability", "api"):
-            for stores in STORES:
-                given = {"DatabaseStandby": "true", "DatabaseProxy": "true", "ReserveConcurrency": "true", **stores}
-                stack = Stack(load(name), Prefix="store", Authorizer="jwt", CorsOrigins="", AlarmTopicArn="", **given)
-                for alarm, resource in stack.resources():
-                    for part in walk(resource):
-                        if isinstance(part, dict) and "MetricName" in part:
-                            dimensions = {one["Name"]: one["Value"] for one in part["Dimensions"]}
-                            yield alarm, part["Namespace"], part["MetricName"], dimensions
-        for stores in STORES:
-            for widget in templates.dashboard(**stores):
-                for metric in widget["properties"].get("metrics", []):
-                    if isinstance(metric[0], dict):
-                        search = r"SEARCH\('\{ConversationStore,Operation,Reason\} MetricName=\"CacheMisses\"'"
-                        self.assertRegex(metric[0]["expression"], rf"^({search}|LOG10\(\(samples \+ 1\) / )")
-                        continue
-                    namespace, name, *rest = metric
-                    rest = [part for part in rest if not isinstance(part, dict)]
-                    yield widget["properties"]["title"], namespace, name, dict(zip(rest[::2], rest[1::2], strict=True))
-
-    def test_every_metric_exists_under_its_dimensions(self):
-        seen = set()
-        for where, namespace, name, dimensions in self.metrics():
-            with self.subTest(where=where, metric=name):
-                if namespace == "ConversationStore":
-                    self.assertIn(name, OWN_METRICS)
-                    self.assertEqual(set(dimensions), {"Operation"})
-                    self.assertIn(dimensions["Operation"], (*OPERATIONS, "sweep"))
-                else:
-                    known, names = AWS_METRICS[namespace]
-                    self.assertIn(name, names)
-                    self.assertLessEqual(set(dimensions), known)
-                    if "FunctionName" in dimensions:
-                        self.assertIn(dimensions["FunctionName"].removeprefix("store-"), FUNCTIONS)
-            seen.add((namespace, name))
-        self.assertLessEqual({("ConversationStore", name) for name in OWN_METRICS}, seen, "a metric that nobody looks at")
-
-    def test_every_alarm_tells_and_is_told_of(self):
-        guide = (ROOT / "docs/deploying.md").read_text()
-        for name in ("observability", "api"):
-            for logical, alarm in of_type(load(name), "AWS::CloudWatch::Alarm").items():
-                properties = alarm["Properties"]
-                self.assertIn("AlarmTopicArn", references(properties["AlarmActions"]), logical)
-                slug = Stack(load(name), Prefix="store").value(properties["AlarmName"]).removeprefix("store-")
-                slug = re.sub(rf"^({'|'.join(OPERATIONS)})-errors$", "*-errors", slug)
-                self.assertIn(f"| `{slug}` |", guide, "the guide says what to do when it rings")
-
-    def test_an_alarm_name_is_there_once(self):
-        for stores in STORES:
-            given = {"DatabaseStandby": "true", "DatabaseProxy": "true", "ReserveConcurrency": "true", **stores}
-            stack = Stack(load("observability"), Prefix="store", **given)
-            names = [r["Properties"]["AlarmName"] for _, r in stack.resources() if r["Type"] == "AWS::CloudWatch::Alarm"]
-            self.assertEqual(len(names), len(set(names)), names)
-
-    def test_the_widgets_of_the_dashboard_do_not_overlap(self):
-        for stores in STORES:
-            taken = set()
-            for widget in templates.dashboard(**stores):
-                cells = {(x, y) for x in range(widget["x"], widget["x"] + widget["width"])
-                         for y in range(widget["y"], widget["y"] + widget["height"])}
-                self.assertFalse(cells & taken, widget["properties"])
-                self.assertLessEqual(widget["x"] + widget["width"], 24)
-                taken |= cells
-
-    def test_every_log_has_an_end(self):
-        for name in ("template", *NESTED):
-            for group in of_type(load(name), "AWS::Logs::LogGroup").values():
-                self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "LogRetentionDays"})
+    def test_values_are_what_the_code_takes(self):
+        root = templates.translated()
+        secrets = {"DatabaseUrlSecret": "a", "RedisUrlSecret": "b"}
+        for given, auth, jwt in (({}, "iam", True), (secrets, "password", True), ({"Authorizer": "iam"}, "iam", False)):
+            add = Stack(root, **given).value(root["Resources"]["AddFunction"]["Properties"]["Environment"]["Variables"])
+            self.assertEqual((add["DATABASE_AUTH"], add["REDIS_AUTH"]), (auth, auth))
+            self.assertEqual(add["AUTH_MODE"], "jwt" if jwt else "trusted_header")
+            self.assertEqual(add["OWNER_CLAIM"], "sub" if jwt else "")
+            self.assertEqual(add["REDIS_CACHE_NAME"], "" if secrets == given else "store")
+            self.assertEqual(add["REDIS_SERVERLESS"], "false" if secrets == given else "true")
 
 
 if __name__ == "__main__":
