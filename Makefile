@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos soak contract reference bench bench-peers bench-compare check check-infra build deploy destroy fmt tools
+.PHONY: help run test model chaos soak dashboard contract reference bench bench-peers bench-compare check check-infra build deploy destroy fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -43,8 +43,9 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, th
 	$(CONTRACT) check
 
 check-infra: $(INFRA)/installed ## Lint and test the templates, deploy them to a mock, and run a function as Lambda would
-	@$(BUILD)
 	@infra/check
+	@$(BUILD)
+	@$(LOCAL) test -- emulator
 
 build: $(INFRA)/installed ## Zips of all functions for arm64 and x86_64, in target/lambda (ARCHITECTURES)
 	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
@@ -64,6 +65,9 @@ soak: ## Send mixed traffic for a while, with faults, and look that nothing is l
 	@$(FUNCTIONS)
 	@cargo build --quiet --release -p conversation-tests -p conversation-local --bins
 	@exec $(or $(CARGO_TARGET_DIR),target)/release/soak
+
+dashboard: .venv-docs/installed ## Draw the dashboard from what the functions told in the last make soak, into docs/dashboard.png
+	@.venv-docs/bin/python docs/dashboard.py
 
 contract: ## Send generated requests and hold every answer against infra/openapi.yaml (MAX_EXAMPLES, SEED)
 	@$(BUILD)
@@ -87,6 +91,11 @@ bench-compare: ## Name every figure of the last make bench that is over 10 % wor
 
 fmt: ## Format the code
 	cargo fmt --all
+
+.venv-docs/installed: docs/requirements.txt
+	@python3 -m venv .venv-docs
+	@.venv-docs/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 $(INFRA)/installed: infra/requirements.txt
 	@echo 'Installing the tools for infra/, once'

@@ -11,6 +11,7 @@ mod contract;
 mod crash;
 mod crowd;
 mod duplicates;
+mod emulator;
 mod examples;
 mod herd;
 mod http;

@@ -15,6 +15,7 @@ use conversation_local::{
     Authorizer, Functions, Gateway, Lambda, LambdaSettings, Postgres, Routes, Tools, Valkey,
 };
 use reqwest::Client;
+use tokio::time::{Instant, sleep};
 
 use crate::proxy::Proxy;
 use crate::{Broken, OWNER, at_port, port_of};
@@ -41,6 +42,8 @@ pub struct Options {
 
 /// The most instances of a function.
 const INSTANCES: usize = 8;
+/// How often it is swept.
+const SWEEP: Duration = Duration::from_secs(20);
 /// How many conversations there are at a time.
 const CONVERSATIONS: usize = 200;
 
@@ -90,6 +93,17 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Sweeps now and then, as the schedule does. A sweep fails where a store does.
+    async fn sweep(&self, duration: Duration) {
+        let until = Instant::now() + duration;
+        while Instant::now() + SWEEP < until {
+            sleep(SWEEP).await;
+            let _ = self.lambda.invoke("sweep", "{}".into()).await;
+        }
+    }
+}
+
 /// Sends traffic for a while, then looks whether everything is there.
 ///
 /// # Errors
@@ -99,10 +113,11 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
     let ledger = Arc::new(Ledger::new(CONVERSATIONS));
     let traffic = Traffic::new(Client::new(), &stage.gateway.url(), Arc::clone(&ledger), options.seed);
     let vitals = Vitals::new(options.binaries.clone(), stage.database_url.clone());
-    let (sent, faults, vitals) = tokio::join!(
+    let (sent, faults, vitals, ()) = tokio::join!(
         traffic.flow(options.rate, options.duration),
         faults::happen(&stage, options.duration, options.seed),
         vitals.watch(options.duration),
+        stage.sweep(options.duration),
     );
     // Twice, so that what the first leaves for want of time is done, too.
     for _ in 0..2 {
