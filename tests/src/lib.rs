@@ -31,7 +31,7 @@ use sqlx::{Connection as _, PgConnection};
 pub use api::{Answer, Api};
 pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
-pub use programs::{installed, made};
+pub use programs::{built, installed};
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
 pub use servers::{Server, certificates};
 pub use statistics::all_reported;
