@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use conversation_local::workspace;
-use conversation_tests::{Stack, functions_folder, installed, made};
+use conversation_local::{lambda_emulator, workspace};
+use conversation_tests::{Stack, built, functions_folder, installed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -112,24 +112,35 @@ fn event(method: &str, body: Option<&str>) -> Value {
     event
 }
 
-/// The emulator that comes with the tools for `infra/`.
-fn emulator() -> Option<PathBuf> {
-    let name = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    let ending = format!("samcli/local/rapid/aws-lambda-rie-{name}");
-    made(&workspace().join(".venv-infra/lib"), &ending, "make check-infra", false)
+/// What `make build` has made for a function, if it has.
+fn archive(function: &str, architecture: &str) -> Option<PathBuf> {
+    let folder = workspace().join("target/lambda").join(architecture).join(function);
+    built(folder.join("bootstrap.zip"), "make build")
 }
 
 /// Unpacks what is deployed, as Lambda would, and keeps what may be executed so.
 fn unpacked(function: &str, architecture: &str, folder: &Path) -> Option<PathBuf> {
-    let ending = format!("{architecture}/{function}/bootstrap.zip");
-    let archive = made(&workspace().join("target/lambda"), &ending, "make build", true)?;
+    let archive = archive(function, architecture)?;
     let unpack = "import sys, zipfile, os
 archive = zipfile.ZipFile(sys.argv[1])
 for file in archive.infolist():
     os.chmod(archive.extract(file, sys.argv[2]), file.external_attr >> 16)";
-    let python = workspace().join(".venv-infra/bin/python");
-    assert!(Command::new(python).args(["-c", unpack]).arg(archive).arg(folder).status().unwrap().success());
-    Some(folder.join("bootstrap"))
+    assert!(
+        Command::new("python3").args(["-c", unpack]).arg(archive).arg(folder).status().unwrap().success()
+    );
+    let bootstrap = folder.join("bootstrap");
+    assert!(c_library(&bootstrap) <= 34, "Amazon Linux 2023 has glibc 2.34, {function} wants a newer one");
+    Some(bootstrap)
+}
+
+/// The newest glibc 2 of which a program wants a function.
+fn c_library(program: &Path) -> u32 {
+    let text = String::from_utf8_lossy(&std::fs::read(program).unwrap()).into_owned();
+    let versions = text.split("GLIBC_2.").skip(1).filter_map(|after| {
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    versions.max().unwrap()
 }
 
 /// Adds a message and reads it again, with the two functions that do so.
@@ -154,7 +165,7 @@ async fn add_and_read(start: impl Fn(&str, &Stack) -> Option<Emulator>) {
 
 #[tokio::test]
 async fn functions_answer_what_api_gateway_sends() {
-    let Some(emulator) = emulator() else { return };
+    let emulator = lambda_emulator().unwrap();
     add_and_read(|function, stack| {
         let bootstrap = functions_folder().join(function);
         Some(Emulator::start(&emulator, &[bootstrap], tempfile::tempdir().unwrap(), stack))
@@ -164,7 +175,7 @@ async fn functions_answer_what_api_gateway_sends() {
 
 #[tokio::test]
 async fn what_is_deployed_to_x86_64_answers() {
-    let Some(emulator) = emulator() else { return };
+    let emulator = lambda_emulator().unwrap();
     add_and_read(|function, stack| {
         let folder = tempfile::tempdir().unwrap();
         let bootstrap = unpacked(function, "x86_64", folder.path())?;
@@ -175,9 +186,8 @@ async fn what_is_deployed_to_x86_64_answers() {
 
 #[tokio::test]
 async fn what_is_deployed_to_arm64_answers() {
-    let Some(emulator) = emulator() else { return };
-    let deployed = workspace().join("target/lambda");
-    if made(&deployed, "arm64/add/bootstrap.zip", "make build", true).is_none() {
+    let emulator = lambda_emulator().unwrap();
+    if archive("add", "arm64").is_none() {
         return;
     }
     let Some(qemu) = installed("qemu-aarch64-static") else { return };

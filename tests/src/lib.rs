@@ -35,7 +35,7 @@ pub use aws::{Aws, Presented, tokens_of_botocore};
 pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
 pub use pgbouncer::PgBouncer;
-pub use programs::{installed, made};
+pub use programs::{built, installed};
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
 pub use servers::{Server, certificates, packaged_postgres};
 pub use statistics::all_reported;

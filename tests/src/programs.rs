@@ -1,7 +1,7 @@
 //! Programs that a test may need and a machine may lack.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::fail;
@@ -18,18 +18,14 @@ pub fn installed(name: &str) -> Option<PathBuf> {
     Some(path.into())
 }
 
-/// A file below a folder, by how its path ends; none: it is not there, and the test is to be skipped, which has been said.
-/// Where `CI` is set that fails it, as it does everywhere with what is missing, unless only a build that takes long makes
-/// the file.
-pub fn made(folder: &Path, ending: &str, maker: &str, takes_long: bool) -> Option<PathBuf> {
-    let found = Command::new("find").arg("-L").arg(folder).args(["-path", &format!("*/{ending}")]).output();
-    let found = found.unwrap_or_else(|error| fail(&error));
-    let path = String::from_utf8_lossy(&found.stdout).lines().next().map(PathBuf::from);
-    if path.is_none() {
-        let reason = format!("{ending} is missing, which {maker} makes");
-        if takes_long { say_skipped(&reason) } else { skipped(&reason) }
+/// A file that only a build makes which takes long. None: it is not there, and the test is to be skipped, which has been
+/// said; where `CI` is set, too.
+pub fn built(file: PathBuf, by: &str) -> Option<PathBuf> {
+    let built = file.is_file();
+    if !built {
+        say_skipped(&format!("{} is missing, which {by} makes", file.display()));
     }
-    path
+    built.then_some(file)
 }
 
 /// Says that the test is not run, past libtest, which would keep it to itself. Where `CI` is set that fails it.
