@@ -3,6 +3,9 @@
 import re
 import unittest
 
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+
 import templates
 from templates import FUNCTIONS, INFRA, NESTED, OPERATIONS, ROOT, Stack, load, of_type, references
 
@@ -86,6 +89,15 @@ class Stacks(unittest.TestCase):
         for reference in references([template["Resources"], template["Outputs"]]):
             name = reference.split(".")[0]
             self.assertTrue(name in known or name.startswith("AWS::"), reference)
+
+    def test_sam_finds_every_function_that_it_is_to_build(self):
+        # It replaces what is called like a parameter by that one's value, also names of outputs.
+        stacks, _ = SamLocalStackProvider.get_stacks(str(INFRA / "template.yaml"))
+        self.assertEqual({stack.name for stack in stacks}, {"", "Network", "Data", "Observability", "Api", "Dashboard"})
+        found = SamFunctionProvider(stacks, use_raw_codeuri=True).get_all()
+        built = {one.metadata["BuildProperties"]["Binary"]: (one.codeuri, one.architectures)
+                 for one in found if not one.inlinecode}
+        self.assertEqual(built, {name: ("../functions", ["arm64"]) for name in FUNCTIONS if name != "deploy"})
 
     def test_configured_parameters_exist(self):
         declared = set(load("template")["Parameters"])
