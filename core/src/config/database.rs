@@ -77,10 +77,8 @@ impl DatabaseConfig {
     /// The same database, as somebody else, who has a password.
     #[must_use]
     pub fn as_user(&self, name: &str, password: &str) -> Self {
-        let mut config = self.clone();
-        config.options = config.options.username(name).password(password);
-        config.iam = None;
-        config
+        let options = self.options.clone().username(name).password(password);
+        Self { options, iam: None, ..self.clone() }
     }
 
     /// Who connects.
@@ -189,6 +187,13 @@ mod tests {
         }
         let said = with("postgres://app@db/c", &[("DATABASE_AUTH", "iam")]).unwrap_err().to_string();
         assert!(said.starts_with("AWS_REGION"), "{said}");
+    }
+
+    #[test]
+    fn somebody_else_comes_with_a_password() {
+        let other = with("postgres://app@db/c", &IAM).unwrap().as_user("owner", "secret");
+        assert_eq!((other.iam.clone(), other.user()), (None, "owner"));
+        assert!(matches!(other.options.get_ssl_mode(), PgSslMode::VerifyFull));
     }
 
     #[test]
