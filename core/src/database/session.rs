@@ -136,7 +136,7 @@ async fn in_transaction(
 
 /// Whether the server takes the user or the password, which may be a token, for wrong.
 fn is_refusal(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // 28: invalid authorization specification, of which 28P01 is a wrong password.
     code.is_some_and(|code| code.starts_with("28"))
 }
