@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos contract reference check fmt tools
+.PHONY: help run test model chaos soak dashboard contract reference bench bench-peers bench-compare check check-infra build deploy destroy fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -9,10 +9,18 @@ FAST := cargo build --quiet --profile fast -p conversation-tests -p conversation
 LOCAL := $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local
 CONTRACT := $(or $(CARGO_TARGET_DIR),target)/debug/contract
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
+# What is measured is what is deployed: the functions by themselves have the features that they are deployed with.
+FUNCTIONS := cargo build --quiet --release -p conversation-functions --bins
+RELEASE := $(FUNCTIONS) && cargo build --quiet --release -p conversation-bench -p conversation-local --bins
+BENCH := $(or $(CARGO_TARGET_DIR),target)/release/conversation-bench
+# What builds, deploys and checks infra/.
+INFRA := .venv-infra
+SAM := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/sam
+ENV := dev
 CARGO_DENY := cargo-deny@0.20.2
 
 help: ## Show this help
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 run: ## Set up and serve the API locally on private real servers (PORT, LOCAL_DIR, DATABASE_URL, REDIS_URL)
 	@$(BUILD)
@@ -29,13 +37,37 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, th
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+	cargo fetch --locked --quiet
 	$(TOOLS)/bin/cargo-deny --offline check --hide-inclusion-graph licenses bans sources
 	@$(BUILD)
 	$(CONTRACT) check
 
+check-infra: $(INFRA)/installed ## Lint and test the templates, deploy them to a mock, and run a function as Lambda would
+	@infra/check
+	@$(BUILD)
+	@$(LOCAL) test -- emulator
+
+build: $(INFRA)/installed ## Zips of all functions for arm64 and x86_64, in target/lambda (ARCHITECTURES)
+	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
+
+deploy: $(INFRA)/installed ## Build and deploy to AWS, as samconfig.toml says (ENV: dev, staging, prod)
+	@$(SAM) build --config-env $(ENV)
+	@$(SAM) deploy --config-env $(ENV)
+
+destroy: $(INFRA)/installed ## Delete what was deployed, leaving a snapshot of Postgres (ENV)
+	@$(SAM) delete --config-env $(ENV)
+
 chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL)
 	@$(FAST)
 	@exec $(or $(CARGO_TARGET_DIR),target)/fast/chaos
+
+soak: ## Send mixed traffic for a while, with faults, and look that nothing is lost or grows (MINUTES, RATE, SEED)
+	@$(FUNCTIONS)
+	@cargo build --quiet --release -p conversation-tests -p conversation-local --bins
+	@exec $(or $(CARGO_TARGET_DIR),target)/release/soak
+
+dashboard: .venv-docs/installed ## Draw the dashboard from what the functions told in the last make soak, into docs/dashboard.png
+	@.venv-docs/bin/python docs/dashboard.py
 
 contract: ## Send generated requests and hold every answer against infra/openapi.yaml (MAX_EXAMPLES, SEED)
 	@$(BUILD)
@@ -45,8 +77,31 @@ reference: ## Write docs/api.md from infra/openapi.yaml
 	@$(BUILD)
 	@$(CONTRACT) reference
 
+bench: ## Measure, each figure against something in the same run (ONLY, ROUNDS, SCALE messages, ARGS=--short)
+	@$(RELEASE)
+	@exec $(BENCH) run $(ARGS)
+
+bench-peers: ## Measure other libraries that keep conversations beside this one (ROUNDS)
+	@$(RELEASE)
+	@exec $(BENCH) peers
+
+bench-compare: ## Name every figure of the last make bench that is over 10 % worse than the one kept in bench/baseline.json
+	@$(RELEASE)
+	@exec $(BENCH) compare
+
 fmt: ## Format the code
 	cargo fmt --all
+
+.venv-docs/installed: docs/requirements.txt
+	@python3 -m venv .venv-docs
+	@.venv-docs/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(INFRA)/installed: infra/requirements.txt
+	@echo 'Installing the tools for infra/, once'
+	@python3 -m venv $(INFRA)
+	@$(INFRA)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Without its advisory database, which needs git and the network: what is checked here is checked offline.
 $(TOOLS)/bin/cargo-deny:

@@ -35,7 +35,7 @@ pub use look::Miss;
 use look::Seen;
 pub(crate) use look::{Cached, Look};
 use request::Request;
-pub(crate) use survey::Forsaken;
+pub(crate) use survey::{Forsaken, Surveyed};
 
 /// The entries and windows of conversations, reached through a connection that is opened when first needed.
 #[derive(Clone)]

@@ -56,8 +56,18 @@ pub enum IdentityConfig {
 pub struct LogConfig {
     /// JSON lines, or text for people.
     pub json: bool,
-    /// A filter as `tracing-subscriber` reads it.
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
+}
+
+/// What is told of each request beside its log lines: metrics, `METRICS`, `emf` by default or `off`; and spans, `TRACES`,
+/// `off` by default or `xray`, which go to X-Ray's daemon at `AWS_XRAY_DAEMON_ADDRESS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetryConfig {
+    /// Whether metrics are told, in CloudWatch's embedded metric format.
+    pub metrics: bool,
+    /// Where spans go, as host and port; none: nowhere.
+    pub traces: Option<String>,
 }
 
 /// Reads one variable.
@@ -128,6 +138,36 @@ impl LogConfig {
         };
         let level = optional(lookup, "LOG_LEVEL", "a level")?.unwrap_or_else(|| "info".into());
         Ok(Self { json, level })
+    }
+}
+
+impl TelemetryConfig {
+    /// Reads `METRICS`, `TRACES` and `AWS_XRAY_DAEMON_ADDRESS`.
+    ///
+    /// # Errors
+    /// One of them is malformed.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(&environment)
+    }
+
+    fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let choice =
+            |name, expected: &'static str, on: &str, usual: bool| match optional(lookup, name, expected)?
+                .as_deref()
+            {
+                None => Ok(usual),
+                Some("off") => Ok(false),
+                Some(given) if given == on => Ok(true),
+                Some(other) => {
+                    Err(ConfigError::Malformed { name, expected, reason: format!("it is {other:?}") })
+                }
+            };
+        let metrics = choice("METRICS", "emf or off", "emf", true)?;
+        let traces = choice("TRACES", "xray or off", "xray", false)?;
+        // Where the daemon is unless something else is said, by X-Ray's convention.
+        let daemon = optional(lookup, "AWS_XRAY_DAEMON_ADDRESS", "a host and a port")?;
+        let daemon = daemon.unwrap_or_else(|| "127.0.0.1:2000".into());
+        Ok(Self { metrics, traces: traces.then_some(daemon) })
     }
 }
 
@@ -227,6 +267,8 @@ mod tests {
             ("AUTH_MODE", identity(&[])),
             ("AUTH_MODE", identity(&[("AUTH_MODE", "none")])),
             ("DEFAULT_OWNER", identity(&[("AUTH_MODE", "trusted_header"), ("DEFAULT_OWNER", "a b")])),
+            ("METRICS", TelemetryConfig::read(&of_settings(&[("METRICS", "on")])).unwrap_err().to_string()),
+            ("TRACES", TelemetryConfig::read(&of_settings(&[("TRACES", "otlp")])).unwrap_err().to_string()),
             ("LOG_FORMAT", LogConfig::read(&of_settings(&[("LOG_FORMAT", "xml")])).unwrap_err().to_string()),
         ] {
             assert!(line.starts_with(name) && !line.contains('\n') && !line.contains("secret"), "{line}");

@@ -3,13 +3,13 @@
 
 mod history;
 mod list;
+mod role;
 mod rows;
 mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{FromRow, Postgres, Row as _};
@@ -18,6 +18,7 @@ use crate::conversation::{ConversationKey, Metadata, Title};
 use crate::error::Error;
 use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::message::{Batch, Message};
+use crate::meter::asks_postgres;
 use crate::page::Limit;
 use crate::snapshot::{Fencing, Snapshot, WINDOW};
 use crate::store::Change;
@@ -26,8 +27,6 @@ pub(crate) use history::Stretch;
 pub(crate) use list::Listed;
 use rows::{added, changed, record, select_snapshot};
 pub(crate) use session::Sessions;
-
-static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
 /// answered within 3 s.
@@ -109,15 +108,18 @@ impl Database {
         Self { sessions: Arc::new(sessions) }
     }
 
-    /// Applies the migrations that are missing. Not through a pooler: they are kept apart from others that run at the same
-    /// time by a lock that belongs to the session.
+    /// Applies the migrations that are missing. Those that only newer code knows are no trouble: a deployment that is
+    /// taken back finds the schema already ahead, and it stays there. Not through a pooler: they are kept apart from others
+    /// that run at the same time by a lock that belongs to the session.
     pub(crate) async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
         if self.sessions.is_pooled() {
             let why =
                 "migrations need the database itself, and DATABASE_POOLER says that DATABASE_URL is a pooler";
             return Err(sqlx::Error::Configuration(why.into()).into());
         }
-        MIGRATOR.run(self.sessions.ready().await?).await
+        let mut migrator = sqlx::migrate!();
+        migrator.set_ignore_missing(true);
+        migrator.run(self.sessions.ready().await?).await
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {
@@ -260,6 +262,19 @@ impl Database {
         rows.iter().map(Debt::from_row).collect::<Result<_, _>>().map_err(Error::Database)
     }
 
+    /// How many debts there are, as far as that matters, and how old the oldest is.
+    pub(crate) async fn debts_left(&self) -> Result<(u64, Duration), Error> {
+        let query = sqlx::query(
+            "select count(*) as debts, coalesce(extract(epoch from now() - min(since)), 0)::bigint as age
+                from (select since from cache_debt order by since limit 10000) oldest",
+        );
+        let row = only(self.rows(query).await.map_err(Failure::of_read)?)?;
+        let number = |name| row.try_get::<i64, _>(name).map(|number| u64::try_from(number).unwrap_or(0));
+        let (debts, age) =
+            (number("debts").map_err(Error::Database)?, number("age").map_err(Error::Database)?);
+        Ok((debts, Duration::from_secs(age)))
+    }
+
     /// Removes at most so many messages of a deleted conversation; how many it removed, none if nothing waits for it.
     pub(crate) async fn purge(&self, limit: i32) -> Result<Option<i64>, Error> {
         let query = sqlx::query("select purge_some($1) as removed").bind(limit);
@@ -312,7 +327,7 @@ struct Failure {
 impl Database {
     /// Runs one statement.
     async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
-        self.sessions.rows(query).await
+        asks_postgres(self.sessions.rows(query)).await
     }
 }
 

@@ -54,12 +54,15 @@ mod error;
 mod iam;
 mod idempotency;
 mod message;
+mod meter;
 mod page;
 mod snapshot;
 mod store;
 
 pub use cache::{CacheError, Miss};
-pub use config::{CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, is_on_lambda};
+pub use config::{
+    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, is_on_lambda,
+};
 pub use connect::{directory, store};
 pub use conversation::{
     Conversation, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS, METADATA_PAIRS,
@@ -68,8 +71,10 @@ pub use conversation::{
 pub use error::{Error, Invalid, Problem};
 pub use idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
 pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
+pub use meter::{Asked, Metered, metered};
 pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
 pub use store::{
-    Added, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source, Swept, Told,
+    Added, Audit, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source,
+    Swept, Told,
 };

@@ -31,6 +31,12 @@ impl Limit {
         self.0 as usize
     }
 
+    /// Half as many, but at least one.
+    #[must_use]
+    pub fn half(self) -> Self {
+        Self((self.0 / 2).max(1))
+    }
+
     /// The limit as SQL counts.
     pub(crate) fn rows(self) -> i64 {
         i64::from(self.0)

@@ -1,5 +1,6 @@
 //! The operations: what is asked of which store, in which order.
 
+mod audit;
 mod read;
 mod sweep;
 mod write;
@@ -12,6 +13,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::message::{Batch, Message, MessageId};
 use crate::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 
+pub use audit::Audit;
 pub use sweep::Swept;
 
 /// Where a read was answered from.
@@ -132,6 +134,15 @@ impl Directory {
     /// A migration failed, or one that was applied has changed since.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
         self.database.migrate().await
+    }
+
+    /// Lets a user of the database use the store: change its rows, and not its schema. Who is not there is made,
+    /// without a password; on Amazon RDS, authenticated by IAM. To be done after every migration, by who may.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn admit(&self, user: &str) -> Result<(), Error> {
+        self.database.admit(user).await
     }
 
     /// Lists an owner's conversations by their last activity: those whose metadata has all the pairs given.

@@ -3,6 +3,8 @@
 use conversation_core::{ConversationId, Error, Invalid, MessageId, Problem};
 use lambda_http::http::StatusCode;
 
+use crate::response::Origin;
+
 /// An error as the caller sees it.
 #[derive(Debug)]
 pub struct Failure {
@@ -10,7 +12,8 @@ pub struct Failure {
     pub(crate) code: &'static str,
     pub(crate) param: Option<String>,
     pub(crate) message: String,
-    pub(crate) cache_status: Option<String>,
+    /// Where a read that found nothing was answered from.
+    pub(crate) origin: Option<Origin>,
     /// The methods that would be right, where the method was wrong.
     pub(crate) allow: Option<String>,
     /// The request is done once, however often it is sent.
@@ -20,7 +23,7 @@ pub struct Failure {
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, code, param: None, message, cache_status: None, allow: None, repeatable: false }
+        Self { status, code, param: None, message, origin: None, allow: None, repeatable: false }
     }
 
     fn of(mut self, param: impl Into<String>) -> Self {

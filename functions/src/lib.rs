@@ -7,24 +7,26 @@ mod item;
 mod request;
 mod response;
 mod route;
+mod telemetry;
 
 use std::fmt::Display;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use conversation_core::{
-    CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig, LogConfig,
-};
+use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig};
 use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Body, Request, Response, run_concurrent, service_fn};
-use serde::de::IgnoredAny;
-use tracing_subscriber::EnvFilter;
+use lambda_http::{Body, Request, RequestExt as _, Response, run_concurrent, service_fn};
+use serde::de::DeserializeOwned;
 
 pub use error::Failure;
 pub use request::Call;
 pub use response::Reply;
 pub use route::{Operation, ROUTES, Route};
+pub use telemetry::Gauges;
+use telemetry::Telemetry;
+
+/// The operation of a request that fits no route.
+const UNROUTED: &str = "none";
 
 /// Why a function could not start.
 #[derive(Debug)]
@@ -73,19 +75,26 @@ where
     S: Send + Sync + 'static,
     F: Future<Output = Result<Reply, Failure>> + Send + 'static,
 {
-    start_logging()?;
+    let telemetry = Arc::new(Telemetry::start()?);
     let identity = Arc::new(IdentityConfig::from_env()?);
     let store = Arc::new(open()?);
     let handler = service_fn(move |request: Request| {
         let (store, identity, answer) = (Arc::clone(&store), Arc::clone(&identity), answer.clone());
+        let telemetry = Arc::clone(&telemetry);
         async move {
-            let reply = match Call::read(request, &identity) {
-                Ok(call) => {
-                    let repeatable = call.is_repeatable();
-                    answer(store, call).await.map_err(|failure| Failure { repeatable, ..failure })
-                }
-                Err(failure) => Err(failure),
+            let context = request.lambda_context();
+            let call = Call::read(request, &identity);
+            let (operation, owner) =
+                call.as_ref().map_or((UNROUTED, None), |call| (call.function(), call.caller()));
+            let owner = owner.cloned();
+            let answering = async {
+                let call = call?;
+                let repeatable = call.is_repeatable();
+                answer(store, call).await.map_err(|failure| Failure { repeatable, ..failure })
             };
+            let outcome =
+                |reply: &Result<Reply, Failure>| reply.as_ref().map_or_else(Failure::outcome, Reply::outcome);
+            let reply = telemetry.request(operation, owner.as_ref(), &context, answering, outcome).await;
             Ok::<Response<Body>, std::convert::Infallible>(
                 reply.map_or_else(Failure::into_response, Reply::into_response),
             )
@@ -94,46 +103,42 @@ where
     Ok(run_concurrent(handler).await?)
 }
 
-/// Does some work whenever an event says that it is time: from a schedule, or from a deployment.
+/// Does some work whenever an event says that it is time, and what for: from a schedule, or from a deployment. What it
+/// finds is told.
 ///
 /// # Errors
 /// It cannot start.
-pub async fn on_event<S, F, E>(
+pub async fn on_event<S, T, F, D, E>(
+    operation: &'static str,
     open: impl FnOnce() -> Result<S, Unready>,
-    work: impl Fn(Arc<S>) -> F + Clone + Send + Sync + 'static,
+    work: impl Fn(Arc<S>, T) -> F + Clone + Send + Sync + 'static,
+    gauges: fn(&D) -> Option<Gauges>,
 ) -> Result<(), Unready>
 where
     S: Send + Sync + 'static,
-    F: Future<Output = Result<(), E>> + Send,
+    T: DeserializeOwned + Send + 'static,
+    F: Future<Output = Result<D, E>> + Send,
     E: Into<Unready>,
 {
-    start_logging()?;
+    let telemetry = Arc::new(Telemetry::start()?);
     let store = Arc::new(open()?);
-    // Whatever the event says: that it came is enough.
-    let handler = service_fn(move |_: LambdaEvent<IgnoredAny>| {
-        let work = work(Arc::clone(&store));
-        async { work.await.map_err(|error| error.into().0) }
+    let handler = service_fn(move |event: LambdaEvent<T>| {
+        let LambdaEvent { payload, context, .. } = event;
+        let (work, telemetry) = (work(Arc::clone(&store), payload), Arc::clone(&telemetry));
+        async move {
+            let done = telemetry.job(operation, &context, work, gauges).await;
+            done.map(drop).map_err(|error| error.into().0)
+        }
     });
     Ok(lambda_runtime::run(handler).await?)
 }
 
-/// Log lines go to standard output: JSON for machines, or text for people.
+/// Begins to log, as `LOG_FORMAT` and `LOG_LEVEL` say.
 ///
 /// # Errors
-/// `LOG_FORMAT` or `LOG_LEVEL` is malformed.
+/// One of them is malformed.
 pub fn start_logging() -> Result<(), Unready> {
-    let LogConfig { json, level } = LogConfig::from_env()?;
-    // People read one line after the other; machines need the request id that the runtime puts around each.
-    let directives = if json { level } else { format!("{level},lambda_runtime=warn") };
-    let filter =
-        EnvFilter::try_new(directives).map_err(|error| format!("LOG_LEVEL is not a level: {error}"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    if json {
-        lines.json().flatten_event(true).with_span_list(false).init();
-    } else {
-        lines.with_ansi(std::io::stdout().is_terminal()).init();
-    }
-    Ok(())
+    telemetry::start_logging(None)
 }
 
 /// Ends a program, with one line on standard error if it could not do its work.

@@ -143,6 +143,16 @@ impl Call {
         Ok((order, cursor))
     }
 
+    /// The function whose operation it is.
+    pub(crate) fn function(&self) -> &'static str {
+        self.target.function
+    }
+
+    /// Whose conversations are meant, if that is known.
+    pub(crate) fn caller(&self) -> Option<&OwnerId> {
+        self.owner.as_ref().ok()
+    }
+
     /// Whether the request may be sent again: it is done once.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.request.headers().contains_key(IDEMPOTENCY_KEY)
@@ -161,9 +171,10 @@ impl Call {
         let mut pairs = BTreeMap::new();
         let parameters = self.request.query_string_parameters_ref();
         for (name, value) in parameters.into_iter().flat_map(|parameters| parameters.iter()) {
-            let Some(key) = name.strip_prefix("metadata[").and_then(|key| key.strip_suffix(']')) else {
-                continue;
-            };
+            let Some(key) = name.strip_prefix("metadata") else { continue };
+            let key = key.strip_prefix('[').and_then(|key| key.strip_suffix(']')).ok_or_else(|| {
+                Failure::bad_param(name, format!("{name} must name a key: metadata[key]=value."))
+            })?;
             if pairs.insert(key.to_owned(), value.to_owned()).is_some_and(|other| other != value) {
                 return Err(Failure::bad_param(name, format!("{name} must not have two values.")));
             }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::error::Failure;
 use crate::item::Item;
+use crate::telemetry::Outcome;
 
 /// The largest body, in bytes as the runtime sends it: inside a JSON string. Below Lambda's 6 MB.
 const BODY_BYTES: usize = 5 * 1024 * 1024;
@@ -21,13 +22,26 @@ const BODY_BYTES: usize = 5 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Reply {
     body: String,
-    cache_status: Option<String>,
+    origin: Option<Origin>,
+    /// Whether the body is messages that the window may have.
+    window: bool,
+}
+
+/// Where a read was answered from, or what the cache knows of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Read(Source),
+    Written(Told),
 }
 
 impl Reply {
+    fn new(body: String) -> Self {
+        Self { body, origin: None, window: false }
+    }
+
     /// Any JSON.
     pub fn json(body: &Value) -> Self {
-        Self { body: body.to_string(), cache_status: None }
+        Self::new(body.to_string())
     }
 
     /// What a read found, or that it found nothing; and where.
@@ -57,11 +71,7 @@ impl Reply {
     ) -> Result<Self, Failure> {
         let Read { found, source } = read.map_err(Failure::about(Some(id)))?;
         let none = || Failure::about_message(id, message_id)(Error::NotFound).read_from(source);
-        found
-            .map(|message| {
-                Self { body: Item::of(&message).into_json(), cache_status: None }.read_from(source)
-            })
-            .ok_or_else(none)
+        found.map(|message| Self::new(Item::of(&message).into_json()).read_from(source)).ok_or_else(none)
     }
 
     /// The function runs.
@@ -82,7 +92,7 @@ impl Reply {
 
     /// A conversation.
     pub fn conversation(conversation: &Conversation) -> Self {
-        Self { body: conversation.to_json(), cache_status: None }
+        Self::new(conversation.to_json())
     }
 
     /// That a conversation is deleted.
@@ -90,13 +100,14 @@ impl Reply {
         Self::json(&json!({ "id": id, "object": "conversation.deleted", "deleted": true }))
     }
 
-    /// The messages of an add.
-    pub fn added(added: &Added) -> Self {
+    /// The messages of an add. Where they do not all fit into an answer, the first ones stay; all are stored.
+    pub fn added(mut added: Added) -> Self {
+        let has_more = fit(&mut added.messages, true);
         let conversation = [
             ("id", Value::from(added.conversation.id.as_str())),
             ("version", Value::from(added.conversation.version)),
         ];
-        Self { body: list(&added.messages, &conversation, &[("has_more", false.into())]), cache_status: None }
+        Self::new(list(&added.messages, &conversation, &[("has_more", has_more.into())]))
     }
 
     /// Messages, oldest first. `before` and `after` are the positions to ask for next to get what lies beside them:
@@ -115,7 +126,7 @@ impl Reply {
             ("before", oldest.into()),
             ("after", page.items.last().map(Message::seq).into()),
         ];
-        Self { body: list(&page.items, &[], &edges), cache_status: None }
+        Self { window: true, ..Self::new(list(&page.items, &[], &edges)) }
     }
 
     /// Items in either order. Where they do not all fit into an answer, the first ones stay.
@@ -125,7 +136,7 @@ impl Reply {
             items.reverse();
         }
         let has_more = fit(&mut items, true) || page.has_more;
-        Self { body: list(&items, &[], &[("has_more", has_more.into())]), cache_status: None }
+        Self { window: true, ..Self::new(list(&items, &[], &[("has_more", has_more.into())])) }
     }
 
     /// The items of an add.
@@ -133,11 +144,11 @@ impl Reply {
         let mut items: Vec<Item> = added.messages.iter().map(Item::of).collect();
         let has_more = fit(&mut items, true);
         let edges = [("has_more", has_more.into()), ("version", added.conversation.version.into())];
-        Self { body: list(&items, &[], &edges), cache_status: None }
+        Self::new(list(&items, &[], &edges))
     }
 
-    /// Conversations, and the cursors to the pages beside them.
-    pub fn listing(listing: &Listing, owner: &OwnerId) -> Self {
+    /// Conversations, and the cursors to the pages beside them. None: they do not fit into an answer.
+    pub fn listing(listing: &Listing, owner: &OwnerId) -> Option<Self> {
         #[derive(Serialize)]
         struct List<'a> {
             object: &'static str,
@@ -159,40 +170,49 @@ impl Reply {
             after: listing.after.as_ref().map(|cursor| cursor.encode(owner)),
         };
         // Every part of it has a JSON form.
-        Self { body: serde_json::to_string(&list).unwrap_or_default(), cache_status: None }
+        let body = serde_json::to_string(&list).unwrap_or_default();
+        (enveloped(&body) <= BODY_BYTES).then(|| Self::new(body))
     }
 
-    /// Says where a read was answered from, as RFC 9211 has it.
+    /// Says where a read was answered from.
     #[must_use]
-    pub fn read_from(mut self, source: Source) -> Self {
-        self.cache_status = Some(cache_status(source));
-        self
+    pub fn read_from(self, source: Source) -> Self {
+        Self { origin: Some(Origin::Read(source)), ..self }
     }
 
     /// Says what the cache knows of a write.
     #[must_use]
-    pub fn written(mut self, told: Told) -> Self {
-        let status = match told {
-            Told::Published => "redis; fwd=method; stored",
-            Told::Fenced => "redis; fwd=method; detail=fenced",
-            Told::Owed => "redis; fwd=method; detail=unreachable",
-        };
-        self.cache_status = Some(status.into());
-        self
+    pub fn written(self, told: Told) -> Self {
+        Self { origin: Some(Origin::Written(told)), ..self }
+    }
+
+    /// What is told of it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let of_window = matches!(self.origin, Some(Origin::Read(source)) if source != Source::Bypass);
+        let window_bytes = (self.window && of_window).then_some(self.body.len());
+        Outcome { status: 200, origin: self.origin, window_bytes }
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let headers = [("cache-status", self.cache_status)];
+        let headers = [("cache-status", self.origin.map(Origin::cache_status))];
         respond(200, self.body, headers)
     }
 }
 
-fn cache_status(source: Source) -> String {
-    match source {
-        Source::Hit => "redis; hit".into(),
-        Source::Miss { reason, stored: true } => format!("redis; fwd=miss; detail={reason}; stored"),
-        Source::Miss { reason, stored: false } => format!("redis; fwd=miss; detail={reason}"),
-        Source::Bypass => "redis; fwd=bypass; detail=postgres-only".into(),
+impl Origin {
+    /// As RFC 9211 has it.
+    fn cache_status(self) -> String {
+        match self {
+            Self::Read(Source::Hit) => "redis; hit".into(),
+            Self::Read(Source::Miss { reason, stored: true }) => {
+                format!("redis; fwd=miss; detail={reason}; stored")
+            }
+            Self::Read(Source::Miss { reason, stored: false }) => format!("redis; fwd=miss; detail={reason}"),
+            Self::Read(Source::Bypass) => "redis; fwd=bypass; detail=postgres-only".into(),
+            Self::Written(Told::Published) => "redis; fwd=method; stored".into(),
+            Self::Written(Told::Fenced) => "redis; fwd=method; detail=fenced".into(),
+            Self::Written(Told::Owed) => "redis; fwd=method; detail=unreachable".into(),
+        }
     }
 }
 
@@ -204,7 +224,7 @@ impl Failure {
         let headers = [
             (RETRY_AFTER.as_str(), self.retry_after().map(|seconds| seconds.to_string())),
             ("x-should-retry", self.is_final().then(|| "false".to_owned())),
-            ("cache-status", self.cache_status),
+            ("cache-status", self.origin.map(Origin::cache_status)),
             (ALLOW.as_str(), self.allow),
         ];
         respond(self.status.as_u16(), body.to_string(), headers)
@@ -212,9 +232,13 @@ impl Failure {
 
     /// Says where the read that found nothing was answered from.
     #[must_use]
-    pub fn read_from(mut self, source: Source) -> Self {
-        self.cache_status = Some(cache_status(source));
-        self
+    pub fn read_from(self, source: Source) -> Self {
+        Self { origin: Some(Origin::Read(source)), ..self }
+    }
+
+    /// What is told of it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        Outcome { status: self.status.as_u16(), origin: self.origin, window_bytes: None }
     }
 }
 

@@ -109,6 +109,7 @@ pub const ROUTES: &[Route] = &[
 /// What a request asks for, and the ids in its path, decoded but not checked; empty where the route has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
+    pub(crate) function: &'static str,
     pub(crate) operation: Operation,
     pub(crate) conversation_id: String,
     pub(crate) item_id: String,
@@ -118,7 +119,7 @@ pub(crate) struct Target {
 pub(crate) fn find(method: &Method, path: &str) -> Option<Target> {
     ROUTES.iter().filter(|route| route.method == method.as_str()).find_map(|route| {
         let [conversation_id, item_id] = matches(route.path, path)?;
-        Some(Target { operation: route.operation, conversation_id, item_id })
+        Some(Target { function: route.function, operation: route.operation, conversation_id, item_id })
     })
 }
 
@@ -149,18 +150,23 @@ mod tests {
 
     #[test]
     fn paths_are_told_apart_and_ids_decoded() {
-        let target = |operation, conversation_id: &str, item_id: &str| {
-            Some(Target { operation, conversation_id: conversation_id.into(), item_id: item_id.into() })
+        let target = |function, operation, conversation_id: &str, item_id: &str| {
+            Some(Target {
+                function,
+                operation,
+                conversation_id: conversation_id.into(),
+                item_id: item_id.into(),
+            })
         };
         let get = |path: &str| find(&Method::GET, path);
-        assert_eq!(get("/v1/conversations"), target(Operation::List, "", ""));
-        assert_eq!(get("/v1/conversations/a%20b"), target(Operation::Get, "a b", ""));
-        assert_eq!(get("/v1/conversations/c/messages"), target(Operation::Recent, "c", ""));
-        assert_eq!(get("/v1/conversations/c/items"), target(Operation::Items, "c", ""));
-        assert_eq!(get("/v1/conversations/c/items/m"), target(Operation::Item, "c", "m"));
-        assert_eq!(get("/v1/health"), target(Operation::Health, "", ""));
+        assert_eq!(get("/v1/conversations"), target("list", Operation::List, "", ""));
+        assert_eq!(get("/v1/conversations/a%20b"), target("get", Operation::Get, "a b", ""));
+        assert_eq!(get("/v1/conversations/c/messages"), target("recent", Operation::Recent, "c", ""));
+        assert_eq!(get("/v1/conversations/c/items"), target("recent", Operation::Items, "c", ""));
+        assert_eq!(get("/v1/conversations/c/items/m"), target("recent", Operation::Item, "c", "m"));
+        assert_eq!(get("/v1/health"), target("get", Operation::Health, "", ""));
         let delete = find(&Method::DELETE, "/v1/conversations/c/items/m%2E1");
-        assert_eq!(delete, target(Operation::DeleteItem, "c", "m.1"));
+        assert_eq!(delete, target("delete", Operation::DeleteItem, "c", "m.1"));
         for unknown in [
             "/",
             "/v1",

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::guard::{Guarded, command_line};
 use crate::lambda::Functions;
 use crate::tools::{self, this_program};
-use crate::{Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey};
+use crate::{Authorizer, Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey};
 
 /// What `make run` may be told.
 #[derive(Clone, Debug)]
@@ -121,13 +121,14 @@ impl Stores {
         postgres.or_else(|| self.valkey.as_mut().and_then(Valkey::trouble))
     }
 
-    fn environment(&self) -> [(&'static str, &str); 5] {
+    fn environment(&self) -> [(&'static str, &str); 6] {
         [
             ("DATABASE_URL", &self.database_url),
             ("REDIS_URL", &self.redis_url),
             ("AUTH_MODE", "trusted_header"),
             ("DEFAULT_OWNER", OWNER),
             ("LOG_FORMAT", "text"),
+            ("METRICS", "off"),
         ]
     }
 }
@@ -166,7 +167,7 @@ async fn serve(
     let environment = [&stores.environment()[..], &[("RUST_LOG", "warn")]].concat();
     let mut watch = Guarded::in_terminal("cargo lambda watch", &command, &environment)?;
     let functions = Functions::Watch(format!("http://127.0.0.1:{port}"), reqwest::Client::new());
-    let gateway = Gateway::start(settings.port, Routes::load()?, functions.clone()).await?;
+    let gateway = Gateway::start(settings.port, Routes::load()?, functions.clone(), Authorizer::Open).await?;
     let url = format!("{}/v1/health?deep=1", gateway.url());
     let deadline = Instant::now() + Duration::from_secs(120);
     let bar = spinner("The functions, started with cargo lambda watch");

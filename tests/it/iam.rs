@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use conversation_local::workspace;
 use conversation_tests::{
-    Api, Aws, Certificates, Presented, Stack, packaged_postgres, tokens_of_botocore, user,
+    Api, Aws, Presented, Stack, certificates, packaged_postgres, tokens_of_botocore, user,
 };
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ async fn the_vectors_are_what_botocore_makes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_entered_with_tokens_and_a_refused_one_is_replaced() {
-    let Some(certificates) = Certificates::make() else { return };
+    let Some(certificates) = certificates() else { return };
     let (stack, mut aws) = (Stack::start().await, Aws::start().await);
     let port = aws.before_redis(&certificates, "conversations", &stack.valkey.url()).await;
     let url = format!("rediss://app@127.0.0.1:{port}/");
@@ -89,7 +89,7 @@ async fn redis_is_entered_with_tokens_and_a_refused_one_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_entered_with_tokens_and_a_refused_one_is_replaced() {
-    let Some(certificates) = Certificates::make() else { return };
+    let Some(certificates) = certificates() else { return };
     let (mut aws, port) = (Aws::start().await, Arc::new(AtomicU16::new(0)));
     let known = Arc::clone(&port);
     let ldap = aws.behind_postgres(move || format!("127.0.0.1:{}", known.load(Ordering::SeqCst))).await;

@@ -114,7 +114,7 @@ async fn of_concurrent_tries_one_is_done_and_all_are_answered() {
     let stack = Stack::start().await;
     let (ours, theirs) = (stack.store(), stack.store());
     let create = |at: usize| {
-        let store = if at % 2 == 0 { &ours } else { &theirs };
+        let store = if at.is_multiple_of(2) { &ours } else { &theirs };
         let messages = batch([user("hi"), user("there")]).under(under("create"));
         let new = NewConversation { id: None, title: None, metadata: Default::default(), messages };
         store.create(OwnerId::new(OWNER).unwrap(), new)
@@ -126,7 +126,7 @@ async fn of_concurrent_tries_one_is_done_and_all_are_answered() {
 
     // One key for the adds to many conversations: one of them has it.
     let add = |at: usize| {
-        let store = if at % 2 == 0 { &ours } else { &theirs };
+        let store = if at.is_multiple_of(2) { &ours } else { &theirs };
         async move { store.add(&key(&format!("c{at}")), &batch([user("x")]).under(under("add"))).await }
     };
     let added = join_all((0..40).map(add)).await;
@@ -167,7 +167,7 @@ async fn a_try_whose_answer_was_lost_is_told_by_the_next() {
         unknown += [added.err(), renamed.err()].iter().flatten().filter(|error| is_unknown(error)).count();
         let added = patient.add(&c, &messages).await.unwrap();
         let renamed = patient.update(&c, &rename).await.unwrap();
-        assert_eq!(added.messages.iter().map(|message| message.seq()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(added.messages.iter().map(conversation_core::Message::seq).collect::<Vec<_>>(), [1, 2]);
         assert_eq!((renamed.conversation.version, renamed.conversation.message_count), (2, 2), "{passes}");
     }
     assert!(unknown >= 2, "no commit lost its reply");

@@ -52,8 +52,13 @@ async fn conversations_are_found_by_their_metadata() {
 
     let foreign = api.request("GET", "/v1/conversations?metadata[topic]=y").header("x-owner-id", "bob");
     assert_eq!(api.send(foreign).await.json()["data"], json!([]));
-    for bad in ["metadata[a]=1&metadata[a]=2", &format!("metadata[{}]=1", "k".repeat(65)), "metadata[a]=%00"]
-    {
+    for bad in [
+        "metadata=a",
+        "metadata[a=1",
+        "metadata[a]=1&metadata[a]=2",
+        &format!("metadata[{}]=1", "k".repeat(65)),
+        "metadata[a]=%00",
+    ] {
         assert_eq!(api.get(&format!("/v1/conversations?{bad}")).await.status, 400, "{bad}");
     }
     // The largest pair that there may be still fits the index.

@@ -1,12 +1,13 @@
 //! Postgres as it is installed from a package, reached through TLS.
 
 use conversation_core::{ConversationStore, DatabaseConfig, Error, Limit};
-use conversation_tests::{Certificates, Stack, batch, key, packaged_postgres, user};
+use conversation_local::Certificates;
+use conversation_tests::{Stack, batch, certificates, key, packaged_postgres, user};
 use sqlx::PgConnection;
 
 /// A Postgres that lets users in through TLS alone, and one of whom it knows the password.
 async fn with_tls() -> Option<(Stack, Certificates)> {
-    let certificates = Certificates::make()?;
+    let certificates = certificates()?;
     let made = tokio::task::spawn_blocking(move || {
         let postgres = packaged_postgres(&certificates, "hostssl all app 127.0.0.1/32 scram-sha-256");
         postgres.map(|postgres| (Stack::with_postgres(postgres), certificates))
@@ -31,7 +32,7 @@ fn store_as(stack: &Stack, password: &str, host: &str, query: &str) -> Conversat
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_has_to_prove_its_name_by_an_authority_that_is_known() {
     let Some((stack, certificates)) = with_tls().await else { return };
-    let stranger = Certificates::make().unwrap();
+    let stranger = conversation_tests::certificates().unwrap();
     let full =
         |certificates: &Certificates| format!("sslmode=verify-full&sslrootcert={}", certificates.authority());
     let known = store_as(&stack, "first", "127.0.0.1", &full(&certificates));

@@ -5,8 +5,9 @@ use std::time::Duration;
 use conversation_core::{
     CacheConfig, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, Range, Source, Told,
 };
+use conversation_local::Certificates;
 use conversation_tests::{
-    Certificates, ClusterStack, Proxy, Server, Stack, at_port, batch, free_port, key, store_at, user, user_as,
+    ClusterStack, Proxy, Server, Stack, at_port, batch, certificates, free_port, key, store_at, user, user_as,
 };
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
@@ -26,6 +27,7 @@ macro_rules! on_each_server {
 
 on_each_server!(
     every_operation_works,
+    the_user_of_a_deployment_may_do_what_the_store_does,
     a_connection_to_a_demoted_primary_is_given_up,
     a_replica_is_not_written_to,
     a_full_server_forgets,
@@ -102,6 +104,39 @@ async fn every_operation_works(server: Server) {
     let store = stack.store();
     store.add(&key("d"), &batch([user("x")])).await.unwrap();
     assert_eq!(store.recent(&key("d"), Limit::MAX, None).await.unwrap().source, Source::Hit);
+}
+
+/// What `infra/data.yaml` lets the functions' user do.
+fn access_string() -> Vec<String> {
+    let template = std::fs::read_to_string(conversation_local::workspace().join("infra/data.yaml")).unwrap();
+    let (_, after) = template.split_once("AccessString: >-").unwrap();
+    let (rules, _) = after.split_once("AuthenticationMode").unwrap();
+    rules.split_whitespace().map(str::to_owned).collect()
+}
+
+async fn the_user_of_a_deployment_may_do_what_the_store_does(server: Server) {
+    let Some(stack) = Stack::on(server, &[]).await else { return };
+    let mut redis = stack.redis().await;
+    let user = cmd("ACL").arg("SETUSER").arg("deployed").arg(">secret").arg(access_string()).take();
+    user.exec_async(&mut redis).await.unwrap();
+    let url = stack.valkey.url();
+    let password = url.split([':', '@']).nth(2).unwrap();
+    everything(&store_at(
+        &stack.database_url,
+        &url.replacen(&format!(":{password}@"), "deployed:secret@", 1),
+    ))
+    .await;
+    let dry_run = async |command: &[&str]| -> String {
+        let mut redis = stack.redis().await;
+        cmd("ACL").arg("DRYRUN").arg("deployed").arg(command).query_async(&mut redis).await.unwrap()
+    };
+    // What only a cluster is asked.
+    for allowed in [&["CLUSTER", "SLOTS"][..], &["ASKING"]] {
+        assert_eq!(dry_run(allowed).await, "OK", "{allowed:?}");
+    }
+    for forbidden in [&["FLUSHALL"][..], &["CONFIG", "GET", "*"], &["KEYS", "*"], &["GET", "other"]] {
+        assert!(dry_run(forbidden).await.contains("no permissions"), "{forbidden:?}");
+    }
 }
 
 async fn everything(store: &ConversationStore) {
@@ -228,7 +263,7 @@ async fn a_wrong_password_is_named(server: Server) {
 
 /// Redis with TLS at a port of its own, and the settings that lead there.
 async fn with_tls(more: &[&str]) -> Option<(Stack, Certificates, String)> {
-    let (certificates, port) = (Certificates::make()?, free_port());
+    let (certificates, port) = (certificates()?, free_port());
     let mut configuration = certificates.configuration(port);
     configuration.extend(more.iter().map(ToString::to_string));
     configuration.push("user app on >secret ~* &* +@all".into());

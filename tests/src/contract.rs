@@ -105,7 +105,7 @@ impl Contract {
         for (name, routes) in [
             ("functions/src/route.rs", functions.collect()),
             ("Cargo.toml", watch),
-            ("infra/template.yaml", template),
+            ("infra/api.yaml", template),
         ] {
             let differences: Vec<_> = self.routes().symmetric_difference(&routes).cloned().collect();
             if !differences.is_empty() {
@@ -120,21 +120,22 @@ fn named((method, path, _): (&str, &str, &str)) -> Route {
     (method.into(), path.into())
 }
 
-/// The routes of the template, each with the function that answers it.
+/// The routes that are deployed, each with the function that answers it.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn template_routes() -> Result<BTreeSet<(String, String, String)>, Mismatch> {
-    let template = std::fs::read_to_string(workspace().join("infra/template.yaml"))?;
-    let (mut function, mut path, mut routes) = (String::new(), String::new(), BTreeSet::new());
+    let template = std::fs::read_to_string(workspace().join("infra/api.yaml"))?;
+    let (mut key, mut routes) = (String::new(), BTreeSet::new());
     for line in template.lines() {
         let value = |name: &str| line.trim().strip_prefix(name).map(str::trim);
-        if let Some(binary) = value("Binary:") {
-            binary.clone_into(&mut function);
-        } else if let Some(given) = value("Path:") {
-            given.trim_matches('"').clone_into(&mut path);
-        } else if let Some(method) = value("Method:").filter(|_| path.starts_with("/v1/")) {
-            routes.insert((method.to_owned(), path.clone(), function.clone()));
+        if let Some(given) = value("RouteKey:") {
+            given.clone_into(&mut key);
+        } else if let Some(target) = value("Target: !Sub integrations/${")
+            && let Some((method, path)) = key.split_once(' ').filter(|(_, path)| path.starts_with("/v1/"))
+        {
+            let function = target.trim_end_matches("Integration}").to_lowercase();
+            routes.insert((method.to_owned(), path.to_owned(), function));
         }
     }
     Ok(routes)

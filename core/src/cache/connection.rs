@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use redis::FromRedisValue;
 
+use crate::meter::asks_redis;
+
 use super::access::Access;
 use super::cluster::Cluster;
 use super::fault::CacheError;
@@ -37,10 +39,13 @@ impl Connection {
         request: &Request<'_>,
         key: &str,
     ) -> Result<T, CacheError> {
-        match &self.0 {
-            Kind::Single(node) => Ok(node.ask(request, false).await?),
-            Kind::Cluster(cluster) => cluster.ask(request, slot_of(key)).await,
-        }
+        let answer = async {
+            match &self.0 {
+                Kind::Single(node) => Ok(node.ask(request, false).await?),
+                Kind::Cluster(cluster) => cluster.ask(request, slot_of(key)).await,
+            }
+        };
+        asks_redis(answer).await
     }
 
     /// Lets whoever has the key be asked again, if it was left alone because it did not answer.

@@ -19,6 +19,18 @@ const STRIDES: u32 = 20;
 /// How long a server remembers how far it was gone through, in seconds.
 const REMEMBERED: i64 = 24 * 60 * 60;
 
+/// How many entries of a stride are audited.
+const SAMPLED: usize = 5;
+
+/// What a survey found.
+#[derive(Debug, Default)]
+pub(crate) struct Surveyed {
+    /// Entries with fences that nobody will take away any more.
+    pub(crate) forsaken: Vec<Forsaken>,
+    /// Some of all entries.
+    pub(crate) sampled: Vec<ConversationKey>,
+}
+
 /// An entry with fences that nobody will take away any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Forsaken {
@@ -28,23 +40,23 @@ pub(crate) struct Forsaken {
 
 impl Cache {
     /// Goes through some thousands of entries on every server, from where it stopped the last time, and answers those
-    /// with dead fences. A server that fails is left for the next time.
-    pub(crate) async fn forsaken(&self, until: Instant) -> Result<Vec<Forsaken>, CacheError> {
-        let mut found = Vec::new();
+    /// with dead fences, and some of all. A server that fails is left for the next time.
+    pub(crate) async fn survey(&self, until: Instant) -> Result<Surveyed, CacheError> {
+        let mut found = Surveyed::default();
         for (server, node) in self.connection.primaries().await? {
-            if let Err(error) = self.survey(&server, &node, until, &mut found).await {
+            if let Err(error) = self.survey_server(&server, &node, until, &mut found).await {
                 tracing::warn!(server, %error, "cannot look for dead fences");
             }
         }
         Ok(found)
     }
 
-    async fn survey(
+    async fn survey_server(
         &self,
         server: &str,
         node: &Node,
         until: Instant,
-        found: &mut Vec<Forsaken>,
+        found: &mut Surveyed,
     ) -> Result<(), CacheError> {
         let mut cursor = self.cursor(server).await?;
         let time = Request::Command(redis::cmd("TIME"));
@@ -64,7 +76,7 @@ impl Cache {
         node: &Node,
         cursor: u64,
         now: u64,
-        found: &mut Vec<Forsaken>,
+        found: &mut Surveyed,
     ) -> Result<u64, CacheError> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor)
@@ -78,6 +90,10 @@ impl Cache {
         if names.is_empty() {
             return Ok(next);
         }
+        // They come in the order of their hashes, which is none.
+        found
+            .sampled
+            .extend(names.iter().take(SAMPLED).filter_map(|name| Keys::conversation(&self.prefix, name)));
         let fences = names.iter().map(|name| {
             redis::cmd("HSCAN").arg(name).arg(0).arg("MATCH").arg("fence:*").arg("COUNT").arg(STRIDE).take()
         });
@@ -87,7 +103,7 @@ impl Cache {
             let is_dead = |since: &&u64| since.abs_diff(now) > millis(PRESUMED_DEAD);
             let dead = fences.values().filter(is_dead).count();
             if let Some(key) = Keys::conversation(&self.prefix, name).filter(|_| dead > 0) {
-                found.push(Forsaken { key, fences: dead });
+                found.forsaken.push(Forsaken { key, fences: dead });
             }
         }
         Ok(next)

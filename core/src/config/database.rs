@@ -74,6 +74,18 @@ impl DatabaseConfig {
         Self::read(&of_settings(settings))
     }
 
+    /// The same database, as somebody else, who has a password.
+    #[must_use]
+    pub fn as_user(&self, name: &str, password: &str) -> Self {
+        let options = self.options.clone().username(name).password(password);
+        Self { options, iam: None, ..self.clone() }
+    }
+
+    /// Who connects.
+    pub fn user(&self) -> &str {
+        self.options.get_username()
+    }
+
     pub(super) fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let url = required(lookup, "DATABASE_URL", EXPECTED)?;
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
@@ -175,6 +187,13 @@ mod tests {
         }
         let said = with("postgres://app@db/c", &[("DATABASE_AUTH", "iam")]).unwrap_err().to_string();
         assert!(said.starts_with("AWS_REGION"), "{said}");
+    }
+
+    #[test]
+    fn somebody_else_comes_with_a_password() {
+        let other = with("postgres://app@db/c", &IAM).unwrap().as_user("owner", "secret");
+        assert_eq!((other.iam.clone(), other.user()), (None, "owner"));
+        assert!(matches!(other.options.get_ssl_mode(), PgSslMode::VerifyFull));
     }
 
     #[test]

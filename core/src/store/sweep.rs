@@ -1,14 +1,15 @@
-//! What is done on a schedule: debts paid, deleted conversations purged, fences of dead writers cleared.
+//! What is done on a schedule: debts paid, deleted conversations purged, fences of dead writers cleared, and some of the
+//! cache held against Postgres.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::Forsaken;
+use crate::cache::{Forsaken, Surveyed};
 use crate::database::Debt;
 use crate::error::Error;
 
-use super::{ConversationStore, Source, Told};
+use super::{Audit, ConversationStore, Source, Told};
 
 /// How many debts are fetched at a time.
 const DEBTS: i64 = 100;
@@ -26,11 +27,17 @@ pub struct Swept {
     pub fences_cleared: usize,
     /// Whether there was more to do than there was time.
     pub unfinished: bool,
+    /// Conversations whose cached copy may still be behind; 10,000 are that many or more.
+    pub debts_left: u64,
+    /// How long the oldest of these has been.
+    pub oldest_debt: Duration,
+    /// How what the cache would have answered compares with Postgres.
+    pub audit: Audit,
 }
 
 impl ConversationStore {
     /// Drops the cached copies that may be behind, removes the messages of deleted conversations, then goes through a
-    /// part of the cache for fences of dead writers, the next part the next time; for about as long as `budget`. Done by
+    /// part of the cache for fences of dead writers and audits some of it, the next part the next time; for about as long as `budget`. Done by
     /// several at once, or twice, it does no harm.
     ///
     /// # Errors
@@ -41,7 +48,18 @@ impl ConversationStore {
         let mut swept = Swept::default();
         self.pay_debts(&mut swept, until).await?;
         self.purge(&mut swept, until).await?;
-        self.clear_fences(&mut swept, until).await?;
+        let Surveyed { forsaken, sampled } = self.cache.survey(until).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "dead fences stay until their conversations are read");
+            Surveyed::default()
+        });
+        self.clear_fences(forsaken, &mut swept, until).await?;
+        for key in sampled {
+            if Instant::now() >= until {
+                break;
+            }
+            self.audit(&key, &mut swept.audit).await?;
+        }
+        (swept.debts_left, swept.oldest_debt) = self.database().debts_left().await?;
         Ok(swept)
     }
 
@@ -75,11 +93,12 @@ impl ConversationStore {
 
     /// Reads what dead writers left as anyone would who came by: that takes an epoch, so that none of their commits can
     /// follow, and brings the entry up to date.
-    async fn clear_fences(&self, swept: &mut Swept, until: Instant) -> Result<(), Error> {
-        let forsaken = self.cache.forsaken(until).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "dead fences stay until their conversations are read");
-            Vec::new()
-        });
+    async fn clear_fences(
+        &self,
+        forsaken: Vec<Forsaken>,
+        swept: &mut Swept,
+        until: Instant,
+    ) -> Result<(), Error> {
         for Forsaken { key, fences } in forsaken {
             if Instant::now() >= until {
                 swept.unfinished = true;

@@ -27,7 +27,8 @@ async fn add(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, Fai
         _ => {
             let (key, batch) = (call.key()?, call.batch()?);
             let added = store.add(&key, &batch).await.map_err(Failure::about(Some(&key.id)))?;
-            Ok(Reply::added(&added).written(added.told))
+            let told = added.told;
+            Ok(Reply::added(added).written(told))
         }
     }
 }

@@ -1,13 +1,15 @@
-//! Run on a schedule: drops cached copies that may be behind, removes the messages of deleted conversations, and clears
-//! the fences of writers that died.
+//! Run on a schedule: drops cached copies that may be behind, removes the messages of deleted conversations, clears the
+//! fences of writers that died, and holds some of the cache against Postgres.
 
 #![recursion_limit = "256"] // An optimising build sees all futures at once, one within the other.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{Error, Swept};
-use conversation_functions::{Unready, exit, on_event, open_store};
+use conversation_core::{ConversationStore, Swept};
+use conversation_functions::{Gauges, Unready, exit, on_event, open_store};
+use serde::de::IgnoredAny;
 
 /// Well within the function's time-out.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -18,18 +20,29 @@ async fn main() -> ExitCode {
 }
 
 async fn sweep() -> Result<(), Unready> {
-    on_event(open_store, async |store| {
-        let swept = store.sweep(BUDGET).await?;
-        if swept != Swept::default() {
-            tracing::info!(
-                swept.debts_paid,
-                swept.messages_purged,
-                swept.fences_cleared,
-                swept.unfinished,
-                "swept"
-            );
-        }
-        Ok::<_, Error>(())
-    })
-    .await
+    // Whatever the event says: that it came is enough.
+    let work = async |store: Arc<ConversationStore>, _: IgnoredAny| store.sweep(BUDGET).await;
+    on_event("sweep", open_store, work, |swept| Some(told(swept))).await
+}
+
+/// What a sweep did as a log line, and what it found as metrics.
+fn told(swept: &Swept) -> Gauges {
+    tracing::info!(
+        swept.debts_paid,
+        swept.debts_left,
+        swept.messages_purged,
+        swept.fences_cleared,
+        swept.unfinished,
+        swept.audit.samples,
+        swept.audit.stale_at_1s,
+        "swept"
+    );
+    Gauges {
+        fences_cleared: swept.fences_cleared as u64,
+        cache_debt_depth: swept.debts_left,
+        cache_debt_age: swept.oldest_debt.as_secs(),
+        audit_samples: swept.audit.samples,
+        audit_stale_at_1s: swept.audit.stale_at_1s,
+        audit_stale_at_1m: swept.audit.stale_at_1m,
+    }
 }

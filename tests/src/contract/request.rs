@@ -62,8 +62,10 @@ impl Contract {
             for (name, shown) in content.get("examples").entries() {
                 let changes = shown.get(CHANGES);
                 if !changes.is_null() {
-                    let before = changes.get("after").text().and_then(|id| self.request(id));
-                    let sent = self.changed(operation, changes);
+                    let parameters = changes.get("parameters");
+                    let before = changes.get("after").text().and_then(|id| self.operation(id));
+                    let before = before.map(|before| self.changed(before, parameters, &Node::Null));
+                    let sent = self.changed(operation, parameters, changes.get("body"));
                     examples.push(example(name, before, sent, shown.get("value")));
                 }
             }
@@ -86,10 +88,12 @@ impl Contract {
         bodies.entries().map(|(name, shown)| (name.to_owned(), sent(shown))).collect()
     }
 
-    fn changed(&self, operation: Operation<'_>, changes: &Node) -> Sent {
-        let body = Some(changes.get("body")).filter(|body| !body.is_null());
+    /// The first request that the contract shows of an operation, with other parameters, and with another body if one is
+    /// given.
+    fn changed(&self, operation: Operation<'_>, parameters: &Node, body: &Node) -> Sent {
+        let body = Some(body).filter(|body| !body.is_null());
         let usual = bodies(operation).entries().next().map(|(_, shown)| shown.get("value"));
-        self.sent(operation, changes.get("parameters"), body.or(usual))
+        self.sent(operation, parameters, body.or(usual))
     }
 
     fn sent(&self, operation: Operation<'_>, parameters: &Node, body: Option<&Node>) -> Sent {

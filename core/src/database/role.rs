@@ -1,0 +1,39 @@
+//! Who may use the tables.
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+use super::{Database, Failure};
+use crate::error::Error;
+
+/// What there is of a user's, and what is to be said of one, with the name quoted. `rds_iam` is a role that only Amazon
+/// RDS has; its members authenticate by IAM. What migrations have been applied is none of a user's business.
+const STATEMENTS: &str = "select
+    case when not exists (select from pg_roles where rolname = $1) then format('create role %I login;', $1) end,
+    case when exists (select from pg_roles where rolname = 'rds_iam') then format('grant rds_iam to %I;', $1) end,
+    format('grant usage on schema public to %I;', $1),
+    format('grant select, insert, update, delete on all tables in schema public to %I;', $1),
+    format('revoke all on _sqlx_migrations from %I;', $1),
+    format('grant usage on all sequences in schema public to %I;', $1),
+    format('grant execute on all functions in schema public to %I;', $1)";
+
+impl Database {
+    /// Lets a user change rows and not the schema; one who is not there is made.
+    pub(crate) async fn admit(&self, user: &str) -> Result<(), Error> {
+        let admitted = async {
+            let mut transaction = self.sessions.ready().await?.begin().await?;
+            admit(&mut transaction, user).await?;
+            transaction.commit().await
+        };
+        admitted.await.map_err(|error| Failure { error, begun: true }.of_read())
+    }
+}
+
+async fn admit(connection: &mut PgConnection, user: &str) -> Result<(), sqlx::Error> {
+    let row = sqlx::query(STATEMENTS).bind(user).fetch_one(&mut *connection).await?;
+    for column in 0..row.len() {
+        if let Some(statement) = row.try_get::<Option<String>, _>(column)? {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}

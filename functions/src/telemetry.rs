@@ -1,0 +1,142 @@
+//! What the functions tell of themselves: log lines, metrics, spans. Never what a message says.
+
+mod log;
+mod metrics;
+mod traces;
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use conversation_core::{Metered, OwnerId, TelemetryConfig, metered};
+use lambda_http::Context;
+use sha2::{Digest as _, Sha256};
+use tracing::{Instrument as _, Span, field};
+
+use crate::Unready;
+use crate::response::Origin;
+
+pub use self::metrics::Gauges;
+use self::metrics::{Line, Metrics};
+
+/// Where what is told goes.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    metrics: Option<Metrics>,
+    traced: bool,
+}
+
+/// What became of a request, as far as it is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    pub(crate) origin: Option<Origin>,
+    /// Bytes of the answer, if it is messages of the window.
+    pub(crate) window_bytes: Option<usize>,
+}
+
+impl Telemetry {
+    /// Begins to log, and whatever else the environment asks for.
+    ///
+    /// # Errors
+    /// A setting is malformed, or the daemon's address is none.
+    pub(crate) fn start() -> Result<Self, Unready> {
+        let config = TelemetryConfig::from_env()?;
+        log::start(config.traces.as_deref().map(traces::layer).transpose()?)?;
+        Ok(Self { metrics: config.metrics.then(Metrics::new), traced: config.traces.is_some() })
+    }
+
+    /// Does what a request asks for, and tells of it. Every line that is logged meanwhile bears the request's id, the
+    /// trace's, and the hash of the owner's.
+    pub(crate) async fn request<T>(
+        &self,
+        operation: &'static str,
+        owner: Option<&OwnerId>,
+        context: &Context,
+        work: impl Future<Output = T>,
+        outcome: impl FnOnce(&T) -> Outcome,
+    ) -> T {
+        let began = Instant::now();
+        let (done, metered) = metered(work).instrument(self.span(operation, owner, context)).await;
+        if let Some(metrics) = &self.metrics {
+            metrics.tell(&Line::of(operation, began.elapsed(), metered, outcome(&done), &context.request_id));
+        }
+        done
+    }
+
+    /// Does some work of its own, and tells of it and of what it found.
+    pub(crate) async fn job<T, E>(
+        &self,
+        operation: &'static str,
+        context: &Context,
+        work: impl Future<Output = Result<T, E>>,
+        gauges: impl FnOnce(&T) -> Option<Gauges>,
+    ) -> Result<T, E> {
+        let began = Instant::now();
+        let (done, metered): (_, Metered) =
+            metered(work).instrument(self.span(operation, None, context)).await;
+        if let Some(metrics) = &self.metrics {
+            let outcome =
+                Outcome { status: if done.is_ok() { 200 } else { 500 }, origin: None, window_bytes: None };
+            let line = Line::of(operation, began.elapsed(), metered, outcome, &context.request_id);
+            metrics.tell(&line.with(done.as_ref().ok().and_then(gauges)));
+        }
+        done
+    }
+
+    fn span(&self, operation: &'static str, owner: Option<&OwnerId>, context: &Context) -> Span {
+        let span = tracing::info_span!(
+            "operation",
+            otel.name = operation,
+            operation,
+            request_id = context.request_id,
+            trace_id = field::Empty,
+            owner = field::Empty,
+        );
+        if let Some(trace) = &context.xray_trace_id {
+            span.record("trace_id", root_of(trace));
+            if self.traced {
+                traces::continue_from(&span, trace);
+            }
+        }
+        if let Some(owner) = owner {
+            span.record("owner", hash_of(owner));
+        }
+        span
+    }
+}
+
+/// The id of the whole trace, from `Root=...;Parent=...;Sampled=...`.
+fn root_of(header: &str) -> &str {
+    header.split(';').find_map(|part| part.strip_prefix("Root=")).unwrap_or(header)
+}
+
+/// The beginning of the hash of an owner's id: enough to find all lines of one owner, and not who that is.
+fn hash_of(owner: &OwnerId) -> String {
+    let hash = Sha256::digest(owner.as_str());
+    hash.iter().take(8).fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+pub(crate) use log::start as start_logging;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_known_by_its_root() {
+        let root = "1-5759e988-bd862e3fe1be46a994272793";
+        assert_eq!(root_of(&format!("Root={root};Parent=53995c3f42cd8ad8;Sampled=1")), root);
+        assert_eq!(root_of("whatever"), "whatever");
+    }
+
+    #[test]
+    fn an_owner_is_known_by_a_hash() {
+        let hash = |id: &str| hash_of(&OwnerId::new(id).unwrap());
+        assert_eq!((hash("ann").len(), hash("ann")), (16, hash("ann")));
+        assert_ne!(hash("ann"), hash("bob"));
+    }
+}

@@ -1,0 +1,104 @@
+//! Deployments: who owns the schema, who uses it, and what is taken back.
+
+use std::time::Duration;
+
+use conversation_core::{DatabaseConfig, Limit, MessageId, Metadata, Order, OwnerId, Told, directory};
+use conversation_tests::{OWNER, Stack, batch, key, store_at, user, user_as};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+async fn sql(connection: &mut PgConnection, statement: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection).await.unwrap();
+}
+
+async fn truth(connection: &mut PgConnection, query: &str) -> bool {
+    sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_one(connection).await.unwrap()
+}
+
+/// The name and the password in a URL.
+fn credentials(url: &str) -> (&str, &str) {
+    url.trim_start_matches("postgres://").split('@').next().unwrap().split_once(':').unwrap()
+}
+
+/// Everything that the functions do to rows.
+async fn use_it(database_url: &str, stack: &Stack) {
+    let store = store_at(database_url, &stack.valkey.url());
+    let messages = [user_as("a", "one"), user_as("b", "two")];
+    assert_eq!(store.add(&key("c"), &batch(messages)).await.unwrap().told, Told::Published);
+    assert_eq!(store.add(&key("d"), &batch([user("x")])).await.unwrap().told, Told::Published);
+    store.delete_message(&key("c"), &MessageId::new("a").unwrap()).await.unwrap();
+    store.delete(&key("d")).await.unwrap();
+    store.sweep(Duration::from_secs(10)).await.unwrap();
+    let directory = directory(&DatabaseConfig::from_url(database_url).unwrap());
+    let owner = OwnerId::new(OWNER).unwrap();
+    let listing =
+        directory.list(&owner, &Metadata::default(), Order::Descending, None, Limit::MAX).await.unwrap();
+    assert_eq!(listing.page.items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_deployment_lets_in_a_user_who_may_change_rows_and_no_tables() {
+    let stack = Stack::with_own_postgres().await;
+    let mut owner = stack.postgres().await;
+    // As on Amazon RDS.
+    sql(&mut owner, "create role rds_iam nologin").await;
+    let (name, password) = credentials(&stack.database_url);
+    let url = stack.database_url.replacen(&format!("{name}:{password}"), "the-app", 1);
+    let api = stack.api_with(&[("DATABASE_URL", &url)]).await;
+    let secret =
+        serde_json::json!({ "username": name, "password": password, "engine": "postgres" }).to_string();
+    for _ in 0..2 {
+        assert_eq!(
+            api.lambda.invoke("migrate", secret.clone().into()).await.unwrap(),
+            "null",
+            "{}",
+            api.log()
+        );
+    }
+    assert!(!api.log().contains(password), "the password is in the log");
+    assert!(truth(&mut owner, "select pg_has_role('the-app', 'rds_iam', 'member')").await);
+    assert!(
+        !truth(&mut owner, "select rolsuper or rolcreaterole from pg_roles where rolname = 'the-app'").await
+    );
+
+    // Here are no tokens, so it needs a password after all.
+    sql(&mut owner, "alter role \"the-app\" password 'secret'").await;
+    let url = url.replacen("the-app", "the-app:secret", 1);
+    use_it(&url, &stack).await;
+    let mut app = PgConnection::connect(&url).await.unwrap();
+    for forbidden in [
+        "create table x (y int)",
+        "drop table messages",
+        "alter table messages add x int",
+        "delete from _sqlx_migrations",
+        "truncate messages",
+    ] {
+        let refused = sqlx::query(forbidden).execute(&mut app).await.unwrap_err().to_string();
+        assert!(
+            refused.contains("permission denied") || refused.contains("must be owner"),
+            "{forbidden}: {refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_that_says_half_of_who_migrates_fails() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    assert!(api.lambda.invoke("migrate", r#"{"username":"administrator"}"#.into()).await.is_err());
+    let wrong = r#"{"username":"nobody","password":"wrong"}"#;
+    assert!(api.lambda.invoke("migrate", wrong.into()).await.is_err());
+    assert!(api.log().contains("password authentication failed"), "{}", api.log());
+}
+
+#[tokio::test]
+async fn older_code_finds_the_schema_ahead_and_leaves_it() {
+    let stack = Stack::start().await;
+    let mut postgres = stack.postgres().await;
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (9999, 'of newer code', true, '', 0)";
+    sql(&mut postgres, newer).await;
+    let api = stack.api().await;
+    assert_eq!(api.lambda.invoke("migrate", "{}".into()).await.unwrap(), "null", "{}", api.log());
+    let there = "select exists (select from _sqlx_migrations where version = 9999)";
+    assert!(truth(&mut postgres, there).await);
+}

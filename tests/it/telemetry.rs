@@ -1,0 +1,242 @@
+//! What the functions tell of themselves: to logs, to CloudWatch, to X-Ray; and what they never tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use conversation_local::workspace;
+use conversation_tests::{Api, Stack, user};
+use serde_json::{Value, json};
+
+const MESSAGES: &str = "/v1/conversations/c/messages";
+
+/// The lines that were logged, each an object.
+fn lines(log: &str) -> Vec<Value> {
+    log.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?} is no JSON")))
+        .collect()
+}
+
+/// The metrics among them.
+fn metrics(api: &Api) -> Vec<Value> {
+    lines(&api.log()).into_iter().filter(|line| line.get("_aws").is_some()).collect()
+}
+
+/// What CloudWatch makes of a line: the value of each metric, by its name and dimensions.
+fn extracted(line: &Value) -> BTreeMap<String, f64> {
+    let mut found = BTreeMap::new();
+    for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+        assert_eq!(directive["Namespace"], "ConversationStore");
+        for dimensions in directive["Dimensions"].as_array().unwrap() {
+            let values: Option<Vec<&str>> = dimensions
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|name| line[name.as_str().unwrap()].as_str())
+                .collect();
+            let Some(values) = values else { continue };
+            for metric in directive["Metrics"].as_array().unwrap() {
+                let name = metric["Name"].as_str().unwrap();
+                if let Some(value) = line[name].as_f64() {
+                    found.insert(format!("{name}[{}]", values.join(",")), value);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_request_is_one_line_of_metrics() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    for answer in [
+        api.post(MESSAGES, user("one")).await,
+        api.get(MESSAGES).await,
+        api.get("/v1/conversations/c").await,
+        api.get("/v1/conversations").await,
+        api.post("/v1/conversations/c", r#"{"title":"t"}"#).await,
+    ] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
+    assert_eq!(api.get(MESSAGES).await.status, 200);
+    assert_eq!(api.get("/v1/nothing").await.status, 404);
+    assert_eq!(api.delete("/v1/conversations/c").await.status, 200);
+
+    let told = metrics(&api);
+    assert_eq!(told.len(), 8, "one line a request");
+    let of = |at: usize| extracted(&told[at]);
+    let add = of(0);
+    for name in ["Latency[add]", "RedisTime[add]", "PostgresTime[add]"] {
+        assert!(add[name] > 0.0, "{name} in {add:?}");
+    }
+    assert_eq!((add["Requests[add]"], add["Errors[add]"], add["DeferredWrites[add]"]), (1.0, 0.0, 0.0));
+    let hit = of(1);
+    assert_eq!((hit["CacheHits[recent]"], hit["CacheMisses[recent]"]), (1.0, 0.0));
+    assert!(hit["WindowBytes[recent]"] > 50.0 && !hit.contains_key("PostgresTime[recent]"), "{hit:?}");
+    assert_eq!(of(2)["CacheHits[get]"], 1.0);
+    assert!(!of(3).contains_key("RedisTime[list]") && of(3)["PostgresTime[list]"] > 0.0);
+    assert_eq!(of(4)["Requests[update]"], 1.0);
+    let miss = of(5);
+    assert_eq!((miss["CacheMisses[recent]"], miss["CacheMisses[recent,cold]"]), (1.0, 1.0), "{miss:?}");
+    assert_eq!(of(6)["Requests[none]"], 1.0);
+    assert_eq!(of(7)["Requests[delete]"], 1.0);
+    let stamps: BTreeSet<i64> = told.iter().map(|line| line["_aws"]["Timestamp"].as_i64().unwrap()).collect();
+    assert!(stamps.iter().all(|stamp| *stamp > 1_700_000_000_000), "milliseconds: {stamps:?}");
+
+    let alone = stack.api_with(&[("REDIS_URL", "redis://127.0.0.1:1")]).await;
+    assert_eq!(alone.post("/v1/conversations/d/messages", user("owed")).await.status, 200);
+    assert_eq!(extracted(&metrics(&alone)[0])["DeferredWrites[add]"], 1.0);
+    let silent = stack.api_with(&[("METRICS", "off")]).await;
+    assert_eq!(silent.get(MESSAGES).await.status, 404);
+    assert!(metrics(&silent).is_empty());
+}
+
+#[tokio::test]
+async fn a_sweep_tells_what_it_found() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    for id in ["a", "b", "c"] {
+        assert_eq!(api.post(&format!("/v1/conversations/{id}/messages"), user("x")).await.status, 200);
+    }
+    // Somebody meddles with a cached copy, and with what is owed.
+    let mut redis = stack.redis().await;
+    redis::cmd("LSET")
+        .arg("conversation:{local/b}:messages")
+        .arg(0)
+        .arg(r#"1 {"false":1}"#)
+        .exec_async(&mut redis)
+        .await
+        .unwrap();
+    let meddle =
+        "update conversations set updated_at = now() - interval '1 hour' where conversation_id = 'b'";
+    sqlx::query(meddle).execute(&mut stack.postgres().await).await.unwrap();
+    api.lambda.invoke("sweep", "{}".into()).await.unwrap();
+    let told = metrics(&api);
+    let swept = extracted(told.last().unwrap());
+    assert_eq!(
+        (swept["AuditSamples[sweep]"], swept["AuditStaleAt1s[sweep]"], swept["AuditStaleAt1m[sweep]"]),
+        (3.0, 1.0, 1.0),
+        "{swept:?}"
+    );
+    for name in ["FencesCleared", "CacheDebtDepth", "CacheDebtAge"] {
+        assert_eq!(swept[&format!("{name}[sweep]")], 0.0);
+    }
+    assert!(api.log().contains("would answer what postgres does not hold"));
+}
+
+#[tokio::test]
+async fn lines_name_the_request_and_not_the_owner_and_never_a_message() {
+    const SECRETS: [&str; 6] =
+        ["s3cret-content", "s3cret-title", "s3cret-value", "s3cret-owner", "s3cret-key", "s3cret-token"];
+    let stack = Stack::start().await;
+    let api = stack.api_with(&[("LOG_LEVEL", "trace")]).await;
+    let alone = stack.api_with(&[("LOG_LEVEL", "trace"), ("REDIS_URL", "redis://127.0.0.1:1")]).await;
+    let send_to = async |api: &Api, method: &str, path: &str, body: String| {
+        let request = api.request(method, path).header("content-type", "application/json").body(body);
+        let request = request.header("x-owner-id", SECRETS[3]).header("idempotency-key", SECRETS[4]);
+        api.send(request.header("authorization", format!("Bearer {}", SECRETS[5]))).await.status
+    };
+    let send = async |method: &str, path: &str, body: String| send_to(&api, method, path, body).await;
+    let new = json!({"id":"c","title":SECRETS[1],"metadata":{"k":SECRETS[2]},"messages":[{"role":"user","content":SECRETS[0]}]});
+    assert_eq!(send("POST", "/v1/conversations", new.to_string()).await, 200);
+    let broken = format!(r#"{{"role":"user","content":["{}"]}}"#, SECRETS[0]);
+    assert_eq!(send("POST", "/v1/conversations/d/messages", broken).await, 400);
+    assert_eq!(send("POST", "/v1/conversations/c", json!({"title":[SECRETS[1]]}).to_string()).await, 400);
+    for path in [
+        "/v1/conversations/c/messages",
+        "/v1/conversations/c/items?order=asc",
+        "/v1/conversations/c",
+        "/v1/conversations?metadata[k]=s3cret-value",
+    ] {
+        assert_eq!(send("GET", path, String::new()).await, 200);
+    }
+    assert_eq!(send_to(&alone, "GET", "/v1/conversations/c/messages", String::new()).await, 200);
+    let log = api.log() + &alone.log();
+    for secret in SECRETS {
+        let leak = log.lines().find(|line| line.contains(secret));
+        assert!(leak.is_none(), "{secret} in {}", leak.unwrap_or_default());
+    }
+    // What the store itself says of a request can be traced to it.
+    let ours: Vec<Value> =
+        lines(&log).into_iter().filter(|line| line["span"]["name"] == "operation").collect();
+    assert!(ours.len() >= 3, "{log}");
+    for line in ours {
+        let span = &line["span"];
+        assert!(span["request_id"].as_str().is_some_and(|id| id.len() > 8), "{line}");
+        assert_eq!(span["owner"].as_str().map(str::len), Some(16), "{line}");
+        assert!(span["operation"].is_string(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn spans_go_to_the_daemon_one_within_the_other() {
+    let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
+    daemon.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let address = daemon.local_addr().unwrap().to_string();
+    let stack = Stack::start().await;
+    let api = stack.api_with(&[("TRACES", "xray"), ("AWS_XRAY_DAEMON_ADDRESS", &address)]).await;
+    assert_eq!(api.post(MESSAGES, user("one")).await.status, 200);
+    let mut spans: Vec<Value> = Vec::new();
+    while spans.last().is_none_or(|span| span["name"] != "add") {
+        let mut datagram = vec![0; 65_536];
+        let length = daemon.recv(&mut datagram).unwrap();
+        let text = std::str::from_utf8(&datagram[..length]).unwrap();
+        let (header, segment) = text.split_once('\n').unwrap();
+        assert_eq!(header, r#"{"format":"json","version":1}"#);
+        spans.push(serde_json::from_str(segment).unwrap());
+    }
+    let operation = spans.pop().unwrap();
+    let names: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+    // A fence, a commit, a publication.
+    assert!(names.len() >= 3 && names.starts_with(&["redis"]) && names.contains(&"postgres"), "{names:?}");
+    for span in &spans {
+        assert_eq!(
+            (&span["parent_id"], &span["trace_id"]),
+            (&operation["id"], &operation["trace_id"]),
+            "{span}"
+        );
+        assert!(span["start_time"].as_f64() >= operation["start_time"].as_f64(), "{span}");
+        assert!(span["end_time"].as_f64() <= operation["end_time"].as_f64(), "{span}");
+        assert_eq!((&span["type"], &span["namespace"]), (&json!("subsegment"), &json!("remote")));
+    }
+    let trace = operation["trace_id"].as_str().unwrap();
+    assert!(trace.starts_with("1-") && trace.len() == 35, "{trace}");
+    assert_eq!(operation["annotations"]["operation"], "add");
+    assert!(operation["annotations"]["owner"].as_str().is_some_and(|owner| owner != "local"));
+}
+
+/// What the dashboard draws of the functions' own metrics: name and operation.
+fn drawn() -> BTreeSet<String> {
+    let dashboard = std::fs::read_to_string(workspace().join("infra/dashboard.yaml")).unwrap();
+    let metrics = dashboard.lines().filter_map(|line| {
+        let (_, metric) = line.split_once("[\"ConversationStore\", ")?;
+        let mut words = metric.split('"').skip(1).step_by(2);
+        let (name, operation) = (words.next()?, words.nth(1)?);
+        Some(format!("{name}[{operation}]"))
+    });
+    metrics.collect()
+}
+
+#[tokio::test]
+async fn what_the_dashboard_draws_is_told() {
+    let drawn = drawn();
+    assert!(drawn.len() > 30, "{drawn:?}");
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    let answers = [
+        api.post(MESSAGES, user("one")).await,
+        api.get(MESSAGES).await,
+        api.get(&format!("{MESSAGES}?after=0")).await,
+        api.get("/v1/conversations/c").await,
+        api.get("/v1/conversations").await,
+        api.post("/v1/conversations/c", r#"{"title":"t"}"#).await,
+        api.delete("/v1/conversations/c").await,
+    ];
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    api.lambda.invoke("sweep", "{}".into()).await.unwrap();
+    let told: BTreeSet<String> = metrics(&api).iter().flat_map(|line| extracted(line).into_keys()).collect();
+    let silent: Vec<_> = drawn.difference(&told).collect();
+    assert!(silent.is_empty(), "drawn and never told: {silent:?}");
+}
