@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +15,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
+use crate::authorizer::Authorizer;
+use crate::lambda::without_delay;
 use crate::lambda::{Functions, InvokeError};
 use crate::routes::{Matched, Routes};
 use crate::{Outcome, Trouble};
@@ -32,6 +34,7 @@ pub struct Gateway {
 struct Api {
     routes: Routes,
     functions: Functions,
+    authorizer: Authorizer,
 }
 
 impl Gateway {
@@ -39,12 +42,18 @@ impl Gateway {
     ///
     /// # Errors
     /// The port is in use.
-    pub async fn start(port: u16, routes: Routes, functions: Functions) -> Outcome<Self> {
+    pub async fn start(
+        port: u16,
+        routes: Routes,
+        functions: Functions,
+        authorizer: Authorizer,
+    ) -> Outcome<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let listener =
             listener.map_err(|error| Trouble::because(&format!("cannot listen on port {port}"), &error))?;
         let address = listener.local_addr().map_err(|error| Trouble::because("no address", &error))?;
-        let app = Router::new().fallback(answer).with_state(Arc::new(Api { routes, functions }));
+        let app = Router::new().fallback(answer).with_state(Arc::new(Api { routes, functions, authorizer }));
+        let listener = without_delay(listener);
         let server = tokio::spawn(async move {
             // It serves until it is aborted.
             let _ = axum::serve(listener, app).await;
@@ -66,17 +75,32 @@ impl Drop for Gateway {
 
 async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, BODY_BYTES).await else {
-        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-    };
+    let Ok(body) = to_bytes(body, BODY_BYTES).await else { return too_large() };
     let matched = api.routes.find(parts.method.as_str(), parts.uri.path());
+    let Ok(authorized) = api.authorizer.authorize(&matched.key, &parts.headers) else {
+        return unauthorized();
+    };
     let query = parts.uri.query().unwrap_or_default();
-    let event = event(&matched, parts.method.as_str(), parts.uri.path(), query, &parts.headers, &body);
+    let mut event = event(&matched, parts.method.as_str(), parts.uri.path(), query, &parts.headers, &body);
+    if let Some(authorized) = authorized {
+        event["requestContext"]["authorizer"] = authorized;
+    }
     match api.functions.invoke(&matched.function, event.to_string().into()).await {
         Ok(answer) => into_http(&answer),
         Err(InvokeError::Failed) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         Err(InvokeError::Unavailable) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Err(InvokeError::TooLarge) => too_large(),
     }
+}
+
+fn too_large() -> Response {
+    message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+}
+
+fn unauthorized() -> Response {
+    let mut response = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
 }
 
 /// What API Gateway itself says when it has nothing from a function.

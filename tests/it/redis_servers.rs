@@ -6,8 +6,9 @@ use std::time::Duration;
 use conversation_core::{
     CacheConfig, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, Range, Source, Told,
 };
+use conversation_local::Certificates;
 use conversation_tests::{
-    Certificates, ClusterStack, Proxy, Server, Stack, at_port, batch, key, store_at, user, user_as,
+    ClusterStack, Proxy, Server, Stack, at_port, batch, certificates, key, store_at, user, user_as,
 };
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
@@ -233,7 +234,7 @@ fn free_port() -> u16 {
 
 /// Redis with TLS at a port of its own, and the settings that lead there.
 async fn with_tls(more: &[&str]) -> Option<(Stack, Certificates, String)> {
-    let (certificates, port) = (Certificates::make()?, free_port());
+    let (certificates, port) = (certificates()?, free_port());
     let mut configuration = certificates.configuration(port);
     configuration.extend(more.iter().map(ToString::to_string));
     configuration.push("user app on >secret ~* &* +@all".into());

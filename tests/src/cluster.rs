@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Api, Server, connection_to, fail, new_database, serve, tools};
+use crate::{Api, INSTANCES, Server, connection_to, fail, new_database, serve, tools};
 
 /// A few clusters at a time are enough for a machine.
 static TURNS: Semaphore = Semaphore::const_new(2);
@@ -157,7 +157,8 @@ impl ClusterStack {
 
     /// The API: the functions' binaries behind a front like API Gateway's.
     pub async fn api(&self, changes: &[(&str, &str)]) -> Api {
-        serve(&self.database_url, &self.url(), &[&[("REDIS_CLUSTER", "true")], changes].concat()).await
+        let changes = [&[("REDIS_CLUSTER", "true")], changes].concat();
+        serve(&self.database_url, &self.url(), &changes, INSTANCES).await
     }
 
     /// A connection to the test's database.

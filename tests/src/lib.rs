@@ -21,7 +21,9 @@ use conversation_core::{
     Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, Directory,
     NewMessage, OwnerId,
 };
-use conversation_local::{Functions, Gateway, Lambda, Postgres, Routes, Tools, Valkey};
+use conversation_local::{
+    Authorizer, Functions, Gateway, Lambda, LambdaSettings, Postgres, Routes, Tools, Valkey,
+};
 use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
@@ -30,11 +32,14 @@ pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
 pub use programs::installed;
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
-pub use servers::{Certificates, Server};
+pub use servers::{Server, certificates};
 pub use statistics::all_reported;
 
 /// The owner that requests have which name none.
 pub const OWNER: &str = "local";
+
+/// The most instances of a function, and how many requests each has at a time.
+pub(crate) const INSTANCES: (usize, usize) = (8, 1);
 
 /// What fails a test when it cannot even begin.
 type Broken = Box<dyn std::error::Error + Send + Sync>;
@@ -151,7 +156,12 @@ impl Stack {
 
     /// The same, with other settings: an empty value unsets one.
     pub async fn api_with(&self, changes: &[(&str, &str)]) -> Api {
-        serve(&self.database_url, &self.valkey.url(), changes).await
+        serve(&self.database_url, &self.valkey.url(), changes, INSTANCES).await
+    }
+
+    /// The API with one instance of each function that has so many requests at a time, as on Lambda Managed Instances.
+    pub async fn managed_api(&self, concurrency: usize) -> Api {
+        serve(&self.database_url, &self.valkey.url(), &[], (1, concurrency)).await
     }
 
     /// A connection to the test's Valkey.
@@ -197,7 +207,12 @@ pub fn at_port(url: &str, port: u16) -> String {
     url.replacen(&format!(":{}/", port_of(url)), &format!(":{port}/"), 1)
 }
 
-async fn serve(database_url: &str, redis_url: &str, changes: &[(&str, &str)]) -> Api {
+async fn serve(
+    database_url: &str,
+    redis_url: &str,
+    changes: &[(&str, &str)],
+    (instances, concurrency): (usize, usize),
+) -> Api {
     let mut environment: Vec<(String, String)> = [
         ("DATABASE_URL", database_url),
         ("REDIS_URL", redis_url),
@@ -210,10 +225,14 @@ async fn serve(database_url: &str, redis_url: &str, changes: &[(&str, &str)]) ->
     environment.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let logs = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
     let log = logs.path().join("functions.log");
-    let lambda =
-        Lambda::start(functions_folder(), environment, log, 8).await.unwrap_or_else(|error| fail(&error));
+    let authorizer = match changes.iter().find(|(name, _)| *name == "AUTH_MODE") {
+        Some((_, "jwt")) => Authorizer::Jwt,
+        _ => Authorizer::Open,
+    };
+    let settings = LambdaSettings { binaries: functions_folder(), environment, log, instances, concurrency };
+    let lambda = Lambda::start(settings).await.unwrap_or_else(|error| fail(&error));
     let routes = Routes::load().unwrap_or_else(|error| fail(&error));
-    let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone())).await;
+    let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone()), authorizer).await;
     Api::new(gateway.unwrap_or_else(|error| fail(&error)), lambda, logs)
 }
 

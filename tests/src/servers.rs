@@ -1,10 +1,6 @@
 //! Servers beside the one that the local stack runs, and what it takes to speak TLS with them.
 
-use std::path::Path;
-use std::process::Command;
-
-use conversation_local::Tools;
-use tempfile::TempDir;
+use conversation_local::{Certificates, Tools};
 
 use crate::programs::installed;
 use crate::{fail, tools};
@@ -31,54 +27,8 @@ impl Server {
     }
 }
 
-/// An authority's certificate, and one that it signed for 127.0.0.1.
-#[derive(Debug)]
-pub struct Certificates(TempDir);
-
-impl Certificates {
-    /// Makes them; none if there is no `openssl`, and the test is to be skipped.
-    pub fn make() -> Option<Self> {
-        installed("openssl")?;
-        let folder = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
-        let text = "[req]\ndistinguished_name = name\n[name]\n[authority]\nbasicConstraints = critical, CA:TRUE\n\
-            [server]\nbasicConstraints = critical, CA:FALSE\nsubjectAltName = IP:127.0.0.1\n";
-        std::fs::write(folder.path().join("openssl.cnf"), text).unwrap_or_else(|error| fail(&error));
-        let key = "-newkey rsa:2048 -nodes -config openssl.cnf";
-        let sign = "-req -days 2 -CA authority.pem -CAkey authority.key -CAcreateserial";
-        for command in [
-            format!(
-                "req -x509 {key} -extensions authority -days 2 -subj /CN=authority -keyout authority.key -out authority.pem"
-            ),
-            format!("req -new {key} -subj /CN=server -keyout server.key -out server.csr"),
-            format!("x509 {sign} -in server.csr -out server.pem -extfile openssl.cnf -extensions server"),
-        ] {
-            run(folder.path(), &command);
-        }
-        Some(Self(folder))
-    }
-
-    /// The file that a client has to know.
-    pub fn authority(&self) -> String {
-        self.0.path().join("authority.pem").display().to_string()
-    }
-
-    /// What a server has to be told to speak TLS at a port.
-    pub fn configuration(&self, port: u16) -> Vec<String> {
-        let file = |name: &str| self.0.path().join(name).display().to_string();
-        vec![
-            format!("tls-port {port}"),
-            format!("tls-cert-file {}", file("server.pem")),
-            format!("tls-key-file {}", file("server.key")),
-            format!("tls-ca-cert-file {}", file("authority.pem")),
-            "tls-auth-clients no".into(),
-        ]
-    }
-}
-
-fn run(folder: &Path, command: &str) {
-    let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output();
-    let output = output.unwrap_or_else(|error| fail(&error));
-    if !output.status.success() {
-        fail(&String::from_utf8_lossy(&output.stderr));
-    }
+/// Certificates for a server of this machine; none if there is no `openssl`, and the test is to be skipped.
+pub fn certificates() -> Option<Certificates> {
+    installed("openssl")?;
+    Some(Certificates::make().unwrap_or_else(|trouble| fail(&trouble)))
 }
