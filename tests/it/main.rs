@@ -22,6 +22,7 @@ mod openai;
 mod openai_items;
 mod openai_sdks;
 mod outage;
+mod plans;
 mod redis_servers;
 mod run;
 mod start;

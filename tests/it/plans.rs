@@ -1,0 +1,159 @@
+//! No query reads a whole table: neither those of the store nor those inside the functions that it calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use conversation_core::{
+    Anchor, Change, ConversationStore, Directory, Limit, MessageId, Metadata, NewConversation, Order,
+    OwnerId, Range, Title,
+};
+use conversation_tests::{OWNER, Stack, all_reported, batch, key, report, user_as};
+use sqlx::PgConnection;
+
+/// Rows of each table, and messages of the longest conversation: so many that the planner would rather use an index.
+const ROWS: i64 = 5_000;
+
+/// Tables of a size at which it matters how they are read.
+async fn fill(postgres: &mut PgConnection) {
+    let statements = format!(
+        "insert into conversations (owner_id, conversation_id, version, last_seq, message_count, created_at, updated_at)
+            select case when n % 2 = 0 then '{OWNER}' else 'owner' || n end, 'c' || n, 1, 3, 3, now(),
+                now() - n * interval '1 second' from generate_series(1, {ROWS}) n;
+         insert into messages (conversation_key, seq, message_id, id_in_body, body, created_at)
+            select key, seq, 'm' || seq, false, '{{\"role\":\"user\",\"content\":\"\"}}', now()
+            from conversations, generate_series(1, case when conversation_id = 'c2' then {ROWS} else 3 end) seq;
+         update conversations set last_seq = {ROWS}, message_count = {ROWS} where conversation_id = 'c2';
+         insert into cache_debt (conversation_key, owner_id, conversation_id, version)
+            select key, owner_id, conversation_id, 0 from conversations where conversation_id <> 'c2';
+         update conversations set deleted_at = now() where owner_id <> '{OWNER}';
+         insert into purges (conversation_key) select key from conversations where deleted_at is not null;
+         vacuum (analyze)"
+    );
+    // VACUUM cannot be sent together with others.
+    for statement in statements.split(';') {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut *postgres).await.unwrap();
+    }
+}
+
+/// What was asked of Postgres, as it was asked.
+struct Asked {
+    postgres: PgConnection,
+    statements: BTreeSet<String>,
+}
+
+impl Asked {
+    /// Notes what others asked last.
+    async fn note(&mut self) {
+        let asked = "select query from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid() and query ilike '%from %'";
+        let asked: Vec<String> = sqlx::query_scalar(asked).fetch_all(&mut self.postgres).await.unwrap();
+        self.statements.extend(asked);
+    }
+}
+
+/// Reads in every form.
+async fn read(store: &ConversationStore, directory: &Directory, asked: &mut Asked) {
+    let (long, owner) = (key("c2"), OwnerId::new(OWNER).unwrap());
+    for range in [Range::Before(ROWS / 2), Range::After(ROWS / 2)] {
+        assert_eq!(
+            store.history(&long, range, Limit::MAX, None).await.unwrap().found.unwrap().items.len(),
+            100
+        );
+        asked.note().await;
+    }
+    for anchor in [Anchor::Before(id("m2000")), Anchor::After(id("m2000"))] {
+        assert_eq!(
+            store.beside(&long, &anchor, Limit::MAX, None).await.unwrap().found.unwrap().items.len(),
+            100
+        );
+        asked.note().await;
+    }
+    assert!(store.message(&long, &id("m3000")).await.unwrap().found.is_some());
+    asked.note().await;
+    assert_eq!(store.recent(&long, Limit::MAX, None).await.unwrap().found.unwrap().items.len(), 100);
+    asked.note().await;
+    for order in [Order::Descending, Order::Ascending] {
+        let first = directory.list(&owner, order, None, Limit::LIST).await.unwrap();
+        let second = directory.list(&owner, order, first.after.as_ref(), Limit::LIST).await.unwrap();
+        assert_eq!(second.page.items.len(), Limit::LIST.get());
+        asked.note().await;
+        directory.list(&owner, order, second.before.as_ref(), Limit::LIST).await.unwrap();
+        asked.note().await;
+    }
+}
+
+/// Writes in every form.
+async fn write(store: &ConversationStore, asked: &mut Asked) {
+    let (long, owner) = (key("c2"), OwnerId::new(OWNER).unwrap());
+    let two = batch([user_as("mine", "1"), user_as("yours", "2")]);
+    for _ in 0..2 {
+        // The second time it is answered, not stored.
+        store.add(&long, &two).await.unwrap();
+        asked.note().await;
+    }
+    store.append(&long, &batch([user_as("theirs", "3")])).await.unwrap();
+    asked.note().await;
+    store.add(&key("new"), &batch([user_as("a", "1")])).await.unwrap();
+    let messages = batch([user_as("a", "1")]);
+    let new = NewConversation { id: None, title: None, metadata: Metadata::default(), messages };
+    store.create(owner, new).await.unwrap();
+    let title = Some(Some(Title::new("T").unwrap()));
+    store.update(&long, &Change { title, metadata: None }).await.unwrap();
+    asked.note().await;
+    store.delete_message(&long, &id("m3000")).await.unwrap();
+    asked.note().await;
+    // After a deletion the window's beginning has to be looked for.
+    store.add(&long, &batch([user_as("last", "4")])).await.unwrap();
+    store.delete(&key("c4")).await.unwrap();
+    store.delete(&long).await.unwrap();
+    asked.note().await;
+    let swept = store.sweep(Duration::from_secs(20)).await.unwrap();
+    assert!(swept.messages_purged > 0, "{swept:?}");
+    asked.note().await;
+}
+
+fn id(id: &str) -> MessageId {
+    MessageId::new(id).unwrap()
+}
+
+/// How many rows of each table were read because it was read from its beginning.
+async fn read_in_whole(postgres: &mut PgConnection) -> BTreeMap<String, i64> {
+    let tables = "select relname::text, seq_tup_read from pg_stat_user_tables";
+    let tables: Vec<(String, i64)> = sqlx::query_as(tables).fetch_all(postgres).await.unwrap();
+    tables.into_iter().collect()
+}
+
+/// The plan of a statement, whatever its parameters are.
+async fn plan(postgres: &mut PgConnection, statement: &str) -> String {
+    let explain = format!("explain (generic_plan) {statement}");
+    let lines = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(postgres).await.unwrap();
+    lines.iter().map(|line| sqlx::Row::get::<String, _>(line, 0) + "\n").collect()
+}
+
+#[tokio::test]
+async fn no_operation_reads_a_table_from_its_beginning() {
+    let stack = Stack::start().await;
+    let mut postgres = stack.postgres().await;
+    fill(&mut postgres).await;
+    all_reported(&mut postgres).await;
+    let before = read_in_whole(&mut postgres).await;
+    let mut asked = Asked { postgres, statements: BTreeSet::new() };
+    {
+        let (store, directory) = (stack.store(), stack.directory());
+        read(&store, &directory, &mut asked).await;
+        write(&store, &mut asked).await;
+    }
+    let Asked { mut postgres, statements } = asked;
+    // All that is executed counts, inside the functions too.
+    all_reported(&mut postgres).await;
+    let after = read_in_whole(&mut postgres).await;
+    for table in ["conversations", "messages", "cache_debt", "purges"] {
+        assert_eq!(after[table], before[table], "rows of {table}: it was read from its beginning");
+    }
+    assert!(statements.len() >= 14, "{statements:#?}");
+    for statement in statements {
+        let plan = plan(&mut postgres, &statement).await;
+        report(&format!("{statement}\n{plan}"));
+        assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");
+    }
+}
