@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos contract reference check fmt tools
+.PHONY: help run test model chaos contract reference bench bench-peers bench-compare check fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -9,10 +9,14 @@ FAST := cargo build --quiet --profile fast -p conversation-tests -p conversation
 LOCAL := $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local
 CONTRACT := $(or $(CARGO_TARGET_DIR),target)/debug/contract
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
+# What is measured is what is deployed: the functions by themselves have the features that they are deployed with.
+RELEASE := cargo build --quiet --release -p conversation-functions --bins && \
+	cargo build --quiet --release -p conversation-bench -p conversation-local --bins
+BENCH := $(or $(CARGO_TARGET_DIR),target)/release/conversation-bench
 CARGO_DENY := cargo-deny@0.20.2
 
 help: ## Show this help
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## Set up and serve the API locally on private real servers (PORT, LOCAL_DIR, DATABASE_URL, REDIS_URL)
 	@$(BUILD)
@@ -44,6 +48,18 @@ contract: ## Send generated requests and hold every answer against infra/openapi
 reference: ## Write docs/api.md from infra/openapi.yaml
 	@$(BUILD)
 	@$(CONTRACT) reference
+
+bench: ## Measure, each figure against something in the same run (ONLY, ROUNDS, SCALE messages, ARGS=--short)
+	@$(RELEASE)
+	@exec $(BENCH) run $(ARGS)
+
+bench-peers: ## Measure other libraries that keep conversations beside this one (ROUNDS)
+	@$(RELEASE)
+	@exec $(BENCH) peers
+
+bench-compare: ## Name every figure of the last make bench that is over 10 % worse than the one kept in bench/baseline.json
+	@$(RELEASE)
+	@exec $(BENCH) compare
 
 fmt: ## Format the code
 	cargo fmt --all

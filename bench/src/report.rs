@@ -1,0 +1,144 @@
+//! What a run leaves behind: a table on the terminal, rows for machines, a page for people.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use conversation_local::workspace;
+
+use crate::row::{Row, figure};
+use crate::{Found, Outcome};
+
+/// What was measured, on what.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// The processors of the machine, and how many it has.
+    pub(crate) machine: String,
+    /// Of Postgres and Valkey.
+    pub(crate) versions: (String, String),
+    pub(crate) rounds: usize,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Run {
+    /// Reads one that was kept.
+    pub(crate) fn read(file: &Path) -> Outcome<Self> {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Keeps it, in place of the rows of that name which were there before.
+    pub(crate) fn keep(&self, file: &Path) -> Outcome<()> {
+        let mut rows = Self::read(file).map(|before| before.rows).unwrap_or_default();
+        for row in &self.rows {
+            match rows.iter_mut().find(|kept| kept.name == row.name) {
+                Some(kept) => kept.clone_from(row),
+                None => rows.push(row.clone()),
+            }
+        }
+        let kept = Self {
+            machine: self.machine.clone(),
+            versions: self.versions.clone(),
+            rounds: self.rounds,
+            rows,
+        };
+        std::fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+        std::fs::write(file, serde_json::to_string_pretty(&kept)? + "\n")?;
+        Ok(())
+    }
+
+    /// One line for each row.
+    pub(crate) fn lines(rows: &[Row]) -> String {
+        let mut text = String::new();
+        for row in rows {
+            let theirs = row.theirs.map(|theirs| format!(" / {}", figure(theirs))).unwrap_or_default();
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{:<4} {:<92} {:>10}  {:<12} {}{theirs} {}",
+                verdict(row),
+                row.name,
+                row.reached(),
+                row.wanted(),
+                figure(row.ours),
+                row.unit,
+            );
+            if row.rounds.len() > 1 {
+                let _ = writeln!(text, "       rounds: {}", rounds(row));
+            }
+        }
+        text
+    }
+
+    /// The page.
+    pub(crate) fn page(&self, found: &Found) -> Outcome<()> {
+        let docs = workspace().join("docs");
+        let plots = docs.join("performance");
+        std::fs::create_dir_all(&plots)?;
+        let mut text = HEAD.to_owned();
+        let (postgres, valkey) = &self.versions;
+        let _ = write!(
+            text,
+            "Measured on {} with PostgreSQL {postgres} and Valkey {valkey}, {} rounds.\n\n\
+            | what | ours | theirs | reached | to reach | |\n|---|---:|---:|---:|---:|---|\n",
+            self.machine, self.rounds
+        );
+        for row in &self.rows {
+            let theirs = row.theirs.map(figure).unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "| {} | {} {} | {theirs} | {} | {} | {} |",
+                row.name,
+                figure(row.ours),
+                row.unit,
+                row.reached(),
+                row.wanted(),
+                verdict(row)
+            );
+        }
+        text.push('\n');
+        for plot in &found.plots {
+            plot.draw(&plots)?;
+            let _ = writeln!(text, "![{}](performance/{})\n", plot.title, plot.file());
+        }
+        std::fs::write(docs.join("performance.md"), text.trim_end().to_owned() + "\n")?;
+        Ok(())
+    }
+}
+
+const HEAD: &str = "# Performance
+
+`make bench` measures this and writes this page; `make bench-compare` holds its last run against the figures that are kept in
+`bench/baseline.json`. Figures of one machine say little about another one, so each is a ratio to something that does the same work
+and is measured in turn with it, in the same run, on the same private servers; the median of the rounds' ratios counts.
+`target/bench.json` has every round.
+
+Every caller has connections of its own, as every instance of a function has, and asks again as soon as it is answered. Messages
+have 512 bytes. Postgres waits for no disk, neither for us nor for pgbench, so that what is measured is work and not a disk.
+
+";
+
+fn verdict(row: &Row) -> &'static str {
+    match row.met {
+        Some(true) => "met",
+        Some(false) => "NOT",
+        None => "",
+    }
+}
+
+fn rounds(row: &Row) -> String {
+    let round = |(ours, theirs): &(f64, Option<f64>)| match theirs {
+        Some(theirs) => format!("{}/{}", figure(*ours), figure(*theirs)),
+        None => figure(*ours),
+    };
+    row.rounds.iter().map(round).collect::<Vec<_>>().join("  ")
+}
+
+/// The machine's processors.
+pub(crate) fn machine() -> String {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    format!("{count} x {}", model.map_or(std::env::consts::ARCH, |(_, name)| name.trim()))
+}
