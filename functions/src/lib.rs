@@ -19,7 +19,9 @@ use conversation_core::{
 use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Body, Request, Response, run_concurrent, service_fn};
 use serde::de::IgnoredAny;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use error::Failure;
 pub use request::Call;
@@ -122,13 +124,12 @@ pub fn start_logging() -> Result<(), Unready> {
     let LogConfig { json, level } = LogConfig::from_env()?;
     // People read one line after the other; machines need the request id that the runtime puts around each.
     let directives = if json { level } else { format!("{level},lambda_runtime=warn") };
-    let filter =
-        EnvFilter::try_new(directives).map_err(|error| format!("LOG_LEVEL is not a level: {error}"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let wanted: Targets = directives.parse().map_err(|error| format!("LOG_LEVEL is not a level: {error}"))?;
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_target(false);
     if json {
-        lines.json().flatten_event(true).with_span_list(false).init();
+        lines.json().flatten_event(true).with_span_list(false).finish().with(wanted).init();
     } else {
-        lines.with_ansi(std::io::stdout().is_terminal()).init();
+        lines.with_ansi(std::io::stdout().is_terminal()).finish().with(wanted).init();
     }
     Ok(())
 }
