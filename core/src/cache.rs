@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::conversation::ConversationKey;
 use crate::message::Message;
 use crate::page::Limit;
-use crate::snapshot::{Fencing, Snapshot};
+use crate::snapshot::{Fencing, Snapshot, WINDOW};
 
 pub(crate) use connection::Connection;
 pub use fault::CacheError;
@@ -168,14 +168,7 @@ impl Cache {
         min_version: Option<i64>,
     ) -> Result<Look, CacheError> {
         let keys = self.keys(key);
-        let (from, to) = limit.map_or((1, 0), |limit| (-limit.get().cast_signed(), -1));
-        let request = Request::Transaction(vec![
-            redis::cmd("INFO").arg("replication").take(),
-            redis::cmd("TIME"),
-            Cmd::hgetall(&keys.entry),
-            Cmd::llen(&keys.messages),
-            Cmd::lrange(&keys.messages, from, to),
-        ]);
+        let request = Request::Transaction(look_commands(&keys, limit));
         let seen: Seen = match self.connection.ask(&request, &keys.entry).await {
             Err(CacheError::Closed(_)) => self.connection.ask(&request, &keys.entry).await?,
             seen => seen?,
@@ -330,6 +323,19 @@ impl Cache {
     ) -> Result<T, CacheError> {
         self.connection.ask(&Request::Script(script, call), &keys.entry).await
     }
+}
+
+/// What a look asks. How long the window is needs no command of its own where all of it is asked for, and one element more:
+/// each command costs the server as much as a few elements.
+fn look_commands(keys: &Keys, limit: Option<Limit>) -> Vec<Cmd> {
+    let newest = |count: usize| Cmd::lrange(&keys.messages, -count.cast_signed(), -1);
+    let window = match limit {
+        Some(Limit::MAX) => vec![newest(WINDOW + 1)],
+        Some(limit) => vec![newest(limit.get()), Cmd::llen(&keys.messages)],
+        None => vec![],
+    };
+    let entry = [redis::cmd("INFO").arg("replication").take(), redis::cmd("TIME"), Cmd::hgetall(&keys.entry)];
+    entry.into_iter().chain(window).collect()
 }
 
 /// granted, epoch, version, certified, dead fences, live fences, the fences' fields

@@ -3,6 +3,7 @@
 use std::env::VarError;
 use std::str::FromStr;
 
+use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
@@ -151,6 +152,8 @@ impl CacheConfig {
         let malformed =
             |reason: String| ConfigError::Malformed { name: "REDIS_URL", expected: EXPECTED, reason };
         let info = url.into_connection_info().map_err(|error| malformed(error.category().to_owned()))?;
+        // Requests of several callers share a connection: none waits for the answer to another's.
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = match authorities(lookup)? {
             Some(authorities) => with_authorities(info, authorities)?,
             None => Client::open(info).map_err(|error| malformed(error.to_string()))?,

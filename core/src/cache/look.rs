@@ -1,7 +1,8 @@
 //! The hit check: may this entry be answered as it is?
 
-use std::collections::HashMap;
 use std::fmt;
+
+use redis::{FromRedisValue, ParsingError, Value};
 
 use crate::conversation::Conversation;
 use crate::message::Message;
@@ -68,50 +69,81 @@ impl fmt::Display for Miss {
     }
 }
 
-/// The replies of a look: `INFO replication`, `TIME`, the entry, the window's length, the newest elements.
-pub(super) type Seen = (String, (u64, u64), HashMap<String, String>, usize, Vec<Vec<u8>>);
+/// The replies of a look.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// `INFO replication`.
+    pub(super) replication: String,
+    /// `TIME`.
+    pub(super) time: (u64, u64),
+    /// The entry's fields.
+    pub(super) entry: Vec<(String, String)>,
+    /// The newest elements of the window, if they were asked for.
+    pub(super) elements: Vec<Vec<u8>>,
+    /// How long the window is. None: one element more than a window may have was asked for, so that it shows in them.
+    pub(super) length: Option<usize>,
+}
+
+impl FromRedisValue for Seen {
+    fn from_redis_value(replies: Value) -> Result<Self, ParsingError> {
+        let mut replies = Vec::<Value>::from_redis_value(replies)?.into_iter();
+        let mut next = || replies.next().unwrap_or(Value::Nil);
+        Ok(Self {
+            replication: String::from_redis_value(next())?,
+            time: FromRedisValue::from_redis_value(next())?,
+            entry: FromRedisValue::from_redis_value(next())?,
+            elements: FromRedisValue::from_redis_value(next())?,
+            length: FromRedisValue::from_redis_value(next())?,
+        })
+    }
+}
 
 /// Holds what was seen against the rules. A hit needs every one of them.
 pub(super) fn judge(seen: Seen, limit: Option<Limit>, min_version: Option<i64>) -> Look {
-    let (replication, (seconds, micros), entry, length, elements) = seen;
+    let Seen { replication, time: (seconds, micros), entry, elements, length } = seen;
+    let length = length.unwrap_or(elements.len());
     let entry = Entry { fields: entry, now: seconds * 1_000 + micros / 1_000 };
     if entry.fields.is_empty() {
         return Look::Miss(Miss::Cold, None);
     }
-    if entry.fields.contains_key("gone") {
+    if entry.field("gone").is_some() {
         return Look::Gone;
     }
     if let Some(miss) = entry.miss(&replication, min_version) {
         return Look::Miss(miss, entry.certificate());
     }
-    let certificate = entry.certificate();
     match entry.read(limit, length, elements) {
         Some(cached) => Look::Hit(Box::new(cached)),
-        None => Look::Miss(Miss::Gap, certificate),
+        None => Look::Miss(Miss::Gap, entry.certificate()),
     }
 }
 
+/// A handful of fields, which are found faster by looking at each than by hashing them all.
 struct Entry {
-    fields: HashMap<String, String>,
+    fields: Vec<(String, String)>,
     /// The server's clock, Unix milliseconds.
     now: u64,
 }
 
 impl Entry {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
     fn number<T: std::str::FromStr>(&self, field: &str) -> Option<T> {
-        self.fields.get(field)?.parse().ok()
+        self.field(field)?.parse().ok()
     }
 
     /// The certificate as it stands in the entry.
     fn certificate(&self) -> Option<String> {
-        self.fields.get("certified").cloned()
+        self.field("certified").map(str::to_owned)
     }
 
     /// What is wrong with the certificate, if anything is.
     fn miss(&self, replication: &str, min_version: Option<i64>) -> Option<Miss> {
         let replid = field_of(replication, "master_replid").unwrap_or("hidden");
         let is_replica = field_of(replication, "role") == Some("slave");
-        if is_replica || self.fields.get("replid").is_none_or(|held| held != replid) {
+        if is_replica || self.field("replid").is_none_or(|held| held != replid) {
             return Some(Miss::Failover);
         }
         let mut fences = self.fields.iter().filter(|(field, _)| field.starts_with("fence:")).peekable();
@@ -133,7 +165,7 @@ impl Entry {
     /// The entry's facts, if the window is whole: as long as it must be. What is in it is never else than live messages
     /// from its beginning on, so a hole would show in its length.
     fn read(&self, limit: Option<Limit>, length: usize, elements: Vec<Vec<u8>>) -> Option<Cached> {
-        let conversation: Conversation = serde_json::from_str(self.fields.get("conversation")?).ok()?;
+        let conversation: Conversation = serde_json::from_str(self.field("conversation")?).ok()?;
         let messages: Vec<Message> =
             elements.into_iter().map(Message::from_element).collect::<Option<_>>()?;
         if let Some(limit) = limit {
@@ -153,6 +185,8 @@ fn field_of<'a>(info: &'a str, field: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     const INFO: &str = "# Replication\r\nrole:master\r\nmaster_replid:abc\r\n";
@@ -181,7 +215,8 @@ mod tests {
     fn look(info: &str, entry: HashMap<String, String>, elements: &[&str], min_version: Option<i64>) -> Look {
         let elements: Vec<_> = elements.iter().map(|element| element.as_bytes().to_vec()).collect();
         let limit = Some(Limit::MAX);
-        judge((info.into(), (1, 0), entry, elements.len(), elements), limit, min_version)
+        let (replication, entry) = (info.into(), entry.into_iter().collect());
+        judge(Seen { replication, time: (1, 0), entry, elements, length: None }, limit, min_version)
     }
 
     fn miss(look: Look) -> Miss {
@@ -206,6 +241,7 @@ mod tests {
             (Miss::MinVersion, entry(&[]), &whole, Some(4)),
             (Miss::Gap, entry(&[]), &whole[..1], None),
             (Miss::Gap, entry(&[("count", Some("3"))]), &whole, None),
+            (Miss::Gap, entry(&[("count", Some("1"))]), &whole, None),
             (Miss::Gap, entry(&[]), &["1 {}", "2"], None),
         ] {
             assert_eq!(miss(look(INFO, entry, elements, min_version)), expected);
