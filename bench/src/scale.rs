@@ -31,6 +31,8 @@ const CHUNK: usize = 10_000;
 struct Tables {
     messages: usize,
     conversations: usize,
+    /// Messages of the long conversation, which is the first.
+    long: usize,
     url: String,
     store: ConversationStore,
     directory: Directory,
@@ -105,15 +107,16 @@ impl Tables {
     async fn load(stage: &Stage, messages: usize) -> Outcome<Self> {
         let name = format!("scale{messages}");
         let url = stage.database(&name)?;
-        let conversations = (messages / 10).max(TIMES + 1);
+        // Enough that nothing is done twice.
+        let (conversations, long) = ((messages / 10).max(2 * TIMES + 4), (messages / 10).max(4 * TIMES));
         let mut postgres = PgConnection::connect(&url).await?;
-        copy_conversations(&mut postgres, conversations, messages / 10).await?;
-        copy_messages(&mut postgres, conversations, messages / 10).await?;
+        copy_conversations(&mut postgres, conversations, long).await?;
+        copy_messages(&mut postgres, conversations, long).await?;
         sqlx::raw_sql("vacuum (analyze)").execute(&mut postgres).await?;
         let store = store_at(&url, &stage.valkey.url(), &name)?;
         let directory = conversation_core::directory(&DatabaseConfig::from_url(&url)?);
         let middle = cursor_to(&directory, conversations / 2).await?;
-        Ok(Self { messages, conversations, url, store, directory, middle })
+        Ok(Self { messages, conversations, long, url, store, directory, middle })
     }
 
     /// The middle time of each thing, in microseconds.
@@ -145,7 +148,7 @@ impl Tables {
             // It was read just now, so that it is cached.
             1 => drop(self.store.add(&key_of(n)?, &batch(1)?).await?),
             2 => {
-                let middle = i64::try_from(self.messages / 20 + at)?;
+                let middle = i64::try_from(self.long / 2 + at)?;
                 let page = self.store.history(&key_of(1)?, Range::Before(middle), Limit::MAX, None).await?;
                 if page.found.is_none_or(|page| page.items.is_empty()) {
                     return Err("the history is empty".into());
