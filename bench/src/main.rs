@@ -57,7 +57,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measures, and writes target/bench.json; a whole run writes docs/performance.md too.
+    /// Measures, and writes target/bench.json and docs/performance.md; what is not measured stays in both as it was.
     Run {
         /// Parts to measure, separated by commas; all of them if none is named.
         #[arg(long, env = "ONLY", default_value = "", hide_default_value = true)]
@@ -166,7 +166,7 @@ fn main() -> ExitCode {
             measure(&only, Settings { rounds: 1, seconds: 0.2, scale: 20_000 }, false)
         }
         Command::Run { only, rounds, seconds, scale, short: false } => {
-            measure(&only, Settings { rounds, seconds, scale }, only.is_empty())
+            measure(&only, Settings { rounds, seconds, scale }, true)
         }
         Command::Peers { rounds } => peers::measure(rounds),
         Command::Compare => compare(),
@@ -186,7 +186,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(only: &str, settings: Settings, whole: bool) -> Outcome<bool> {
+fn measure(only: &str, settings: Settings, page: bool) -> Outcome<bool> {
     let named: Vec<&str> = only.split(',').filter(|name| !name.is_empty()).collect();
     if let Some(unknown) = named.iter().find(|name| PARTS.iter().all(|(part, _)| part != *name)) {
         let parts = PARTS.map(|(name, _)| name).join(", ");
@@ -207,14 +207,17 @@ fn measure(only: &str, settings: Settings, whole: bool) -> Outcome<bool> {
         machine: report::machine(),
         versions: stage.tools.versions(),
         rounds,
-        rows: std::mem::take(&mut found.rows),
+        rows: found.rows,
+        plots: found.plots,
     };
-    run.keep(&last_run())?;
-    if whole {
-        run.page(&found)?;
+    if page {
+        let all = Run::read(&last_run()).map(|earlier| run.clone().beside(earlier));
+        let all = all.unwrap_or_else(|_| run.clone());
+        all.keep(&last_run())?;
+        all.page()?;
     }
     let unmet = run.rows.iter().filter(|row| row.met == Some(false)).count();
-    say(&format!("\n{} rows, {unmet} not met; written to target/bench.json", run.rows.len()));
+    say(&format!("\n{} rows, {unmet} not met", run.rows.len()));
     Ok(true)
 }
 
@@ -227,7 +230,8 @@ fn kept() -> PathBuf {
 }
 
 fn keep() -> Outcome<bool> {
-    Run::read(&last_run())?.keep(&kept())?;
+    // Pictures are on the page.
+    Run { plots: Vec::new(), ..Run::read(&last_run())? }.keep(&kept())?;
     Ok(true)
 }
 

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use conversation_local::workspace;
 
+use crate::Outcome;
+use crate::plot::Plot;
 use crate::row::{Row, figure};
-use crate::{Found, Outcome};
 
 /// What was measured, on what.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
     /// The processors of the machine, and how many it has.
     pub(crate) machine: String,
@@ -19,6 +20,8 @@ pub(crate) struct Run {
     pub(crate) versions: (String, String),
     pub(crate) rounds: usize,
     pub(crate) rows: Vec<Row>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) plots: Vec<Plot>,
 }
 
 impl Run {
@@ -28,23 +31,28 @@ impl Run {
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// Keeps it, in place of the rows of that name which were there before.
-    pub(crate) fn keep(&self, file: &Path) -> Outcome<()> {
-        let mut rows = Self::read(file).map(|before| before.rows).unwrap_or_default();
-        for row in &self.rows {
-            match rows.iter_mut().find(|kept| kept.name == row.name) {
-                Some(kept) => kept.clone_from(row),
-                None => rows.push(row.clone()),
+    /// Adds what an earlier run measured and this one did not.
+    pub(crate) fn beside(mut self, earlier: Self) -> Self {
+        let (rows, plots) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.plots));
+        self.rows = earlier.rows;
+        self.plots = earlier.plots;
+        for row in rows {
+            match self.rows.iter_mut().find(|kept| kept.name == row.name) {
+                Some(kept) => *kept = row,
+                None => self.rows.push(row),
             }
         }
-        let kept = Self {
-            machine: self.machine.clone(),
-            versions: self.versions.clone(),
-            rounds: self.rounds,
-            rows,
-        };
+        for plot in plots {
+            self.plots.retain(|kept| kept.title != plot.title);
+            self.plots.push(plot);
+        }
+        self
+    }
+
+    /// Keeps it.
+    pub(crate) fn keep(&self, file: &Path) -> Outcome<()> {
         std::fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-        std::fs::write(file, serde_json::to_string_pretty(&kept)? + "\n")?;
+        std::fs::write(file, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(())
     }
 
@@ -72,7 +80,7 @@ impl Run {
     }
 
     /// The page.
-    pub(crate) fn page(&self, found: &Found) -> Outcome<()> {
+    pub(crate) fn page(&self) -> Outcome<()> {
         let docs = workspace().join("docs");
         let plots = docs.join("performance");
         std::fs::create_dir_all(&plots)?;
@@ -98,7 +106,7 @@ impl Run {
             );
         }
         text.push('\n');
-        for plot in &found.plots {
+        for plot in &self.plots {
             plot.draw(&plots)?;
             let _ = writeln!(text, "![{}](performance/{})\n", plot.title, plot.file());
         }
