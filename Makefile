@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos contract reference check fmt tools
+.PHONY: help run test model chaos contract reference fuzz pictures check fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -44,6 +44,14 @@ contract: ## Send generated requests and hold every answer against infra/openapi
 reference: ## Write docs/api.md from infra/openapi.yaml
 	@$(BUILD)
 	@$(CONTRACT) reference
+
+fuzz: ## Give what reads from outside inputs that nobody would send (DURATION s or RUNS for each target, TARGETS)
+	@fuzz/run
+
+pictures: ## Make the pictures in docs/ anew
+	@$(BUILD)
+	@SCREENSHOT=$(CURDIR)/docs/console.png $(LOCAL) test console::
+	@RECORDING=$(CURDIR)/docs/import.svg MESSAGES=60000 $(LOCAL) test recording::
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -7,6 +7,7 @@
 mod cluster;
 mod connection;
 mod fault;
+mod inspect;
 mod key;
 mod look;
 mod node;

@@ -4,6 +4,7 @@
 mod history;
 mod list;
 mod rows;
+mod transfer;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::store::Change;
 pub(crate) use history::Stretch;
 pub(crate) use list::Listed;
 use rows::{added, changed, record, select_snapshot};
+pub(crate) use transfer::{Imported, Snapshots};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 

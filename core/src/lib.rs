@@ -56,6 +56,7 @@ mod message;
 mod page;
 mod snapshot;
 mod store;
+mod transfer;
 
 pub use cache::{CacheError, Miss};
 pub use config::{CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, is_on_lambda};
@@ -70,5 +71,7 @@ pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId
 pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
 pub use store::{
-    Added, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source, Swept, Told,
+    Added, Change, Changed, ConversationStore, Directory, EntryState, Export, FenceState, Imported,
+    Inspection, Listing, NewConversation, NextRead, Read, RowState, Source, Swept, Told,
 };
+pub use transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};

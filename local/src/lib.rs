@@ -3,6 +3,7 @@
 //!
 //! Everything started here is stopped again, also when the program that started it is killed.
 
+mod console;
 mod gateway;
 mod guard;
 mod lambda;
@@ -15,6 +16,7 @@ mod valkey;
 
 use thiserror::Error;
 
+pub use console::console;
 pub use gateway::Gateway;
 pub use guard::{Guarded, guard};
 pub use lambda::{Functions, InvokeError, Lambda};
@@ -22,7 +24,9 @@ pub use postgres::Postgres;
 pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
 pub use test::test;
-pub use tools::{Tools, build, python_with_openai, python_with_schemathesis, workspace};
+pub use tools::{
+    Tools, build, python_with_chat_stores, python_with_openai, python_with_schemathesis, workspace,
+};
 pub use valkey::Valkey;
 
 /// Something could not be set up or started. One line that says what to do.
