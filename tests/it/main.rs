@@ -12,6 +12,7 @@ mod console;
 mod contract;
 mod crash;
 mod crowd;
+mod decoders;
 mod duplicates;
 mod examples;
 mod herd;
