@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos soak dashboard contract reference bench bench-peers bench-compare check check-infra build deploy destroy fmt tools
+.PHONY: help run test model chaos soak dashboard contract reference fuzz pictures bench bench-peers bench-compare check check-infra build deploy destroy fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -88,6 +88,14 @@ bench-peers: ## Measure other libraries that keep conversations beside this one 
 bench-compare: ## Name every figure of the last make bench that is over 10 % worse than the one kept in bench/baseline.json
 	@$(RELEASE)
 	@exec $(BENCH) compare
+
+fuzz: ## Give what reads from outside inputs that nobody would send (DURATION s or RUNS for each target, TARGETS)
+	@fuzz/run
+
+pictures: ## Make the pictures in docs/ anew
+	@$(BUILD)
+	@SCREENSHOT=$(CURDIR)/docs/console.png $(LOCAL) test console::
+	@RECORDING=$(CURDIR)/docs/import.svg MESSAGES=60000 $(LOCAL) test recording::
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -8,6 +8,7 @@ mod access;
 mod cluster;
 mod connection;
 mod fault;
+mod inspect;
 mod key;
 mod look;
 mod node;

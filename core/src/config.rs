@@ -126,6 +126,17 @@ impl LogConfig {
         Self::read(&environment)
     }
 
+    /// The same, for a program of which only this level on is of interest where none is set.
+    ///
+    /// # Errors
+    /// One of them is malformed.
+    pub fn from_env_or(level: &str) -> Result<Self, ConfigError> {
+        Self::read(&|name| match (name, environment(name)) {
+            ("LOG_LEVEL", Err(VarError::NotPresent)) => Ok(level.to_owned()),
+            (_, set) => set,
+        })
+    }
+
     fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         const EXPECTED: &str = "json or text";
         let json = match optional(lookup, "LOG_FORMAT", EXPECTED)?.as_deref() {

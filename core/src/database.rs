@@ -6,6 +6,7 @@ mod list;
 mod role;
 mod rows;
 mod session;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) use history::Stretch;
 pub(crate) use list::Listed;
 use rows::{added, changed, record, select_snapshot};
 pub(crate) use session::Sessions;
+pub(crate) use transfer::{Imported, Snapshots};
 
 /// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
 /// answered within 3 s.

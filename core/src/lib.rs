@@ -58,6 +58,7 @@ mod meter;
 mod page;
 mod snapshot;
 mod store;
+mod transfer;
 
 pub use cache::{CacheError, Miss};
 pub use config::{
@@ -75,6 +76,7 @@ pub use meter::{Asked, Metered, metered};
 pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
 pub use store::{
-    Added, Audit, Change, Changed, ConversationStore, Directory, Listing, NewConversation, Read, Source,
-    Swept, Told,
+    Added, Audit, Change, Changed, ConversationStore, Directory, EntryState, Export, FenceState, Imported,
+    Inspection, Listing, NewConversation, NextRead, Read, RowState, Source, Swept, Told,
 };
+pub use transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};

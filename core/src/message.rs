@@ -329,12 +329,12 @@ impl Message {
     }
 
     /// What the cache keeps for it.
-    pub(crate) fn element(&self) -> &str {
+    pub fn element(&self) -> &str {
         &self.element
     }
 
     /// Reads what the cache kept. None: no element of this store.
-    pub(crate) fn from_element(element: Vec<u8>) -> Option<Self> {
+    pub fn from_element(element: Vec<u8>) -> Option<Self> {
         let element = String::from_utf8(element).ok()?;
         let (seq, json) = element.split_once(' ')?;
         let (seq, json_at) = (seq.parse().ok()?, seq.len() + 1);

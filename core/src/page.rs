@@ -141,7 +141,7 @@ impl Cursor {
 }
 
 /// The end of the year 9999, in Unix microseconds.
-const LATEST_MICROS: i64 = 253_402_300_799_999_999;
+pub(crate) const LATEST_MICROS: i64 = 253_402_300_799_999_999;
 
 /// FNV-1a, 32 bits: enough to tell that a cursor came from another owner's list.
 fn tag(owner: &OwnerId) -> u32 {

@@ -1,8 +1,10 @@
 //! The operations: what is asked of which store, in which order.
 
 mod audit;
+mod inspect;
 mod read;
 mod sweep;
+mod transfer;
 mod write;
 
 use crate::cache::{Cache, Miss};
@@ -14,7 +16,10 @@ use crate::message::{Batch, Message, MessageId};
 use crate::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 
 pub use audit::Audit;
+pub use inspect::{EntryState, FenceState, Inspection, NextRead, RowState};
 pub use sweep::Swept;
+pub use transfer::Export;
+pub use write::Imported;
 
 /// Where a read was answered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

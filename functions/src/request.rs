@@ -33,7 +33,11 @@ pub struct Call {
 }
 
 impl Call {
-    pub(crate) fn read(request: Request, identity: &IdentityConfig) -> Result<Self, Failure> {
+    /// Finds the route that a request fits, and who it is from.
+    ///
+    /// # Errors
+    /// It fits none.
+    pub fn read(request: Request, identity: &IdentityConfig) -> Result<Self, Failure> {
         let path = path(&request);
         let target = route::find(request.method(), path)
             .ok_or_else(|| Failure::no_route(request.method().as_str(), path, &route::methods(path)))?;

@@ -42,17 +42,27 @@ impl Gateway {
     ///
     /// # Errors
     /// The port is in use.
-    pub async fn start(
+    pub async fn start(port: u16, routes: Routes, functions: Functions, authorizer: Authorizer) -> Outcome<Self> {
+        Self::start_with(port, routes, functions, authorizer, Router::new()).await
+    }
+
+    /// The same, with paths beside the API that no function answers.
+    ///
+    /// # Errors
+    /// The port is in use.
+    pub async fn start_with(
         port: u16,
         routes: Routes,
         functions: Functions,
         authorizer: Authorizer,
+        beside: Router,
     ) -> Outcome<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let listener =
             listener.map_err(|error| Trouble::because(&format!("cannot listen on port {port}"), &error))?;
         let address = listener.local_addr().map_err(|error| Trouble::because("no address", &error))?;
-        let app = Router::new().fallback(answer).with_state(Arc::new(Api { routes, functions, authorizer }));
+        let api = Arc::new(Api { routes, functions, authorizer });
+        let app = Router::new().fallback(answer).with_state(api).merge(beside);
         let listener = without_delay(listener);
         let server = tokio::spawn(async move {
             // It serves until it is aborted.

@@ -5,6 +5,7 @@
 
 mod authorizer;
 mod certificates;
+mod console;
 mod gateway;
 mod guard;
 mod lambda;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 pub use authorizer::Authorizer;
 pub use certificates::Certificates;
+pub use console::console;
 pub use gateway::Gateway;
 pub use guard::{Guarded, guard};
 pub use lambda::{Functions, InvokeError, Lambda, LambdaSettings, Start};
@@ -27,8 +29,8 @@ pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
 pub use test::test;
 pub use tools::{
-    Tools, build, lambda_emulator, python_with_bench, python_with_botocore, python_with_openai,
-    python_with_schemathesis, workspace,
+    Tools, build, lambda_emulator, python_with_bench, python_with_botocore, python_with_chat_stores,
+    python_with_openai, python_with_schemathesis, workspace,
 };
 pub use valkey::Valkey;
 

@@ -7,13 +7,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use conversation_core::{CacheConfig, ConfigError, ConversationStore, DatabaseConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::guard::{Guarded, command_line};
 use crate::lambda::Functions;
 use crate::tools::{self, this_program};
-use crate::{Authorizer, Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey};
+use crate::{Authorizer, Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey, console};
 
 /// What `make run` may be told.
 #[derive(Clone, Debug)]
@@ -121,6 +122,14 @@ impl Stores {
         postgres.or_else(|| self.valkey.as_mut().and_then(Valkey::trouble))
     }
 
+    /// The store itself, in this process.
+    fn open(&self) -> Outcome<ConversationStore> {
+        let cannot = |error: ConfigError| Trouble::new(error.to_string());
+        let database = DatabaseConfig::from_url(&self.database_url).map_err(cannot)?;
+        let cache = CacheConfig::from_url(&self.redis_url, "").map_err(cannot)?;
+        Ok(conversation_core::store(&database, &cache))
+    }
+
     fn environment(&self) -> [(&'static str, &str); 6] {
         [
             ("DATABASE_URL", &self.database_url),
@@ -167,7 +176,8 @@ async fn serve(
     let environment = [&stores.environment()[..], &[("RUST_LOG", "warn")]].concat();
     let mut watch = Guarded::in_terminal("cargo lambda watch", &command, &environment)?;
     let functions = Functions::Watch(format!("http://127.0.0.1:{port}"), reqwest::Client::new());
-    let gateway = Gateway::start(settings.port, Routes::load()?, functions.clone(), Authorizer::Open).await?;
+    let beside = console(stores.open()?);
+    let gateway = Gateway::start_with(settings.port, Routes::load()?, functions.clone(), Authorizer::Open, beside).await?;
     let url = format!("{}/v1/health?deep=1", gateway.url());
     let deadline = Instant::now() + Duration::from_secs(120);
     let bar = spinner("The functions, started with cargo lambda watch");
@@ -219,6 +229,7 @@ fn welcome(url: &str, folder: &Path) -> String {
     let _ = writeln!(text, "  curl {messages} {json} -d '{{\"role\":\"user\",\"content\":\"Hello!\"}}'");
     let _ = writeln!(text, "  curl -i {messages}");
     let _ = writeln!(text, "  curl {url}/v1/conversations\n");
+    let _ = writeln!(text, "Or look at it in a browser: {url}/console\n");
     let _ =
         write!(text, "Data, logs and the stores' URLs are in {}. Ctrl-C stops everything.", folder.display());
     text

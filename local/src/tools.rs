@@ -195,6 +195,23 @@ pub fn python_with_botocore() -> Outcome<PathBuf> {
     Ok(BOTOCORE.ready()?.join("bin/python"))
 }
 
+const CHAT_STORES: Wheels = Wheels {
+    folder: ".venv-sources",
+    file: "tests/sources/requirements.txt",
+    requirements: include_str!("../../tests/sources/requirements.txt"),
+    pip: &["--only-binary=:all:"],
+    trouble: "langchain-postgres and openai-agents cannot be installed",
+};
+
+/// A Python that has other stores' packages, whose tables can be imported, installing them first as
+/// [`python_with_openai`] does.
+///
+/// # Errors
+/// As [`Tools::ready`].
+pub fn python_with_chat_stores() -> Outcome<PathBuf> {
+    Ok(CHAT_STORES.ready()?.join("bin/python"))
+}
+
 /// A Python that has schemathesis, which tries an API against its contract, installing it first as
 /// [`python_with_openai`] does.
 ///

@@ -300,6 +300,12 @@ pub fn size(variable: &str, usual: u32) -> u32 {
     std::env::var(variable).map_or(usual, number)
 }
 
+/// Where a test is to leave a file for people, if anywhere: from the environment.
+#[expect(clippy::disallowed_methods, reason = "this is no setting of the store's")]
+pub fn file(variable: &str) -> Option<std::path::PathBuf> {
+    std::env::var_os(variable).filter(|path| !path.is_empty()).map(Into::into)
+}
+
 /// Says what a test saw, to whoever runs it with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "this is the one place where tests print")]
 pub fn report(line: &str) {

@@ -179,7 +179,7 @@ impl Entry {
 }
 
 /// A field of INFO's text.
-fn field_of<'a>(info: &'a str, field: &str) -> Option<&'a str> {
+pub(super) fn field_of<'a>(info: &'a str, field: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).map(str::trim_end)
 }
 

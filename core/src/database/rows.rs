@@ -163,7 +163,7 @@ impl FromRow<'_, PgRow> for Debt {
     }
 }
 
-fn conversation_id(row: &PgRow) -> sqlx::Result<ConversationId> {
+pub(super) fn conversation_id(row: &PgRow) -> sqlx::Result<ConversationId> {
     let id = row.try_get::<String, _>("conversation_id")?;
     ConversationId::new(id).map_err(|invalid| sqlx::Error::Decode(invalid.into()))
 }

@@ -1,5 +1,7 @@
 //! Writes: fence, commit, publish.
 
+mod import;
+
 use crate::cache::{Begun, CacheError, Fence, Stored};
 use crate::conversation::{ConversationId, ConversationKey, OwnerId};
 use crate::database::{self, Commit, Database, Expects, Opening};
@@ -8,6 +10,8 @@ use crate::message::{Batch, Message, MessageId};
 use crate::snapshot::{Fencing, Snapshot};
 
 use super::{Added, Change, Changed, ConversationStore, NewConversation, Told};
+
+pub use import::Imported;
 
 /// How often a commit may be refused before the write stops asking the cache and defers. Each refusal means that
 /// somebody else took an epoch in between.

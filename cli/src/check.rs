@@ -1,0 +1,155 @@
+//! `check`: a deployed stack, tried over HTTP.
+
+use std::time::Duration;
+
+use clap::Args;
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use crate::http::{Response, Server};
+use crate::{Outcome, Trouble, say};
+
+/// How often what the cache should have is read.
+const READS: usize = 5;
+
+/// Tries a deployed API: writes a conversation, reads it from both stores, changes it and deletes it.
+///
+/// Prints each step, how long it took and which store answered, by its Cache-Status. Exits with 1 if an answer was not
+/// what it must be. The conversation has an id of its own, check-..., and is deleted whatever happens on the way.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Where the API is, as `https://abc.execute-api.eu-central-1.amazonaws.com`.
+    url: String,
+    /// A token for the authorizer, sent as `Authorization: Bearer`.
+    #[arg(long, env = "API_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The owner, sent as `x-owner-id`, where callers are trusted to name one.
+    #[arg(long)]
+    owner: Option<String>,
+}
+
+/// An answer, and how long it took.
+struct Answer {
+    status: u16,
+    cache: String,
+    took: Duration,
+    body: Value,
+}
+
+struct Probe {
+    server: Server,
+    path: String,
+    failures: u32,
+}
+
+/// Checks; whether all was as it must be.
+///
+/// # Errors
+/// The API cannot be reached.
+pub async fn check(what: &Check) -> Outcome<bool> {
+    let path = format!("/v1/conversations/check-{}", uuid::Uuid::now_v7().simple());
+    let url = what.url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
+    let mut probe = Probe { server: Server::new(&url, headers(what)?)?, path, failures: 0 };
+    let tried = probe.run().await;
+    // Whatever went wrong, nothing of it is left if it can be helped.
+    let deleted = probe.ask(Method::DELETE, "", None).await;
+    match (tried, deleted) {
+        (Ok(()), Ok(deleted)) => {
+            probe.step("delete", &deleted, deleted.body["deleted"] == true);
+            let gone = probe.ask(Method::GET, "/messages", None).await?;
+            probe.step("read what was deleted", &gone, gone.status == 404);
+        }
+        (Err(trouble), _) | (Ok(()), Err(trouble)) => return Err(trouble),
+    }
+    match probe.failures {
+        0 => say("\nall as it must be"),
+        failures => say(&format!("\n{failures} answers were not what they must be")),
+    }
+    Ok(probe.failures == 0)
+}
+
+/// The headers that were asked for.
+fn headers(what: &Check) -> Outcome<HeaderMap> {
+    let secret = |text: String| -> Outcome<HeaderValue> {
+        let value = HeaderValue::from_str(&text);
+        let mut value = value.map_err(|_| Trouble::new("the token or owner cannot stand in a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    };
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
+    if let Some(token) = &what.token {
+        headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?);
+    }
+    if let Some(owner) = &what.owner {
+        headers.insert(HeaderName::from_static("x-owner-id"), secret(owner.clone())?);
+    }
+    Ok(headers)
+}
+
+impl Probe {
+    async fn run(&mut self) -> Outcome<()> {
+        let health = self.send(Method::GET, "/v1/health?deep=1", None).await?;
+        self.step("health of both stores", &health, health.status == 200);
+
+        let messages: Vec<Value> =
+            (1..=3).map(|n| json!({ "id": format!("m{n}"), "role": "user", "content": "?" })).collect();
+        let batch = json!({ "messages": messages });
+        let added = self.ask(Method::POST, "/messages", Some(&batch)).await?;
+        self.step("write 3 messages", &added, seqs(&added) == [1, 2, 3]);
+        let again = self.ask(Method::POST, "/messages", Some(&batch)).await?;
+        self.step("write them again", &again, seqs(&again) == [1, 2, 3]);
+
+        for _ in 0..READS {
+            let read = self.ask(Method::GET, "/messages", None).await?;
+            self.step("read, cached", &read, seqs(&read) == [1, 2, 3] && read.cache == "redis; hit");
+        }
+        let history = self.ask(Method::GET, "/messages?after=0", None).await?;
+        self.step("read from Postgres", &history, seqs(&history) == [1, 2, 3]);
+
+        let titled = self.ask(Method::POST, "", Some(&json!({ "title": "checked" }))).await?;
+        self.step("change the title", &titled, titled.body["title"] == "checked");
+        let version = titled.body["version"].as_i64().unwrap_or_default();
+        let read = self.ask(Method::GET, &format!("?min_version={version}"), None).await?;
+        self.step("read the change", &read, read.body["title"] == "checked");
+        let list = self.send(Method::GET, "/v1/conversations?limit=1", None).await?;
+        self.step(
+            "list, from Postgres",
+            &list,
+            list.body["data"].as_array().is_some_and(|data| data.len() == 1),
+        );
+        Ok(())
+    }
+
+    /// Asks for something under the conversation's path.
+    async fn ask(&mut self, method: Method, below: &str, body: Option<&Value>) -> Outcome<Answer> {
+        let path = format!("{}{below}", self.path);
+        self.send(method, &path, body).await
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Outcome<Answer> {
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let Response { status, headers, body, took } = self.server.send(method, path, body).await?;
+        let cache = headers.get("cache-status").and_then(|value| value.to_str().ok());
+        let cache = cache.unwrap_or_default().to_owned();
+        Ok(Answer { status, cache, took, body: serde_json::from_slice(&body).unwrap_or_default() })
+    }
+
+    fn step(&mut self, what: &str, answer: &Answer, is_right: bool) {
+        let mark = if is_right { "✓" } else { "✗" };
+        let ms = answer.took.as_secs_f64() * 1e3;
+        let line = format!("{mark} {what:<22} {} {ms:>8.1} ms  {}", answer.status, answer.cache);
+        say(line.trim_end());
+        if !is_right {
+            self.failures += 1;
+            say(&format!("  {}", answer.body));
+        }
+    }
+}
+
+fn seqs(answer: &Answer) -> Vec<i64> {
+    let data = answer.body["data"].as_array().into_iter().flatten();
+    data.filter_map(|message| message["seq"].as_i64()).collect()
+}

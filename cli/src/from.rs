@@ -1,0 +1,235 @@
+//! The tables of other stores, read as if they were an export.
+
+mod langchain;
+mod openai_agents;
+mod plain;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::ValueEnum;
+use conversation_core::{
+    ConversationId, ConversationKey, ConversationRecord, MessageRecord, Metadata, OwnerId, Record, Title,
+};
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
+
+use crate::source::{Parter, Parts};
+use crate::{Outcome, Trouble, note};
+
+/// Whose tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// PostgresChatMessageHistory of langchain-postgres; --table, by default chat_history.
+    LangchainPostgres,
+    /// SQLAlchemySession of openai-agents; --table, by default agent_messages, with agent_sessions.
+    OpenaiAgentsSqlalchemy,
+    /// Tables `conversations` (id, and if there are title, metadata, created_at, updated_at) and `messages`
+    /// (id, conversation_id, role, content, created_at, and if there are name, tool_calls, tool_call_id, metadata);
+    /// --table names the latter.
+    Plain,
+}
+
+/// A connection to such tables.
+pub(crate) struct Origin {
+    kind: Kind,
+    connection: PgConnection,
+    owner: OwnerId,
+    table: String,
+    /// How many messages there are.
+    pub(crate) total: u64,
+}
+
+/// A row as all queries answer it: a message and what is known of its conversation. Times are Unix microseconds.
+struct Found {
+    session: String,
+    title: Option<String>,
+    metadata: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+    total: i64,
+    message: Option<FoundMessage>,
+}
+
+struct FoundMessage {
+    seq: i64,
+    row: String,
+    at: i64,
+    body: String,
+}
+
+impl Kind {
+    fn table(self) -> &'static str {
+        match self {
+            Self::LangchainPostgres => "chat_history",
+            Self::OpenaiAgentsSqlalchemy => "agent_messages",
+            Self::Plain => "messages",
+        }
+    }
+
+    fn query(self, table: &str) -> String {
+        match self {
+            Self::LangchainPostgres => langchain::QUERY,
+            Self::OpenaiAgentsSqlalchemy => openai_agents::QUERY,
+            Self::Plain => plain::QUERY,
+        }
+        .replace("{table}", table)
+    }
+
+    /// A message in the terms of this store.
+    fn convert(self, message: &FoundMessage, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
+        match self {
+            Self::LangchainPostgres => langchain::convert(message),
+            Self::OpenaiAgentsSqlalchemy => openai_agents::convert(message, ids),
+            Self::Plain => plain::convert(message),
+        }
+    }
+}
+
+impl Origin {
+    pub(crate) async fn open(kind: Kind, url: &str, owner: &OwnerId, table: Option<&str>) -> Outcome<Self> {
+        let cannot = |error: sqlx::Error| Trouble::because("cannot read the source", &error);
+        let options: PgConnectOptions = url.parse().map_err(cannot)?;
+        let mut connection =
+            options.application_name("conversation-store import").connect().await.map_err(cannot)?;
+        let table = quoted(table.unwrap_or(kind.table()));
+        let count = AssertSqlSafe(format!("select count(*) from {table}"));
+        let total: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.map_err(cannot)?;
+        let total = u64::try_from(total).unwrap_or(0);
+        Ok(Self { kind, connection, owner: owner.clone(), table, total })
+    }
+}
+
+/// A table's name, perhaps with its schema's, as SQL takes it literally.
+fn quoted(name: &str) -> String {
+    let part = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
+    name.split('.').map(part).collect::<Vec<_>>().join(".")
+}
+
+/// Reads everything. What cannot be a message here is left out, told and counted.
+pub(crate) async fn read(origin: Origin, parts: Parts, left_out: &AtomicU64) -> Outcome<()> {
+    let Origin { kind, mut connection, owner, table, .. } = origin;
+    let cannot = |error: sqlx::Error| Trouble::because("cannot read the source", &error);
+    let mut rows = sqlx::query(AssertSqlSafe(kind.query(&table))).fetch(&mut connection);
+    let (mut parter, mut ids, mut at) = (Parter::new(parts), HashSet::new(), 0_u64);
+    let mut session: Option<String> = None;
+    while let Some(row) = rows.try_next().await.map_err(cannot)? {
+        let found = found(&row).map_err(cannot)?;
+        if session.as_deref() != Some(found.session.as_str()) {
+            let record = conversation(&owner, &found).map_err(|error| {
+                Trouble::because(format!("conversation {} of the source", found.session), &error)
+            })?;
+            if !parter.take(Record::Conversation(record), at, at).await? {
+                return Ok(());
+            }
+            session = Some(found.session.clone());
+            ids.clear();
+        }
+        let Some(message) = found.message else { continue };
+        at += 1;
+        match kind.convert(&message, &mut ids) {
+            Ok(record) => {
+                if !parter.take(Record::Message(record), at - 1, at).await? {
+                    return Ok(());
+                }
+            }
+            Err(reason) => {
+                left_out.fetch_add(1, Ordering::Relaxed);
+                note(&format!("left out: message {} of {}: {reason}", message.row, found.session));
+                parter.leave_out();
+            }
+        }
+    }
+    parter.finish(at).await.map(drop)
+}
+
+fn found(row: &PgRow) -> sqlx::Result<Found> {
+    let message = match row.try_get::<Option<i64>, _>("seq")? {
+        None => None,
+        Some(seq) => Some(FoundMessage {
+            seq,
+            row: row.try_get("row_id")?,
+            at: row.try_get("at")?,
+            body: row.try_get("body")?,
+        }),
+    };
+    Ok(Found {
+        session: row.try_get("session")?,
+        title: row.try_get("title")?,
+        metadata: row.try_get("metadata")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+        total: row.try_get("total")?,
+        message,
+    })
+}
+
+fn conversation(owner: &OwnerId, found: &Found) -> Result<ConversationRecord, String> {
+    let id = ConversationId::new(conversation_id(&found.session)).map_err(|invalid| invalid.to_string())?;
+    let title = found.title.clone().map(Title::new).transpose().map_err(|invalid| invalid.to_string())?;
+    let has_messages = found.message.is_some();
+    let record = ConversationRecord {
+        key: ConversationKey { owner: owner.clone(), id },
+        title,
+        metadata: metadata(found.metadata.as_deref())?,
+        version: 0,
+        last_seq: found.total,
+        message_count: found.total,
+        created_at: found.created_at,
+        updated_at: found.updated_at,
+        last_message_at: has_messages.then_some(found.updated_at),
+    };
+    record.check().map_err(|invalid| invalid.to_string())?;
+    Ok(record)
+}
+
+/// Pairs of strings; values of other kinds become their JSON.
+fn metadata(json: Option<&str>) -> Result<Metadata, String> {
+    let Some(json) = json else { return Ok(Metadata::default()) };
+    let values: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(json).map_err(|error| format!("metadata: {error}"))?;
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let pairs = values.into_iter().map(|(key, value)| (key, text(value))).collect();
+    Metadata::new(pairs).map_err(|invalid| invalid.to_string())
+}
+
+/// A session's name as an id: what an id cannot hold becomes `~` and two hexadecimal digits a byte, and before what
+/// cannot begin one comes an `s`.
+fn conversation_id(session: &str) -> String {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:@+".contains(byte);
+    let mut id = String::with_capacity(session.len() + 1);
+    if !session.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+        id.push('s');
+    }
+    for byte in session.bytes() {
+        if fits(&byte) { id.push(char::from(byte)) } else { id.push_str(&format!("~{byte:02x}")) }
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_an_id_of_its_own() {
+        for (session, id) in [
+            ("0198c2f0-7e1a", "0198c2f0-7e1a"),
+            ("user 42/ü", "user~2042~2f~c3~bc"),
+            ("_a~b", "s_a~7eb"),
+            ("", "s"),
+        ] {
+            assert_eq!(conversation_id(session), id);
+            assert!(ConversationId::new(id).is_ok());
+        }
+    }
+
+    #[test]
+    fn tables_are_named_literally() {
+        assert_eq!(quoted("chat.history\"; drop"), "\"chat\".\"history\"\"; drop\"");
+    }
+}

@@ -1,0 +1,359 @@
+//! `import`: parts of conversations to the store, several conversations at a time.
+
+use std::collections::BTreeSet;
+use std::io::{BufReader, stdin};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use conversation_core::{
+    CacheConfig, ConversationStore, DatabaseConfig, Directory, Error, ImportSource, OwnerId, directory, store,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::export::owner;
+use crate::from::{self, Kind, Origin};
+use crate::progress::{Counts, Progress, grouped};
+use crate::source::{self, Lines, Part, Parts};
+use crate::{Outcome, Trouble, note};
+
+/// How often it is noted how far the import is.
+const CHECKPOINTS: Duration = Duration::from_secs(1);
+/// How often a part is tried at most, with longer and longer pauses: about a minute in all.
+const ATTEMPTS: u32 = 10;
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How many conversations of one store's connections are written at a time.
+const PER_STORE: usize = 4;
+
+/// Stores conversations of an export, or of another store's tables, with their ids, positions and times.
+///
+/// What is stored already is not stored again, so that an import may be repeated. Killed, it goes on where it was when it
+/// is started again. It may run while the store is in use: cached copies of what it changes are dropped, and reads stay
+/// as fresh as they are. Needs DATABASE_URL and REDIS_URL.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The NDJSON of an export; by default, standard input, which cannot be gone on with.
+    #[arg(value_name = "FILE", conflicts_with = "from")]
+    file: Option<PathBuf>,
+    /// Reads the tables of another store instead of an export.
+    #[arg(long, value_enum, requires_all = ["source", "owner"])]
+    from: Option<Kind>,
+    /// With --from: where those tables are, as postgres://user:password@host:5432/database.
+    #[arg(long, value_name = "URL", requires = "from", env = "SOURCE_DATABASE_URL", hide_env_values = true)]
+    source: Option<String>,
+    /// With --from: whose conversations they become.
+    #[arg(long, value_parser = owner, requires = "from")]
+    owner: Option<OwnerId>,
+    /// With --from: the table of messages, where it is not the usual one.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    table: Option<String>,
+    /// How many conversations are written at a time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallel: u16,
+    /// Stores at most so many messages a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Begins at the beginning, whatever an earlier run has done.
+    #[arg(long)]
+    restart: bool,
+}
+
+/// A conversation on its way to a worker.
+struct Job {
+    began: u64,
+    parts: mpsc::Receiver<Part>,
+}
+
+/// What workers and the one who feeds them share.
+struct Run {
+    counts: Arc<Counts>,
+    stored: AtomicU64,
+    refused: AtomicU64,
+    left_out: AtomicU64,
+    fenced: AtomicU64,
+    reach: Mutex<Reach>,
+}
+
+/// How far everything is stored.
+#[derive(Default)]
+struct Reach {
+    /// Where the conversations begin that are not.
+    begun: BTreeSet<u64>,
+    /// Where the last one ends that is.
+    ended: u64,
+}
+
+impl Reach {
+    fn position(&self) -> u64 {
+        self.begun.first().copied().unwrap_or(self.ended)
+    }
+}
+
+/// Imports; whether nothing was refused.
+///
+/// # Errors
+/// The source cannot be read or is none, or a store cannot be written.
+pub async fn import(what: &Import) -> Outcome<bool> {
+    let (database, cache) = (DatabaseConfig::from_env()?, CacheConfig::from_env()?);
+    let workers = usize::from(what.parallel);
+    let stores: Vec<_> = (0..workers.div_ceil(PER_STORE)).map(|_| store(&database, &cache)).collect();
+    let directory = directory(&database);
+    let feed = Feed::open(what, &directory).await?;
+    let progress = Progress::start("import", feed.total(), feed.from());
+    let run = Arc::new(Run {
+        counts: progress.counts(),
+        stored: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
+        left_out: AtomicU64::new(0),
+        fenced: AtomicU64::new(0),
+        reach: Mutex::new(Reach { begun: BTreeSet::new(), ended: feed.from() }),
+    });
+    let source = feed.source();
+    let notes =
+        source.clone().map(|source| tokio::spawn(checkpoint(directory.clone(), source, Arc::clone(&run))));
+    let done = pump(feed, &stores, workers, what.rate, &run).await;
+    if let Some(notes) = notes {
+        notes.abort();
+    }
+    drop(progress);
+    if let (Ok(()), Some(source)) = (&done, &source) {
+        directory.forget_import_position(source).await?;
+    }
+    run.report();
+    done.map(|()| run.refused.load(Ordering::Relaxed) + run.left_out.load(Ordering::Relaxed) == 0)
+}
+
+/// What is read.
+enum Feed {
+    Lines(Lines, u64),
+    Stdin,
+    Tables(Origin),
+}
+
+impl Feed {
+    async fn open(what: &Import, directory: &Directory) -> Outcome<Self> {
+        if let (Some(kind), Some(url), Some(owner)) = (what.from, &what.source, &what.owner) {
+            let origin = Origin::open(kind, url, owner, what.table.as_deref()).await?;
+            return Ok(Self::Tables(origin));
+        }
+        match what.file.as_deref() {
+            None => Ok(Self::Stdin),
+            Some(path) if path == Path::new("-") => Ok(Self::Stdin),
+            Some(path) => {
+                let lines = Lines::open(path)?;
+                let position = match what.restart {
+                    true => None,
+                    false => directory.import_position(&lines.source).await?,
+                };
+                let from = position.and_then(|at| u64::try_from(at).ok()).unwrap_or(0);
+                if from > 0 {
+                    note(&format!("going on at byte {} of {}", grouped(from), grouped(lines.length)));
+                }
+                Ok(Self::Lines(lines, from))
+            }
+        }
+    }
+
+    /// How much there is, if anybody knows: bytes of a file, messages of tables.
+    fn total(&self) -> Option<u64> {
+        match self {
+            Self::Lines(lines, _) => Some(lines.length),
+            Self::Stdin => None,
+            Self::Tables(origin) => Some(origin.total),
+        }
+    }
+
+    fn from(&self) -> u64 {
+        if let Self::Lines(_, from) = self { *from } else { 0 }
+    }
+
+    /// By which name it is noted how far it was read.
+    fn source(&self) -> Option<ImportSource> {
+        if let Self::Lines(lines, _) = self { Some(lines.source.clone()) } else { None }
+    }
+
+    async fn read(self, parts: Parts, run: Arc<Run>) -> Outcome<()> {
+        match self {
+            Self::Lines(lines, from) => lines.read(from, parts).await,
+            Self::Stdin => source::read(BufReader::new(stdin()), 0, parts).await,
+            Self::Tables(origin) => from::read(origin, parts, &run.left_out).await,
+        }
+    }
+}
+
+/// Notes how far everything is stored, again and again.
+async fn checkpoint(directory: Directory, source: ImportSource, run: Arc<Run>) {
+    loop {
+        sleep(CHECKPOINTS).await;
+        let position = run.reach().position();
+        // Should this fail, the next run has a little more to find out that it is there.
+        let _ = directory.set_import_position(&source, i64::try_from(position).unwrap_or(0)).await;
+    }
+}
+
+/// Reads parts and has them stored, until all of them are or something fails.
+async fn pump(
+    feed: Feed,
+    stores: &[ConversationStore],
+    workers: usize,
+    rate: Option<u32>,
+    run: &Arc<Run>,
+) -> Outcome<()> {
+    let (sender, parts) = mpsc::channel(workers * 2);
+    let (jobs, waiting) = mpsc::channel(1);
+    let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+    let mut tasks = JoinSet::new();
+    let source = tokio::spawn(feed.read(sender, Arc::clone(run)));
+    tasks.spawn(distribute(parts, jobs, rate, Arc::clone(run)));
+    for (_, store) in (0..workers).zip(stores.iter().cycle()) {
+        tasks.spawn(work(store.clone(), Arc::clone(&waiting), Arc::clone(run)));
+    }
+    drop(waiting);
+    while let Some(task) = tasks.join_next().await {
+        if let Err(trouble) = task.map_err(|error| stopped(&error)).flatten() {
+            source.abort();
+            return Err(trouble);
+        }
+    }
+    // Should the source have failed, what was read of it is stored all the same.
+    source.await.map_err(|error| stopped(&error)).flatten()
+}
+
+fn stopped(error: &tokio::task::JoinError) -> Trouble {
+    Trouble::because("the import stopped", error)
+}
+
+/// Gives each conversation to the next worker that is free, and its parts after it.
+async fn distribute(
+    mut parts: mpsc::Receiver<Part>,
+    jobs: mpsc::Sender<Job>,
+    rate: Option<u32>,
+    run: Arc<Run>,
+) -> Outcome<()> {
+    let mut due = Instant::now();
+    let mut current: Option<mpsc::Sender<Part>> = None;
+    while let Some(part) = parts.recv().await {
+        if let Some(rate) = rate {
+            sleep_until(due).await;
+            let messages = part.messages.len().max(1) as f64;
+            due = due.max(Instant::now()) + Duration::from_secs_f64(messages / f64::from(rate));
+        }
+        if part.first {
+            let (sender, receiver) = mpsc::channel(1);
+            run.reach().begun.insert(part.began);
+            if jobs.send(Job { began: part.began, parts: receiver }).await.is_err() {
+                return Ok(());
+            }
+            current = Some(sender);
+        }
+        // A worker that takes no more has found the conversation refused, or ended with an error that is told elsewhere.
+        if let Some(current) = &current {
+            let _ = current.send(part).await;
+        }
+    }
+    Ok(())
+}
+
+/// Stores one conversation after the other.
+async fn work(
+    store: ConversationStore,
+    jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
+    run: Arc<Run>,
+) -> Outcome<()> {
+    loop {
+        let job = jobs.lock().await.recv().await;
+        let Some(mut job) = job else { return Ok(()) };
+        let (mut end, mut refused, mut is_whole) = (job.began, false, false);
+        while let Some(part) = job.parts.recv().await {
+            (end, is_whole) = (part.end, part.last);
+            refused = refused || !run.store(&store, &part).await?;
+        }
+        // Without its last part it is the source that failed.
+        if is_whole {
+            run.ended(job.began, end);
+        }
+    }
+}
+
+impl Run {
+    fn reach(&self) -> std::sync::MutexGuard<'_, Reach> {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self, began: u64, end: u64) {
+        let mut reach = self.reach();
+        reach.begun.remove(&began);
+        reach.ended = reach.ended.max(end);
+        self.counts.conversations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Stores a part, trying again while a store is away. False: the conversation is refused.
+    async fn store(&self, store: &ConversationStore, part: &Part) -> Outcome<bool> {
+        let mut attempt = 0;
+        loop {
+            match store.import(&part.of, &part.messages, part.last).await {
+                Ok(imported) => {
+                    self.count(part, u64::try_from(imported.stored).unwrap_or(0));
+                    if imported.changed && imported.told != conversation_core::Told::Published {
+                        self.fenced.fetch_add(1, Ordering::Relaxed);
+                    }
+                    return Ok(true);
+                }
+                Err(error) if is_passing(&error) && attempt < ATTEMPTS => {
+                    attempt += 1;
+                    sleep((Duration::from_millis(100) * 2_u32.pow(attempt)).min(LONGEST_PAUSE)).await;
+                }
+                Err(error) if is_of_conversation(&error) => {
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    note(&format!("refused: conversation {}: {error}", part.of.key.id));
+                    return Ok(false);
+                }
+                Err(error) => {
+                    return Err(Trouble::because(format!("conversation {}", part.of.key.id), &error));
+                }
+            }
+        }
+    }
+
+    fn count(&self, part: &Part, stored: u64) {
+        self.counts.done.fetch_add(part.length, Ordering::Relaxed);
+        self.counts.messages.fetch_add(part.messages.len() as u64, Ordering::Relaxed);
+        self.stored.fetch_add(stored, Ordering::Relaxed);
+    }
+
+    fn report(&self) {
+        let (stored, seconds) = (self.stored.load(Ordering::Relaxed), self.counts.elapsed().as_secs_f64());
+        note(&format!(
+            "read {} in {seconds:.1} s; {} messages were new",
+            self.counts.text(),
+            grouped(stored)
+        ));
+        let (refused, fenced) = (self.refused.load(Ordering::Relaxed), self.fenced.load(Ordering::Relaxed));
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            note(&format!("{left_out} messages cannot be kept here and were left out"));
+        }
+        if refused > 0 {
+            note(&format!("{refused} conversations were refused"));
+        }
+        if fenced > 0 {
+            note(&format!(
+                "Redis could not be told of {fenced} parts: the sweep will, and readers go to Postgres until then"
+            ));
+        }
+    }
+}
+
+/// Whether trying again may help.
+fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::DatabaseUnavailable(_) | Error::OutcomeUnknown(_) | Error::CacheUnavailable(_))
+}
+
+/// Whether it is the conversation that cannot be stored, and others may be.
+fn is_of_conversation(error: &Error) -> bool {
+    matches!(error, Error::MessageConflict { .. } | Error::ConversationDeleted | Error::Invalid(_))
+}

@@ -1,0 +1,165 @@
+//! `inspect`: both stores side by side.
+
+use clap::Args;
+use conversation_core::{
+    CacheConfig, Conversation, ConversationId, ConversationKey, DatabaseConfig, EntryState, Inspection,
+    OwnerId, RowState, store,
+};
+
+use crate::export::{conversation, owner};
+use crate::{Outcome, Trouble, say};
+
+/// Shows what Postgres and Redis hold of a conversation, side by side, and where they differ.
+///
+/// Reads only. Exits with 1 if the next read would be answered something that Postgres does not have. Needs DATABASE_URL
+/// and REDIS_URL.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The conversation.
+    #[arg(value_parser = conversation)]
+    id: ConversationId,
+    /// Whose it is.
+    #[arg(long, value_parser = owner)]
+    owner: OwnerId,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Inspects; whether what readers are told is right.
+///
+/// # Errors
+/// A store cannot be read, or neither has the conversation.
+pub async fn inspect(what: Inspect) -> Outcome<bool> {
+    let store = store(&DatabaseConfig::from_env()?, &CacheConfig::from_env()?);
+    let inspection = store.inspect(&ConversationKey { owner: what.owner, id: what.id }).await?;
+    if inspection.postgres.is_none() && inspection.redis.is_none() {
+        return Err(Trouble::new("neither store has such a conversation"));
+    }
+    let text = if what.json {
+        serde_json::to_string_pretty(&inspection).map_err(|error| Trouble::because("no JSON", &error))?
+    } else {
+        table(&inspection)
+    };
+    say(&text);
+    Ok(!inspection.is_wrong())
+}
+
+/// What a row of the table is of, what Postgres has, what Redis has.
+type Line = [String; 3];
+
+fn table(inspection: &Inspection) -> String {
+    let mut lines: Vec<Line> = vec![["".into(), "Postgres".into(), "Redis".into()]];
+    lines.extend(rows(inspection.postgres.as_ref(), inspection.redis.as_ref()));
+    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let (first, second) = (width(0), width(1));
+    let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width - text.chars().count()));
+    let mut text: Vec<String> = lines
+        .iter()
+        .map(|[name, postgres, redis]| {
+            format!("{}  {}  {redis}", pad(name, first), pad(postgres, second)).trim_end().to_owned()
+        })
+        .collect();
+    text.push(format!("\nnext read: {}", inspection.next_read));
+    if inspection.in_motion {
+        text.push("It was written all the while: what differs may be on its way.".into());
+    }
+    match inspection.differences.as_slice() {
+        [] if inspection.redis.is_some() => text.push("no differences".into()),
+        differences => text.extend(differences.iter().map(|difference| format!("≠ {difference}"))),
+    }
+    text.join("\n")
+}
+
+fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
+    let of_row = |get: &dyn Fn(&RowState) -> String| row.map_or_else(|| "-".to_owned(), get);
+    let of_entry = |get: &dyn Fn(&EntryState) -> String| entry.map_or_else(|| "-".to_owned(), get);
+    let line = |name: &str, row: &dyn Fn(&RowState) -> String, entry: &dyn Fn(&EntryState) -> String| {
+        [name.to_owned(), of_row(row), of_entry(entry)]
+    };
+    let of = |get: fn(&Conversation) -> String| {
+        move |conversation: &Option<Conversation>| conversation.as_ref().map_or_else(|| "-".to_owned(), get)
+    };
+    let (title, times) = (of(|c| c.title.clone().unwrap_or_default()), of(|c| c.updated_at.to_string()));
+    let metadata = of(|c| serde_json::to_string(&c.metadata).unwrap_or_default());
+    let nothing = |_: &RowState| String::new();
+    vec![
+        line("state", &|row| if row.deleted { "deleted" } else { "live" }.into(), &|entry| state(entry)),
+        line("version", &|row| row.version.to_string(), &|entry| number(entry.version)),
+        line("epoch", &|row| number(row.epoch), &|entry| number(entry.epoch)),
+        line("messages", &|row| of(|c| c.message_count.to_string())(&row.conversation), &|e| number(e.count)),
+        line("window", &|row| span(row.window_first, row.window_last, row.window_length), &|entry| {
+            let span = span(entry.window_first, entry.window_last, entry.window_length);
+            format!("{span}, {} bytes", entry.window_bytes)
+        }),
+        line("floor", &|row| number(row.window_first), &|entry| number(entry.first)),
+        line("last position", &|row| row.last_seq.to_string(), &|entry| number(entry.window_last)),
+        line("title", &|row| title(&row.conversation), &|entry| title(&entry.conversation)),
+        line("metadata", &|row| metadata(&row.conversation), &|entry| metadata(&entry.conversation)),
+        line("updated at", &|row| times(&row.conversation), &|entry| times(&entry.conversation)),
+        line("debt", &|row| row.debt.map_or("none".into(), |debt| format!("up to version {debt}")), &|_| {
+            String::new()
+        }),
+        line("certificate", &nothing, &|entry| certificate(entry)),
+        line("fences", &nothing, &|entry| fences(entry)),
+        line("lease", &nothing, &|e| {
+            e.leased_ms_ago.map_or("none".into(), |ms| format!("{} ago", millis(ms)))
+        }),
+        line("server", &nothing, &|entry| {
+            let same = entry.held_for_server.as_ref() == Some(&entry.server);
+            format!(
+                "{}, {}",
+                entry.role,
+                if same { "the one it was made for" } else { "not the one it was made for" }
+            )
+        }),
+        line("lives for", &nothing, &|e| {
+            format!("{}, window {}", millis(e.entry_ttl_ms), millis(e.window_ttl_ms))
+        }),
+    ]
+}
+
+fn state(entry: &EntryState) -> String {
+    match entry.gone_at_version {
+        Some(version) => format!("deleted at version {version}"),
+        None if entry.conversation.is_some() => "cached".into(),
+        None => "control fields only".into(),
+    }
+}
+
+fn certificate(entry: &EntryState) -> String {
+    match entry.certified_for_ms {
+        None => "none".into(),
+        Some(ms) if ms < 0 => format!("due for a check since {}", millis(-ms)),
+        Some(ms) => format!("for {}", millis(ms)),
+    }
+}
+
+fn fences(entry: &EntryState) -> String {
+    let ages: Vec<String> =
+        entry.fences.iter().map(|fence| format!("{} old", millis(fence.set_ms_ago))).collect();
+    if ages.is_empty() { "none".into() } else { format!("{} ({})", ages.len(), ages.join(", ")) }
+}
+
+fn span(first: Option<i64>, last: Option<i64>, length: usize) -> String {
+    match (first, last) {
+        (Some(first), Some(last)) => format!("{first}-{last}, {length} messages"),
+        _ => "empty".into(),
+    }
+}
+
+fn number(number: Option<i64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+/// Milliseconds as people say them.
+fn millis(ms: i64) -> String {
+    match ms {
+        ..0 => "-".into(),
+        0..1_000 => format!("{ms} ms"),
+        1_000..120_000 => format!("{:.1} s", ms as f64 / 1e3),
+        120_000..7_200_000 => format!("{} min", ms / 60_000),
+        7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
+        _ => format!("{} days", ms / 86_400_000),
+    }
+}

@@ -1,0 +1,226 @@
+//! The lines of an export: one JSON object each, a conversation and then its messages in order.
+//!
+//! ```text
+//! {"record":"conversation","owner":"ann","id":"c1","title":null,"metadata":{},"version":2,"last_seq":1, ...}
+//! {"record":"message","conversation":"c1","seq":1,"id":"m1","created_at_us":1700000000000000,"body":{"role": ...}}
+//! ```
+//!
+//! `body` is the client's JSON, to the byte. Where that has line breaks in it, `body` is a string that holds it instead.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use conversation_core::{
+    ConversationId, ConversationKey, ConversationRecord, Invalid, MessageId, MessageRecord, Metadata,
+    OwnerId, Record, Title,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+/// Why a line is none of an export.
+#[derive(Debug, Error)]
+pub enum LineError {
+    /// It is not the JSON that it should be.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// A value breaks its rule.
+    #[error("{0}")]
+    Invalid(#[from] Invalid),
+    /// Neither a conversation nor a message.
+    #[error("record is {0:?}, neither \"conversation\" nor \"message\"")]
+    Unknown(String),
+    /// A message that is not of the conversation before it.
+    #[error("a message of {0}, which is not the conversation before it")]
+    Stray(String),
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow)]
+    record: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConversationLine<'a> {
+    #[serde(borrow)]
+    record: Cow<'a, str>,
+    #[serde(borrow)]
+    owner: Cow<'a, str>,
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    metadata: Cow<'a, BTreeMap<String, String>>,
+    version: i64,
+    last_seq: i64,
+    message_count: i64,
+    created_at_us: i64,
+    updated_at_us: i64,
+    #[serde(default)]
+    last_message_at_us: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageLine<'a> {
+    #[serde(borrow)]
+    record: Cow<'a, str>,
+    #[serde(borrow)]
+    conversation: Cow<'a, str>,
+    seq: i64,
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    created_at_us: i64,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
+/// Appends a record as a line. `of` is the conversation that a message is of.
+///
+/// # Errors
+/// None that is known of: everything in a record has a JSON form.
+pub fn write(record: &Record, of: &ConversationId, out: &mut Vec<u8>) -> Result<(), LineError> {
+    match record {
+        Record::Conversation(record) => serde_json::to_writer(&mut *out, &conversation_line(record))?,
+        Record::Message(record) => {
+            let json = record.json();
+            let text;
+            let body: &RawValue = if json.bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
+                text = serde_json::value::to_raw_value(json)?;
+                &text
+            } else {
+                serde_json::from_str(json)?
+            };
+            let line = MessageLine {
+                record: "message".into(),
+                conversation: of.as_str().into(),
+                seq: record.seq,
+                id: record.id().as_str().into(),
+                created_at_us: record.created_at,
+                body,
+            };
+            serde_json::to_writer(&mut *out, &line)?;
+        }
+    }
+    out.push(b'\n');
+    Ok(())
+}
+
+fn conversation_line(record: &ConversationRecord) -> ConversationLine<'_> {
+    ConversationLine {
+        record: "conversation".into(),
+        owner: record.key.owner.as_str().into(),
+        id: record.key.id.as_str().into(),
+        title: record.title.as_ref().map(|title| title.as_str().to_owned()),
+        metadata: Cow::Borrowed(record.metadata.pairs()),
+        version: record.version,
+        last_seq: record.last_seq,
+        message_count: record.message_count,
+        created_at_us: record.created_at,
+        updated_at_us: record.updated_at,
+        last_message_at_us: record.last_message_at,
+    }
+}
+
+/// Reads a line. `of` is the conversation before it.
+///
+/// # Errors
+/// It is none of an export, or a value breaks its rule.
+pub fn read(line: &str, of: Option<&ConversationId>) -> Result<Record, LineError> {
+    let Kind { record } = serde_json::from_str(line)?;
+    match record.as_ref() {
+        "conversation" => read_conversation(serde_json::from_str(line)?).map(Record::Conversation),
+        "message" => {
+            let line: MessageLine<'_> = serde_json::from_str(line)?;
+            if of.is_none_or(|of| of.as_str() != line.conversation) {
+                return Err(LineError::Stray(line.conversation.into_owned()));
+            }
+            read_message(&line).map(Record::Message)
+        }
+        other => Err(LineError::Unknown(other.to_owned())),
+    }
+}
+
+fn read_conversation(line: ConversationLine<'_>) -> Result<ConversationRecord, LineError> {
+    let key = ConversationKey {
+        owner: OwnerId::new(line.owner.into_owned())?,
+        id: ConversationId::new(line.id.into_owned())?,
+    };
+    let record = ConversationRecord {
+        key,
+        title: line.title.map(Title::new).transpose()?,
+        metadata: Metadata::new(line.metadata.into_owned())?,
+        version: line.version,
+        last_seq: line.last_seq,
+        message_count: line.message_count,
+        created_at: line.created_at_us,
+        updated_at: line.updated_at_us,
+        last_message_at: line.last_message_at_us,
+    };
+    record.check()?;
+    Ok(record)
+}
+
+fn read_message(line: &MessageLine<'_>) -> Result<MessageRecord, LineError> {
+    let json = line.body.get();
+    let json = if json.starts_with('"') {
+        Cow::Owned(serde_json::from_str::<String>(json)?)
+    } else {
+        Cow::Borrowed(json)
+    };
+    Ok(MessageRecord::new(line.seq, MessageId::new(line.id.as_ref())?, line.created_at_us, &json)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONVERSATION: &str = r#"{"record":"conversation","owner":"ann","id":"c","title":"é\n","metadata":{"k":"v"},"version":7,"last_seq":3,"message_count":2,"created_at_us":1,"updated_at_us":1700000000123456,"last_message_at_us":null}"#;
+
+    fn again(line: &str) -> String {
+        let of = ConversationId::new("c").unwrap();
+        let mut out = Vec::new();
+        write(&read(line, Some(&of)).unwrap(), &of, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn lines_come_back_to_the_byte() {
+        let message = |body: &str| {
+            format!(
+                r#"{{"record":"message","conversation":"c","seq":1,"id":"m","created_at_us":5,"body":{body}}}"#
+            )
+        };
+        for line in [
+            CONVERSATION.to_owned(),
+            message(r#"{ "role":"user", "content":"\u0000 \ud800 a", "n":1.0e+07,"id":"m" }"#),
+            message(r#""{\"role\":\"user\",\n\"content\":\"\\u0000\"}""#),
+        ] {
+            assert_eq!(again(&line), format!("{line}\n"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_line_says_why() {
+        let of = ConversationId::new("c").unwrap();
+        let message = r#"{"record":"message","conversation":"c","seq":1,"id":"m","created_at_us":5,"body":{"role":"user","content":""}}"#;
+        for (line, expected) in [
+            ("", "EOF"),
+            ("{}", "missing field `record`"),
+            (r#"{"record":"x"}"#, "neither"),
+            (&message.replace("\"seq\":1", "\"seq\":0"), "seq: not a whole number"),
+            (&message.replace(":\"c\"", ":\"d\""), "a message of d"),
+            (&message.replace("\"user\"", "\"bot\""), "unknown role"),
+            (&message.replace("\"role\"", "\"id\":\"other\",\"role\""), "id: not the id"),
+            (&CONVERSATION.replace("ann", "a n n"), "owner: not an owner id"),
+            (&CONVERSATION.replace("\"version\":7", "\"version\":-7"), "version: not a whole number"),
+            (&CONVERSATION.replace("\"version\"", "\"edition\""), "unknown field `edition`"),
+        ] {
+            let error = read(line, Some(&of)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+-- What leaves one store and enters another, with its ids, positions and times.
+
+-- How far imports have come: of what is before `position` in that source, everything is stored. Kept beside what was
+-- stored, so that a restored or emptied database never believes that it has more than it has.
+create table import_positions (
+    source   text        primary key,
+    position bigint      not null,
+    at       timestamptz not null default now()
+);
+
+-- Times enter and leave as Unix microseconds here: the order of lists depends on them.
+create function unix_micros(at timestamptz) returns bigint
+    language sql immutable parallel safe as $$ select (extract(epoch from at) * 1000000)::bigint $$;
+create function from_unix_micros(micros bigint) returns timestamptz
+    language sql immutable parallel safe as $$ select timestamptz 'epoch' + micros * interval '1 microsecond' $$;
+
+-- Stores a part of an exported conversation: messages at the positions that they had, and with the first part the
+-- conversation itself. Parts that come again store nothing twice.
+--
+--   p_title .. p_last_message_at   the conversation; title, metadata and version are taken over by a new row, and with the
+--                                  last part if the row has a lower version
+--   p_seqs .. p_ats                parallel: the messages, ascending
+--   p_last                         this part is the last one
+--
+-- Positions up to p_last_seq are taken at once, so that what is added meanwhile comes after them. As this may change
+-- what is in the middle of a cached window, it always takes an epoch, like a deletion of a message; who calls it drops
+-- the cached copy after it.
+--
+-- outcome: stored | duplicate (all of it is stored) | conflict (conflict_id: it or its position was stored with
+-- something else) | deleted | refused (row_epoch is the row's; null: there is no row)
+create function import_messages(
+    p_owner_id text, p_conversation_id text, p_title text, p_metadata json, p_version bigint, p_last_seq bigint,
+    p_created_at bigint, p_updated_at bigint, p_last_message_at bigint,
+    p_seqs bigint[], p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_ats bigint[], p_last boolean,
+    p_fenced boolean, p_epoch bigint,
+    out outcome text, out row_epoch bigint, out conflict_id text, out stored bigint, out row_version bigint)
+    language plpgsql as $$
+declare
+    c conversations;
+    is_new boolean := false;
+begin
+    stored := 0;
+    select * into c from conversations r
+        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    if not found then
+        if p_fenced and p_epoch is not null then
+            outcome := 'refused';
+            return;
+        end if;
+        insert into conversations (owner_id, conversation_id, title, metadata, created_at, updated_at)
+            values (p_owner_id, p_conversation_id, p_title, p_metadata,
+                    from_unix_micros(p_created_at), from_unix_micros(p_updated_at))
+            on conflict do nothing;
+        is_new := found;
+        select * into c from conversations r
+            where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    end if;
+    row_epoch := c.epoch;
+    row_version := c.version;
+    if c.deleted_at is not null then
+        outcome := 'deleted';
+        return;
+    end if;
+
+    if not is_new then
+        -- A duplicate is told before the epoch is compared: it writes nothing that a reader could miss.
+        if (not p_last or c.version >= p_version) and not exists (
+            select from unnest(p_seqs, p_ids, p_bodies) as given(seq, id, body)
+            where not exists (select from messages m where m.conversation_key = c.key and m.seq = given.seq
+                              and m.message_id = given.id and m.body::text = given.body)) then
+            outcome := 'duplicate';
+            return;
+        end if;
+        if p_fenced and p_epoch is distinct from c.epoch then
+            outcome := 'refused';
+            return;
+        end if;
+    end if;
+
+    begin
+        insert into messages (conversation_key, seq, message_id, id_in_body, body, created_at)
+            select c.key, given.seq, given.id, given.id_in_body, given.body::json, from_unix_micros(given.at)
+            from unnest(p_seqs, p_ids, p_ids_in_bodies, p_bodies, p_ats) as given(seq, id, id_in_body, body, at)
+            on conflict do nothing;
+        get diagnostics stored = row_count;
+        if stored < cardinality(p_seqs) then
+            select given.id into conflict_id from unnest(p_seqs, p_ids, p_bodies) as given(seq, id, body)
+                where not exists (select from messages m where m.conversation_key = c.key and m.seq = given.seq
+                                  and m.message_id = given.id and m.body::text = given.body) limit 1;
+            if found then
+                raise exception using errcode = 'IM001', message = 'undone';
+            end if;
+        end if;
+    exception when sqlstate 'IM001' then
+        outcome := 'conflict';
+        return;
+    end;
+
+    outcome := 'stored';
+    update conversations r set
+        epoch = r.epoch + 1,
+        title = case when p_last and r.version < p_version then p_title else r.title end,
+        metadata = case when p_last and r.version < p_version then p_metadata else r.metadata end,
+        version = case when p_last then greatest(r.version + 1, p_version) else r.version + 1 end,
+        last_seq = greatest(r.last_seq, p_last_seq),
+        message_count = r.message_count + stored,
+        updated_at = greatest(r.updated_at, from_unix_micros(p_updated_at)),
+        last_message_at = greatest(r.last_message_at, from_unix_micros(p_last_message_at))
+        where r.key = c.key returning * into c;
+    row_version := c.version;
+    if not p_fenced then
+        perform note_cache_debt(c);
+    end if;
+end $$;

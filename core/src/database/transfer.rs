@@ -1,0 +1,276 @@
+//! Conversations on their way out, as one snapshot, and in.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row as _, Transaction};
+use tokio::time::timeout;
+
+use crate::conversation::{ConversationKey, Metadata, OwnerId, Title};
+use crate::error::{Error, Invalid};
+use crate::message::{MessageId, NewMessage};
+use crate::snapshot::Fencing;
+use crate::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
+
+use super::rows::conversation_id;
+use super::{Commit, Database, Failure, json, late, only};
+
+/// How long a step of an export may take: the first sorts the names of all conversations.
+const EXPORT_DEADLINE: Duration = Duration::from_secs(120);
+/// How many conversations are fetched at a time, and about how many messages.
+const CONVERSATIONS: usize = 200;
+const MESSAGES: i64 = 200;
+
+/// A transaction that sees the conversations as they were when it began.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    transaction: Transaction<'static, Postgres>,
+    ahead: VecDeque<Headed>,
+    /// The conversation whose messages are being read, and the position up to which they are.
+    within: Option<(i64, i64)>,
+    exhausted: bool,
+}
+
+/// A conversation, and its key in the tables.
+#[derive(Debug)]
+struct Headed {
+    key: i64,
+    record: ConversationRecord,
+}
+
+/// What an import's commit did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Imported {
+    pub(crate) stored: i64,
+    pub(crate) version: i64,
+    /// Nothing was written: all of it is there.
+    pub(crate) duplicate: bool,
+}
+
+impl Database {
+    pub(crate) async fn snapshots(&self, scope: &Scope) -> Result<Snapshots, Error> {
+        let begin = self.pool.begin_with("begin isolation level repeatable read, read only");
+        let transaction = timeout(EXPORT_DEADLINE, begin).await.unwrap_or_else(|_| Err(late()));
+        let (ahead, within) = (VecDeque::new(), None);
+        let transaction = transaction.map_err(of_read)?;
+        let mut snapshots = Snapshots { transaction, ahead, within, exhausted: false };
+        let (owner, id) = match scope {
+            Scope::Everything => (None, None),
+            Scope::Owner(owner) => (Some(owner), None),
+            Scope::Conversation(key) => (Some(&key.owner), Some(&key.id)),
+        };
+        let declare =
+            sqlx::query(DECLARE).bind(owner.map(OwnerId::as_str)).bind(id.map(|id| id.as_str().to_owned()));
+        snapshots.rows(declare).await?;
+        Ok(snapshots)
+    }
+
+    /// Stores a part of an exported conversation.
+    pub(crate) async fn import(
+        &self,
+        of: &ConversationRecord,
+        part: &[MessageRecord],
+        last: bool,
+        fencing: Fencing,
+    ) -> Result<Commit<Imported>, Error> {
+        let query = sqlx::query(IMPORT)
+            .bind(of.key.owner.as_str())
+            .bind(of.key.id.as_str())
+            .bind(of.title.as_ref().map(Title::as_str))
+            .bind(json(&of.metadata))
+            .bind(of.version)
+            .bind(of.last_seq)
+            .bind(of.created_at)
+            .bind(of.updated_at)
+            .bind(of.last_message_at)
+            .bind(part.iter().map(|record| record.seq).collect::<Vec<_>>())
+            .bind(part.iter().map(|record| record.message.id.as_str()).collect::<Vec<_>>())
+            .bind(part.iter().map(|record| record.message.id_in_body).collect::<Vec<_>>())
+            .bind(part.iter().map(|record| record.message.body.as_str()).collect::<Vec<_>>())
+            .bind(part.iter().map(|record| record.created_at).collect::<Vec<_>>())
+            .bind(last)
+            .bind(fencing.is_fenced())
+            .bind(fencing.epoch());
+        imported(&only(self.rows(query).await.map_err(Failure::of_write)?)?)
+    }
+
+    /// The highest position ever given out, and the version up to which the cache is known not to have been told.
+    pub(crate) async fn counters(&self, key: &ConversationKey) -> Result<Option<(i64, Option<i64>)>, Error> {
+        let query = sqlx::query(COUNTERS).bind(key.owner.as_str()).bind(key.id.as_str());
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let pair = |row: &PgRow| Ok((row.try_get("last_seq")?, row.try_get("debt")?));
+        rows.first().map(pair).transpose().map_err(Error::Database)
+    }
+
+    /// Up to where an import has stored everything; none: it has not begun, or it has ended.
+    pub(crate) async fn import_position(&self, source: &ImportSource) -> Result<Option<i64>, Error> {
+        let query =
+            sqlx::query("select position from import_positions where source = $1").bind(source.as_str());
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        rows.first().map(|row| row.try_get("position")).transpose().map_err(Error::Database)
+    }
+
+    pub(crate) async fn set_import_position(&self, source: &ImportSource, at: i64) -> Result<(), Error> {
+        let query = sqlx::query(
+            "insert into import_positions (source, position) values ($1, $2)
+                on conflict (source) do update set position = excluded.position, at = now()",
+        )
+        .bind(source.as_str())
+        .bind(at);
+        self.rows(query).await.map(drop).map_err(Failure::of_read)
+    }
+
+    pub(crate) async fn forget_import_position(&self, source: &ImportSource) -> Result<(), Error> {
+        let query = sqlx::query("delete from import_positions where source = $1").bind(source.as_str());
+        self.rows(query).await.map(drop).map_err(Failure::of_read)
+    }
+}
+
+impl Snapshots {
+    /// The next records, some hundred at most; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Record>, Error> {
+        if let Some((key, after)) = self.within {
+            let messages = self.messages_after(key, after).await?;
+            let read = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+            self.within = messages.last().filter(|_| read == MESSAGES).map(|last| (key, last.seq));
+            if !messages.is_empty() {
+                return Ok(messages.into_iter().map(Record::Message).collect());
+            }
+        }
+        if self.ahead.is_empty() && !self.exhausted {
+            self.fetch().await?;
+        }
+        if self.ahead.front().is_some_and(|next| next.record.message_count > MESSAGES) {
+            return Ok(self.begin_long().into_iter().collect());
+        }
+        self.several().await
+    }
+
+    async fn fetch(&mut self) -> Result<(), Error> {
+        let rows = self.rows(sqlx::query(FETCH)).await?;
+        self.exhausted = rows.len() < CONVERSATIONS;
+        for row in &rows {
+            self.ahead.push_back(headed(row).map_err(Error::Database)?);
+        }
+        Ok(())
+    }
+
+    /// A conversation that is read in pages.
+    fn begin_long(&mut self) -> Option<Record> {
+        let Headed { key, record } = self.ahead.pop_front()?;
+        self.within = Some((key, 0));
+        Some(Record::Conversation(record))
+    }
+
+    async fn messages_after(&mut self, key: i64, seq: i64) -> Result<Vec<MessageRecord>, Error> {
+        let query = sqlx::query(PAGE).bind(key).bind(seq).bind(MESSAGES);
+        let rows = self.rows(query).await?;
+        rows.iter().map(message).collect::<Result<_, _>>().map_err(Error::Database)
+    }
+
+    /// As many short conversations as together are as long as a page, whole.
+    async fn several(&mut self) -> Result<Vec<Record>, Error> {
+        let (mut taken, mut messages) = (Vec::new(), 0);
+        while let Some(next) = self.ahead.pop_front() {
+            messages += next.record.message_count;
+            if messages > MESSAGES {
+                self.ahead.push_front(next);
+                break;
+            }
+            taken.push(next);
+        }
+        let keys: Vec<i64> =
+            taken.iter().filter(|next| next.record.message_count > 0).map(|next| next.key).collect();
+        let rows =
+            if keys.is_empty() { Vec::new() } else { self.rows(sqlx::query(WHOLE).bind(keys)).await? };
+        let mut rows = rows.iter().peekable();
+        let mut records = Vec::new();
+        for Headed { key, record } in taken {
+            records.push(Record::Conversation(record));
+            let is_its = |row: &&PgRow| row.try_get::<i64, _>("conversation_key").is_ok_and(|of| of == key);
+            while let Some(row) = rows.next_if(|row| is_its(row)) {
+                records.push(Record::Message(message(row).map_err(Error::Database)?));
+            }
+        }
+        Ok(records)
+    }
+
+    async fn rows(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
+        let rows = timeout(EXPORT_DEADLINE, query.fetch_all(&mut *self.transaction)).await;
+        rows.unwrap_or_else(|_| Err(late())).map_err(of_read)
+    }
+}
+
+fn of_read(error: sqlx::Error) -> Error {
+    Failure { error, begun: false }.of_read()
+}
+
+// In an order that no database's collation changes.
+const DECLARE: &str = "declare conversations_to_export no scroll cursor for
+    select key, owner_id, conversation_id, title, metadata::text, version, last_seq, message_count,
+        unix_micros(created_at) as created_at, unix_micros(updated_at) as updated_at,
+        unix_micros(last_message_at) as last_message_at
+    from conversations where deleted_at is null
+        and ($1::text is null or owner_id = $1) and ($2::text is null or conversation_id = $2)
+    order by owner_id collate \"C\", conversation_id collate \"C\"";
+const FETCH: &str = "fetch 200 from conversations_to_export";
+const _: () = assert!(CONVERSATIONS == 200);
+const PAGE: &str = "select seq, message_id, id_in_body, body::text as body, unix_micros(created_at) as at
+    from messages where conversation_key = $1 and seq > $2 order by seq limit $3";
+const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_body, m.body::text as body,
+        unix_micros(m.created_at) as at
+    from unnest($1::bigint[]) with ordinality as wanted(key, place)
+        join messages m on m.conversation_key = wanted.key
+    order by wanted.place, m.seq";
+const COUNTERS: &str = "select c.last_seq, d.version as debt
+    from conversations c left join cache_debt d on d.conversation_key = c.key
+    where c.owner_id = $1 and c.conversation_id = $2";
+const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version
+    from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+fn headed(row: &PgRow) -> sqlx::Result<Headed> {
+    let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?).map_err(decode)?;
+    let metadata: Metadata =
+        serde_json::from_str(row.try_get("metadata")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let title: Option<String> = row.try_get("title")?;
+    let record = ConversationRecord {
+        key: ConversationKey { owner, id: conversation_id(row)? },
+        title: title.map(Title::new).transpose().map_err(decode)?,
+        metadata,
+        version: row.try_get("version")?,
+        last_seq: row.try_get("last_seq")?,
+        message_count: row.try_get("message_count")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+        last_message_at: row.try_get("last_message_at")?,
+    };
+    Ok(Headed { key: row.try_get("key")?, record })
+}
+
+fn message(row: &PgRow) -> sqlx::Result<MessageRecord> {
+    let id = MessageId::new(row.try_get::<String, _>("message_id")?).map_err(decode)?;
+    let (id_in_body, body) = (row.try_get("id_in_body")?, row.try_get("body")?);
+    let message = NewMessage { id, id_in_body, body };
+    Ok(MessageRecord::stored(row.try_get("seq")?, row.try_get("at")?, message))
+}
+
+fn decode(invalid: Invalid) -> sqlx::Error {
+    sqlx::Error::Decode(invalid.into())
+}
+
+fn imported(row: &PgRow) -> Result<Commit<Imported>, Error> {
+    match row.try_get("outcome").map_err(Error::Database)? {
+        "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
+        "conflict" => {
+            Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
+        }
+        "deleted" => Err(Error::ConversationDeleted),
+        outcome => {
+            let number = |name: &str| row.try_get(name).map_err(Error::Database);
+            let (stored, version) = (number("stored")?, number("row_version")?);
+            Ok(Commit::Done(Imported { stored, version, duplicate: outcome == "duplicate" }))
+        }
+    }
+}

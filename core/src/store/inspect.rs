@@ -1,0 +1,331 @@
+//! Both stores side by side, for people to look at.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::cache::Miss;
+use crate::conversation::{Conversation, ConversationKey};
+use crate::database::Record;
+use crate::error::Error;
+use crate::message::Message;
+
+use super::ConversationStore;
+
+/// How often both are read at most until the entry is the same before and after the row.
+const LOOKS: u32 = 5;
+
+/// What both stores hold of a conversation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// What Postgres has; none: it never had such a conversation.
+    pub postgres: Option<RowState>,
+    /// What Redis has; none: nothing.
+    pub redis: Option<EntryState>,
+    /// What the next read of the last messages makes of what Redis has.
+    pub next_read: NextRead,
+    /// Where Redis says something else than Postgres. As long as the next read is no hit nobody is told so.
+    pub differences: Vec<String>,
+    /// Something was written all the while, so that the differences may be none.
+    pub in_motion: bool,
+}
+
+/// A conversation's row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RowState {
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// Counts every change.
+    pub version: i64,
+    /// The epoch; none for a tombstone, of which nobody asks.
+    pub epoch: Option<i64>,
+    /// The highest position ever given out.
+    pub last_seq: i64,
+    /// The version up to which Redis is known not to have been told.
+    pub debt: Option<i64>,
+    /// What is answered of it.
+    pub conversation: Option<Conversation>,
+    /// The window's positions, the first and the last, and how many messages it has.
+    pub window_first: Option<i64>,
+    /// See above.
+    pub window_last: Option<i64>,
+    /// See above.
+    pub window_length: usize,
+}
+
+/// A conversation's entry and window in Redis. Times are milliseconds by the server's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EntryState {
+    /// The highest epoch known there.
+    pub epoch: Option<i64>,
+    /// The version of the facts.
+    pub version: Option<i64>,
+    /// The floor: the position that the window begins at.
+    pub first: Option<i64>,
+    /// How many messages there are in all.
+    pub count: Option<i64>,
+    /// How long the certificate stands yet; none: there is none.
+    pub certified_for_ms: Option<i64>,
+    /// The version at which the conversation was deleted, where this is a mark of that.
+    pub gone_at_version: Option<i64>,
+    /// Since when a reader has the lease to fill it.
+    pub leased_ms_ago: Option<i64>,
+    /// The writes in flight.
+    pub fences: Vec<FenceState>,
+    /// The replication id of the server that the entry is valid on.
+    pub held_for_server: Option<String>,
+    /// The replication id of the server that it is on.
+    pub server: String,
+    /// Whether that is a `master` or a `slave`.
+    pub role: String,
+    /// How long the entry lives yet; negative: for ever, or it is not there.
+    pub entry_ttl_ms: i64,
+    /// How long the window does.
+    pub window_ttl_ms: i64,
+    /// What is answered of the conversation.
+    pub conversation: Option<Conversation>,
+    /// The window's positions, the first and the last, how many elements it has, and how large they are together.
+    pub window_first: Option<i64>,
+    /// See above.
+    pub window_last: Option<i64>,
+    /// See above.
+    pub window_length: usize,
+    /// See above.
+    pub window_bytes: usize,
+    /// Elements that are none of this store's.
+    pub foreign_elements: usize,
+}
+
+/// The fence of a write in flight, or of a dead one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FenceState {
+    /// Its field.
+    pub name: String,
+    /// How old it is.
+    pub set_ms_ago: i64,
+}
+
+/// What a read makes of what the cache has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextRead {
+    /// It answers it.
+    Hit,
+    /// It answers that there is none.
+    Gone,
+    /// It goes to Postgres.
+    Miss(Miss),
+}
+
+impl std::fmt::Display for NextRead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hit => f.write_str("hit"),
+            Self::Gone => f.write_str("gone"),
+            Self::Miss(reason) => write!(f, "miss, {reason}"),
+        }
+    }
+}
+
+impl Serialize for NextRead {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Inspection {
+    /// Whether the next read is answered something that Postgres does not have.
+    pub fn is_wrong(&self) -> bool {
+        !self.differences.is_empty() && !self.in_motion && !matches!(self.next_read, NextRead::Miss(_))
+    }
+}
+
+impl ConversationStore {
+    /// Reads what both stores hold of a conversation and compares it. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::CacheUnavailable`], [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn inspect(&self, key: &ConversationKey) -> Result<Inspection, Error> {
+        let mut before = self.cache.inspect(key).await?;
+        for look in 1.. {
+            let (row, messages) = self.row(key).await?;
+            let after = self.cache.inspect(key).await?;
+            let same = before.1 == after.1 && timeless(before.0.as_ref()) == timeless(after.0.as_ref());
+            if same || look == LOOKS {
+                let (entry, window, next_read) = after;
+                let differences = differences(row.as_ref(), &messages, entry.as_ref(), &window);
+                return Ok(Inspection {
+                    postgres: row,
+                    redis: entry,
+                    next_read,
+                    differences,
+                    in_motion: !same,
+                });
+            }
+            before = after;
+        }
+        Err(Error::NotFound)
+    }
+
+    /// Drops the cached copy of a conversation, so that the next read goes to Postgres. Never wrong: as if Redis had had
+    /// no room for it.
+    ///
+    /// # Errors
+    /// [`Error::CacheUnavailable`].
+    pub async fn evict(&self, key: &ConversationKey) -> Result<(), Error> {
+        Ok(self.cache.invalidate(key).await?)
+    }
+
+    async fn row(&self, key: &ConversationKey) -> Result<(Option<RowState>, Vec<Message>), Error> {
+        let Some((last_seq, debt)) = self.database().counters(key).await? else {
+            return Ok((None, Vec::new()));
+        };
+        match self.database().read(key, false).await? {
+            Record::Absent => Ok((None, Vec::new())),
+            Record::Deleted(version) => {
+                let row = RowState { deleted: true, version, last_seq, debt, ..RowState::default() };
+                Ok((Some(row), Vec::new()))
+            }
+            Record::Live(snapshot) => {
+                let window = snapshot.window.unwrap_or_default();
+                let row = RowState {
+                    deleted: false,
+                    version: snapshot.conversation.version,
+                    epoch: Some(snapshot.epoch),
+                    last_seq,
+                    debt,
+                    conversation: Some(snapshot.conversation),
+                    window_first: window.first().map(Message::seq),
+                    window_last: window.last().map(Message::seq),
+                    window_length: window.len(),
+                };
+                Ok((Some(row), window))
+            }
+        }
+    }
+}
+
+/// An entry without what changes by itself as time goes by.
+fn timeless(entry: Option<&EntryState>) -> Option<EntryState> {
+    let entry = entry?.clone();
+    let fences = entry.fences.iter().map(|fence| FenceState { set_ms_ago: 0, ..fence.clone() }).collect();
+    let (certified_for_ms, leased_ms_ago) =
+        (entry.certified_for_ms.map(|_| 0), entry.leased_ms_ago.map(|_| 0));
+    Some(EntryState { fences, certified_for_ms, leased_ms_ago, entry_ttl_ms: 0, window_ttl_ms: 0, ..entry })
+}
+
+fn differences(
+    row: Option<&RowState>,
+    messages: &[Message],
+    entry: Option<&EntryState>,
+    window: &[Message],
+) -> Vec<String> {
+    let Some(entry) = entry else { return Vec::new() };
+    let mut found = Vec::new();
+    let is_live = row.is_some_and(|row| !row.deleted);
+    if entry.gone_at_version.is_some() {
+        if is_live {
+            found.push("Redis says that it was deleted, Postgres has it".into());
+        }
+        return found;
+    }
+    if !is_live {
+        if entry.conversation.is_some() || !window.is_empty() {
+            found.push("Redis has it, Postgres has not".into());
+        }
+        return found;
+    }
+    let Some(row) = row else { return found };
+    if entry.epoch > row.epoch {
+        found.push(format!(
+            "epoch: Redis knows {}, Postgres is at {}",
+            number(entry.epoch),
+            number(row.epoch)
+        ));
+    }
+    if entry.conversation.is_some() && entry.conversation != row.conversation {
+        found.extend(of_conversation(row, entry));
+    }
+    if entry.foreign_elements > 0 {
+        found.push(format!("window: {} elements are no messages", entry.foreign_elements));
+    }
+    if entry.conversation.is_some() || !window.is_empty() {
+        found.extend(of_windows(messages, window));
+    }
+    found
+}
+
+fn of_conversation(row: &RowState, entry: &EntryState) -> Vec<String> {
+    let fields = |conversation: &Option<Conversation>| {
+        let value = serde_json::to_value(conversation).unwrap_or_default();
+        value.as_object().cloned().unwrap_or_default()
+    };
+    let (postgres, redis) = (fields(&row.conversation), fields(&entry.conversation));
+    let differing = postgres.iter().filter(|(name, value)| redis.get(*name) != Some(value));
+    let told = differing.map(|(name, value)| {
+        format!("{name}: Redis has {}, Postgres {value}", redis.get(name).unwrap_or(&serde_json::Value::Null))
+    });
+    told.collect()
+}
+
+/// Positions that only one of them has, and those where they have different messages.
+fn of_windows(messages: &[Message], window: &[Message]) -> Vec<String> {
+    let by_seq = |messages: &[Message]| -> BTreeMap<i64, String> {
+        messages.iter().map(|message| (message.seq(), message.json().to_owned())).collect()
+    };
+    let (postgres, redis) = (by_seq(messages), by_seq(window));
+    let of =
+        |what: &str, seqs: Vec<i64>| (!seqs.is_empty()).then(|| format!("window: {what} {}", ranges(&seqs)));
+    let only = |these: &BTreeMap<i64, String>, others: &BTreeMap<i64, String>| {
+        these.keys().filter(|seq| !others.contains_key(*seq)).copied().collect()
+    };
+    let differing = postgres.iter().filter(|(seq, json)| redis.get(*seq).is_some_and(|other| other != *json));
+    [
+        of("Redis lacks", only(&postgres, &redis)),
+        of("only Redis has", only(&redis, &postgres)),
+        of("Redis has another message at", differing.map(|(seq, _)| *seq).collect()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// `1-3, 7`
+fn ranges(seqs: &[i64]) -> String {
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for &seq in seqs {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == seq => *last = seq,
+            _ => ranges.push((seq, seq)),
+        }
+    }
+    let text = |(first, last): &(i64, i64)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    ranges.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn number(number: Option<i64>) -> String {
+    number.map_or_else(|| "none".to_owned(), |number| number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_differ_by_position() {
+        let messages = |seqs: &[i64]| -> Vec<Message> {
+            seqs.iter().map(|seq| Message::assemble(*seq, None, 1, "{}")).collect()
+        };
+        let other = vec![Message::assemble(3, None, 2, "{}")];
+        let window = [messages(&[9]), other].concat();
+        assert_eq!(
+            of_windows(&messages(&[1, 2, 3, 5]), &window),
+            [
+                "window: Redis lacks 1-2, 5",
+                "window: only Redis has 9",
+                "window: Redis has another message at 3"
+            ]
+        );
+    }
+}

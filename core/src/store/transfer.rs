@@ -1,0 +1,56 @@
+//! Out of this store: everything, as of one moment.
+
+use crate::database::Snapshots;
+use crate::error::Error;
+use crate::transfer::{ImportSource, Record, Scope};
+
+use super::Directory;
+
+/// An export on its way. It holds one connection and a snapshot of the database until it is dropped.
+#[derive(Debug)]
+pub struct Export(Snapshots);
+
+impl Export {
+    /// The next records, some hundred at most: a conversation, its messages in order, the next conversation. In the order
+    /// of the bytes of owners and ids, whatever the database's collation. None are left when it answers none.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn next(&mut self) -> Result<Vec<Record>, Error> {
+        self.0.next().await
+    }
+}
+
+impl Directory {
+    /// Begins to read conversations with everything that is kept of them, as they are now, whatever is written meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn export(&self, scope: &Scope) -> Result<Export, Error> {
+        self.database.snapshots(scope).await.map(Export)
+    }
+
+    /// Up to where everything of a source is stored; none: its import has not begun, or it has ended.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn import_position(&self, source: &ImportSource) -> Result<Option<i64>, Error> {
+        self.database.import_position(source).await
+    }
+
+    /// Notes how far an import has come, with the unit that the source is counted in.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn set_import_position(&self, source: &ImportSource, at: i64) -> Result<(), Error> {
+        self.database.set_import_position(source, at).await
+    }
+
+    /// Forgets how far an import had come, now that it has ended.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn forget_import_position(&self, source: &ImportSource) -> Result<(), Error> {
+        self.database.forget_import_position(source).await
+    }
+}

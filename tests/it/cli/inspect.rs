@@ -1,0 +1,83 @@
+//! `inspect`.
+
+use conversation_core::Limit;
+use conversation_tests::{Stack, batch, key, user};
+use redis::AsyncCommands as _;
+use serde_json::Value;
+
+use super::{run, succeeds, text};
+
+const ENTRY: &str = "conversation:{local/c}";
+const WINDOW: &str = "conversation:{local/c}:messages";
+const ARGUMENTS: [&str; 5] = ["inspect", "c", "--owner", "local", "--json"];
+
+async fn inspection(stack: &Stack) -> (Option<i32>, Value) {
+    let output = run(stack, &ARGUMENTS).await;
+    let json = serde_json::from_slice(&output.stdout);
+    (output.status.code(), json.unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr))))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_differences_are_shown() {
+    let stack = Stack::start().await;
+    let (store, mut redis) = (stack.store(), stack.redis().await);
+    store.add(&key("c"), &batch((1..=4).map(|n| user(&n.to_string())))).await.unwrap();
+    let (code, seen) = inspection(&stack).await;
+    assert_eq!(
+        (code, &seen["next_read"], seen["differences"].as_array().unwrap().len()),
+        (Some(0), &"hit".into(), 0)
+    );
+    assert_eq!((&seen["postgres"]["epoch"], &seen["redis"]["epoch"]), (&1.into(), &1.into()));
+    assert_eq!(seen["redis"]["window_length"], 4);
+    let (table, _) = succeeds(&stack, &ARGUMENTS[..4]).await;
+    assert!(table.contains("1-4, 4 messages") && table.contains("no differences"), "{table}");
+
+    // A message that is another one: readers are told so.
+    let element: String = redis.lindex(WINDOW, 1).await.unwrap();
+    let () = redis.lset(WINDOW, 1, element.replace("\"2\"", "\"two\"")).await.unwrap();
+    let (code, seen) = inspection(&stack).await;
+    assert_eq!((code, &seen["differences"][0]), (Some(1), &"window: Redis has another message at 2".into()));
+
+    // One that is missing: readers go to Postgres, and nobody is told wrong.
+    let () = redis.lrem(WINDOW, 1, element.replace("\"2\"", "\"two\"")).await.unwrap();
+    let (code, seen) = inspection(&stack).await;
+    assert_eq!((code, &seen["next_read"]), (Some(0), &"miss, gap".into()));
+    assert_eq!(seen["differences"][0], "window: Redis lacks 2");
+
+    // Facts of a version that Postgres has not come to, and a fence.
+    let () = redis.del(ENTRY).await.unwrap();
+    store.recent(&key("c"), Limit::MAX, None).await.unwrap();
+    let facts: String = redis.hget(ENTRY, "conversation").await.unwrap();
+    let ahead = facts.replace("\"version\":1", "\"version\":9").replace("null", "\"planted\"");
+    let () = redis.hset_multiple(ENTRY, &[("conversation", ahead.as_str()), ("epoch", "99")]).await.unwrap();
+    let (code, seen) = inspection(&stack).await;
+    let differences = seen["differences"].to_string();
+    assert_eq!(code, Some(1), "{differences}");
+    for expected in ["epoch: Redis knows 99", "version: Redis has 9, Postgres 1", "title: Redis has"] {
+        assert!(differences.contains(expected), "{differences}");
+    }
+    let () = redis.hset(ENTRY, "fence:dead:0", "1").await.unwrap();
+    let (code, seen) = inspection(&stack).await;
+    assert_eq!((code, &seen["next_read"]), (Some(0), &"miss, fenced".into()));
+    assert_eq!(seen["redis"]["fences"][0]["name"], "fence:dead:0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_or_was_never_there_is_told_apart() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    assert_eq!(run(&stack, &ARGUMENTS).await.status.code(), Some(2));
+    store.add(&key("c"), &batch([user("x")])).await.unwrap();
+    store.delete(&key("c")).await.unwrap();
+    let (code, seen) = inspection(&stack).await;
+    assert_eq!(
+        (code, &seen["next_read"], &seen["postgres"]["deleted"]),
+        (Some(0), &"gone".into(), &true.into())
+    );
+    // Content that outlived its conversation.
+    let mut redis = stack.redis().await;
+    let () = redis.hdel(ENTRY, "gone").await.unwrap();
+    let () = redis.rpush(WINDOW, "1 {}").await.unwrap();
+    let (_, seen) = inspection(&stack).await;
+    assert_eq!(seen["differences"][0], "Redis has it, Postgres has not");
+}
