@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use conversation_cli::{Check, Export, Import, Inspect, Outcome, check, export, import, inspect};
 use conversation_core::LogConfig;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Moves conversations in and out of a conversation store, and shows what it holds.
 ///
@@ -72,11 +72,12 @@ async fn run(command: Command) -> Outcome<bool> {
 
 /// Warnings go to standard error; `LOG_LEVEL` says from which level on.
 fn start_logging() -> Outcome<()> {
-    let level = LogConfig::from_env_or("warn,sqlx=error")?.level;
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| conversation_cli::Trouble::new(format!("LOG_LEVEL is not a level: {error}")))?;
+    let level = LogConfig::from_env_or("warn")?.level;
+    let level: LevelFilter = level
+        .parse()
+        .map_err(|_| conversation_cli::Trouble::new(format!("LOG_LEVEL is not a level: it is {level:?}")))?;
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)

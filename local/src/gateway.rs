@@ -42,7 +42,12 @@ impl Gateway {
     ///
     /// # Errors
     /// The port is in use.
-    pub async fn start(port: u16, routes: Routes, functions: Functions, authorizer: Authorizer) -> Outcome<Self> {
+    pub async fn start(
+        port: u16,
+        routes: Routes,
+        functions: Functions,
+        authorizer: Authorizer,
+    ) -> Outcome<Self> {
         Self::start_with(port, routes, functions, authorizer, Router::new()).await
     }
 

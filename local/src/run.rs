@@ -177,7 +177,9 @@ async fn serve(
     let mut watch = Guarded::in_terminal("cargo lambda watch", &command, &environment)?;
     let functions = Functions::Watch(format!("http://127.0.0.1:{port}"), reqwest::Client::new());
     let beside = console(stores.open()?);
-    let gateway = Gateway::start_with(settings.port, Routes::load()?, functions.clone(), Authorizer::Open, beside).await?;
+    let gateway =
+        Gateway::start_with(settings.port, Routes::load()?, functions.clone(), Authorizer::Open, beside)
+            .await?;
     let url = format!("{}/v1/health?deep=1", gateway.url());
     let deadline = Instant::now() + Duration::from_secs(120);
     let bar = spinner("The functions, started with cargo lambda watch");

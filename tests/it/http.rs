@@ -223,7 +223,10 @@ async fn log_lines_say_where_a_read_was_answered() {
     };
     let (hit, miss) = (find("cache HIT"), find("cache MISS"));
     assert_eq!((&hit["conversation"], &miss["conversation"]), (&json!("c"), &json!("c")));
-    assert!(hit["ms"].is_number() && miss["ms"].is_number() && hit["span"]["request_id"].is_string(), "{log}");
+    assert!(
+        hit["ms"].is_number() && miss["ms"].is_number() && hit["span"]["request_id"].is_string(),
+        "{log}"
+    );
     assert_eq!((&miss["reason"], &miss["stored"]), (&json!("cold"), &json!(true)));
     assert!(!log.contains("a secret"), "content is never logged");
 }

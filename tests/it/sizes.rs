@@ -17,9 +17,9 @@ async fn a_full_request_is_stored_although_its_answer_is_cut() {
     let stack = Stack::start().await;
     let api = stack.api().await;
     // Quotes double in JSON, and double again in the envelope that the answer travels in.
-    let message = json!({"role":"user","content":"\"".repeat(20_000)}).to_string();
+    let message = json!({"role":"user","content":"\"".repeat(14_500)}).to_string();
     let body = format!(r#"{{"messages":[{}]}}"#, vec![message.as_str(); 100].join(","));
-    assert!(body.len() > 4_000_000 && body.len() <= 4 * 1024 * 1024, "{}", body.len());
+    assert!((2_800_000..4_000_000).contains(&body.len()), "{}", body.len());
     for _ in 0..2 {
         let request = api.request("POST", MESSAGES).header("content-type", "application/json");
         let added = api.send(request.header("idempotency-key", "full").body(body.clone())).await;
@@ -36,7 +36,7 @@ async fn a_full_request_is_stored_although_its_answer_is_cut() {
         after = page.number("/after");
     }
     assert_eq!(seen, (1..=100).collect::<Vec<_>>());
-    let items = json!({"items":vec![json!({"role":"user","content":"\"".repeat(100_000)}); 20]}).to_string();
+    let items = json!({"items":vec![json!({"role":"user","content":"\"".repeat(72_500)}); 20]}).to_string();
     let added = api.post("/v1/conversations/c/items", items).await;
     assert_eq!(
         (added.status, added.json()["has_more"].clone()),

@@ -50,7 +50,9 @@ impl Cache {
             ..entry(&fields, now)
         });
         let newest = elements.len().saturating_sub(Limit::MAX.get());
-        let seen: Seen = (replication, time, fields, length, elements[newest..].to_vec());
+        let entry = fields.into_iter().collect();
+        let seen =
+            Seen { replication, time, entry, elements: elements[newest..].to_vec(), length: Some(length) };
         let next_read = match look::judge(seen, Some(Limit::MAX), None) {
             Look::Hit(_) => NextRead::Hit,
             Look::Gone => NextRead::Gone,

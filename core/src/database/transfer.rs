@@ -51,7 +51,10 @@ pub(crate) struct Imported {
 
 impl Database {
     pub(crate) async fn snapshots(&self, scope: &Scope) -> Result<Snapshots, Error> {
-        let begin = self.pool.begin_with("begin isolation level repeatable read, read only");
+        let begin = async {
+            let pool = self.sessions.ready().await?;
+            pool.begin_with("begin isolation level repeatable read, read only").await
+        };
         let transaction = timeout(EXPORT_DEADLINE, begin).await.unwrap_or_else(|_| Err(late()));
         let (ahead, within) = (VecDeque::new(), None);
         let transaction = transaction.map_err(of_read)?;
