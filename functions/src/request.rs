@@ -176,7 +176,8 @@ impl Call {
         let parameters = self.request.query_string_parameters_ref();
         for (name, value) in parameters.into_iter().flat_map(|parameters| parameters.iter()) {
             let Some(key) = name.strip_prefix("metadata") else { continue };
-            let key = key.strip_prefix('[').and_then(|key| key.strip_suffix(']')).ok_or_else(|| {
+            let key = key.strip_prefix('[').and_then(|key| key.strip_suffix(']'));
+            let key = key.filter(|key| !key.is_empty()).ok_or_else(|| {
                 Failure::bad_param(name, format!("{name} must name a key: metadata[key]=value."))
             })?;
             if pairs.insert(key.to_owned(), value.to_owned()).is_some_and(|other| other != value) {

@@ -54,6 +54,7 @@ async fn conversations_are_found_by_their_metadata() {
     assert_eq!(api.send(foreign).await.json()["data"], json!([]));
     for bad in [
         "metadata=a",
+        "metadata[]=a",
         "metadata[a=1",
         "metadata[a]=1&metadata[a]=2",
         &format!("metadata[{}]=1", "k".repeat(65)),
