@@ -178,7 +178,11 @@ impl Database {
         let title = change.title.as_ref().and_then(|title| title.as_ref().map(Title::as_str));
         let metadata = change.metadata.as_ref().map(json);
         let fingerprint = change.idempotency_key.as_ref().map(|_| {
-            let titled = if change.title.is_some() { "title" } else { "" };
+            let titled = match &change.title {
+                None => "",
+                Some(None) => "untitled",
+                Some(Some(_)) => "title",
+            };
             let metadata = metadata.as_deref().unwrap_or_default();
             Fingerprint::of(["update", titled, title.unwrap_or_default(), metadata]).0.to_vec()
         });

@@ -71,9 +71,11 @@ async fn a_key_stands_for_one_request_of_one_owner() {
     ] {
         refused(&post(&api, path, "k", body).await);
     }
+    assert_eq!(post(&api, "/v1/conversations/c", "untitled", r#"{"title":null}"#).await.status, 200);
+    refused(&post(&api, "/v1/conversations/c", "untitled", r#"{"title":""}"#).await);
     // What was refused left nothing behind.
     assert_eq!(api.get("/v1/conversations/d").await.status, 404);
-    assert_eq!(api.get("/v1/conversations/c").await.number("/version"), 1);
+    assert_eq!(api.get("/v1/conversations/c").await.number("/version"), 2);
     let request = api.request("POST", MESSAGES).header(CONTENT_TYPE, "application/json");
     let bob = api.send(request.header("idempotency-key", "k").header("x-owner-id", "bob").body(two)).await;
     assert_eq!((bob.status, bob.seqs()), (200, vec![1]));
