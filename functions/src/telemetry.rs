@@ -98,7 +98,7 @@ impl Telemetry {
                 traces::continue_from(&span, trace);
             }
         }
-        if let Some(owner) = owner {
+        if let Some(owner) = owner.filter(|_| !span.is_disabled()) {
             span.record("owner", hash_of(owner));
         }
         span

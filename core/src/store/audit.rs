@@ -32,41 +32,53 @@ impl Audit {
 }
 
 impl ConversationStore {
-    /// Asks both stores for a conversation. Postgres is asked first, so that the cache must have all that it says.
+    /// Asks both stores for a conversation. Postgres is asked first, so that the cache must have all that it says; and
+    /// again if they differ, since what is created or deleted meanwhile the cache may know first.
     pub(super) async fn audit(&self, key: &ConversationKey, audit: &mut Audit) -> Result<(), Error> {
-        let record = self.database().read(key, false).await?;
-        let (answer, stored) = match (self.cache.look(key, Some(Limit::MAX), None).await, record) {
-            (Err(error), _) => {
+        let before = self.database().read(key, false).await?;
+        let answer = match self.cache.look(key, Some(Limit::MAX), None).await {
+            Ok(Look::Hit(cached)) => Some(cached),
+            Ok(Look::Gone) => None,
+            Ok(Look::Miss(..)) => return Ok(()),
+            Err(error) => {
                 tracing::debug!(%error, "a conversation cannot be audited");
                 return Ok(());
             }
-            (Ok(Look::Miss(..)), _) => return Ok(()),
-            (Ok(Look::Hit(cached)), Record::Live(stored)) => (Some(cached), stored),
-            (Ok(Look::Gone), Record::Live(stored)) => (None, stored),
-            // Of what is gone nothing says since when.
-            (Ok(Look::Hit(_)), _) => {
-                audit.add(Duration::MAX);
-                report(key, "it is gone");
-                return Ok(());
-            }
-            (Ok(Look::Gone), _) => {
-                audit.add(Duration::ZERO);
-                return Ok(());
-            }
         };
-        if is_fresh(answer.as_deref(), &stored) {
+        if !differ(answer.as_deref(), &before)
+            || explains(answer.is_some(), &before, &self.database().read(key, false).await?)
+        {
             audit.add(Duration::ZERO);
-        } else {
-            report(key, "it is at another version");
-            audit.add(age(stored.conversation.updated_at));
+            return Ok(());
         }
+        report(key);
+        // Of what is gone nothing says since when.
+        let live = |record| if let Record::Live(stored) = record { Some(stored) } else { None };
+        audit.add(live(before).map_or(Duration::MAX, |stored| age(stored.conversation.updated_at)));
         Ok(())
     }
 }
 
+/// Whether an answer of the cache, none for that there is no such conversation, is another one than Postgres gave before.
+fn differ(answer: Option<&Cached>, before: &Record) -> bool {
+    match (answer, before) {
+        (Some(cached), Record::Live(stored)) => !is_fresh(cached, stored),
+        (None, Record::Deleted(_) | Record::Absent) => false,
+        _ => true,
+    }
+}
+
+/// Whether what Postgres says now explains it: the conversation was deleted, or created, in between.
+fn explains(is_hit: bool, before: &Record, now: &Record) -> bool {
+    match (before, now) {
+        (Record::Live(_), Record::Deleted(_)) => !is_hit,
+        (Record::Absent, Record::Live(_) | Record::Deleted(_)) => true,
+        _ => false,
+    }
+}
+
 /// Whether an answer has all of what was stored before it was given.
-fn is_fresh(answer: Option<&Cached>, stored: &Snapshot) -> bool {
-    let Some(Cached { conversation, messages }) = answer else { return false };
+fn is_fresh(Cached { conversation, messages }: &Cached, stored: &Snapshot) -> bool {
     match conversation.version.cmp(&stored.conversation.version) {
         std::cmp::Ordering::Less => false,
         std::cmp::Ordering::Equal => {
@@ -83,10 +95,34 @@ fn age(unix_seconds: i64) -> Duration {
     SystemTime::now().duration_since(at).unwrap_or(Duration::ZERO)
 }
 
-fn report(key: &ConversationKey, difference: &'static str) {
-    tracing::error!(
-        conversation = key.id.as_str(),
-        difference,
-        "the cache would answer what postgres does not hold"
-    );
+fn report(key: &ConversationKey) {
+    tracing::error!(conversation = key.id.as_str(), "the cache would answer what postgres does not hold");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_between_the_questions_is_no_difference() {
+        let deleted = || Record::Deleted(2);
+        assert!(!differ(None, &deleted()) && !differ(None, &Record::Absent));
+        // Created in between, and perhaps deleted again.
+        assert!(explains(true, &Record::Absent, &deleted()) && explains(false, &Record::Absent, &deleted()));
+        // Ids are not used again: what was deleted before must not be answered.
+        assert!(!explains(true, &deleted(), &deleted()));
+        assert!(
+            !explains(true, &Record::Absent, &Record::Absent),
+            "of another database, or of a later state of it"
+        );
+    }
+
+    #[test]
+    fn staleness_counts_from_a_second_on() {
+        let mut audit = Audit::default();
+        for stale_for in [Duration::ZERO, Duration::from_secs(2), Duration::MAX] {
+            audit.add(stale_for);
+        }
+        assert_eq!(audit, Audit { samples: 3, stale_at_1s: 2, stale_at_1m: 1 });
+    }
 }
