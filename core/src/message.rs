@@ -1,5 +1,6 @@
 //! Messages: the client's JSON, kept to the byte.
 
+mod batch;
 mod id;
 
 use std::fmt::Write as _;
@@ -8,12 +9,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Invalid, Problem};
-use crate::idempotency::IdempotencyKey;
 
+pub use batch::{BATCH, Batch};
 pub use id::MessageId;
 
-/// The most messages that one add takes.
-pub const BATCH: usize = 100;
 /// The largest message, in bytes of JSON.
 pub const MESSAGE_BYTES: usize = 256 * 1024;
 /// The deepest nesting within a message. With the list around it, an answer stays below the 128 levels that common
@@ -249,63 +248,6 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-/// One to a hundred messages that are stored together or not at all. No id stands twice.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    messages: Vec<NewMessage>,
-    idempotency_key: Option<IdempotencyKey>,
-}
-
-impl Batch {
-    /// Checks what holds for the messages together.
-    ///
-    /// # Errors
-    /// [`Problem::Empty`], [`Problem::TooManyMessages`] or [`Problem::RepeatedId`].
-    pub fn new(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
-        if messages.is_empty() {
-            return Err(Problem::Empty.of("messages"));
-        }
-        Self::opening(messages)
-    }
-
-    /// The messages that a new conversation begins with: there may be none.
-    ///
-    /// # Errors
-    /// As [`Batch::new`], but for [`Problem::Empty`].
-    pub fn opening(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
-        Self::check(&messages)?;
-        Ok(Self { messages, idempotency_key: None })
-    }
-
-    /// The same, stored once however often it is tried under this key.
-    #[must_use]
-    pub fn under(self, key: Option<IdempotencyKey>) -> Self {
-        Self { idempotency_key: key, ..self }
-    }
-
-    fn check(messages: &[NewMessage]) -> Result<(), Invalid> {
-        if messages.len() > BATCH {
-            return Err(Problem::TooManyMessages { max: BATCH }.of("messages"));
-        }
-        let mut seen = std::collections::HashSet::new();
-        for (at, message) in messages.iter().enumerate() {
-            if !seen.insert(&message.id) {
-                return Err(Problem::RepeatedId.of(format!("messages[{at}].id")));
-            }
-        }
-        Ok(())
-    }
-
-    /// The messages, in order.
-    pub(crate) fn messages(&self) -> &[NewMessage] {
-        &self.messages
-    }
-
-    pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {
-        self.idempotency_key.as_ref()
-    }
-}
-
 /// A stored message: its position, and the JSON that is answered for it: the client's own, with `id` (where the client
 /// gave none), `seq` and `created_at` spliced in behind the opening brace.
 ///
@@ -436,20 +378,6 @@ mod tests {
             |n: usize| format!(r#"{{"role":"user","content":"[[","x":{}{}}}"#, "[".repeat(n), "]".repeat(n));
         assert!(NewMessage::parse(&nested(MESSAGE_DEPTH - 1)).is_ok());
         assert_eq!(problem(&nested(MESSAGE_DEPTH)).1, Problem::TooDeep { max: MESSAGE_DEPTH });
-    }
-
-    #[test]
-    fn a_batch_has_1_to_100_messages_and_no_id_twice() {
-        let message =
-            |id: &str| NewMessage::parse(&format!(r#"{{"role":"user","content":"","id":"{id}"}}"#)).unwrap();
-        assert_eq!(Batch::new(vec![]).unwrap_err().problem, Problem::Empty);
-        assert!(Batch::opening(vec![]).is_ok());
-        let hundred: Vec<_> = (0..100).map(|n| message(&n.to_string())).collect();
-        assert!(Batch::new(hundred.clone()).is_ok());
-        let more = [hundred, vec![message("x")]].concat();
-        assert_eq!(Batch::new(more).unwrap_err().problem, Problem::TooManyMessages { max: 100 });
-        let twice = Batch::new(vec![message("a"), message("b"), message("a")]).unwrap_err();
-        assert_eq!((twice.param.as_str(), twice.problem), ("messages[2].id", Problem::RepeatedId));
     }
 
     #[test]

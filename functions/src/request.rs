@@ -1,10 +1,12 @@
 //! From HTTP to what the store takes.
 
+mod body;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    BATCH, Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdempotencyKey, IdentityConfig,
+    Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdempotencyKey, IdentityConfig,
     Invalid, Limit, MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
 };
 use lambda_http::http::header::CONTENT_TYPE;
@@ -15,8 +17,11 @@ use serde_json::value::RawValue;
 
 use crate::error::Failure;
 use crate::identity;
-use crate::item;
 use crate::route::{self, Operation, Target};
+
+use body::{
+    BatchFields, ChangeFields, ITEMS, ItemFields, MESSAGES, NewFields, from_json, metadata, of_items, string,
+};
 
 /// The header in which a caller names a request, however often it is tried.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -285,107 +290,6 @@ impl Call {
             return Err(Failure::body_too_large(BODY_BYTES));
         }
         Ok(Cow::Borrowed(text))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewFields<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    title: Option<&'a RawValue>,
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    items: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ItemFields<'a> {
-    #[serde(borrow)]
-    items: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChangeFields<'a> {
-    #[serde(borrow, default, deserialize_with = "given")]
-    title: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    metadata: Option<&'a RawValue>,
-}
-
-/// Any value, null too.
-fn given<'a, D: serde::Deserializer<'a>>(value: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(value).map(Some)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BatchFields<'a> {
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-}
-
-fn from_json<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Failure> {
-    if !body.trim_start().starts_with('{') {
-        let valid = serde_json::from_str::<&RawValue>(body);
-        let problem = valid.map_or_else(|error| format!("invalid JSON: {error}"), |_| "not an object".into());
-        return Err(Failure::bad_body(format!("The body must be a JSON object; it is {problem}.")));
-    }
-    serde_json::from_str(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Failure::bad_body(format!("The body does not fit: {error}.")),
-        _ => Failure::bad_body(format!("The body must be valid JSON; {error}.")),
-    })
-}
-
-/// What an array of new messages is called, holds, and how each is read.
-struct Array {
-    name: &'static str,
-    max: usize,
-    parse: fn(&str) -> Result<NewMessage, Invalid>,
-}
-
-const MESSAGES: Array = Array { name: "messages", max: BATCH, parse: NewMessage::parse };
-/// As the OpenAI Conversations API has it.
-const ITEMS: Array = Array { name: "items", max: 20, parse: item::parse };
-
-impl Array {
-    fn read(&self, array: Option<&RawValue>) -> Result<Vec<NewMessage>, Failure> {
-        let Some(array) = array else { return Ok(Vec::new()) };
-        let elements: Vec<&RawValue> = serde_json::from_str(array.get())
-            .map_err(|_| Problem::Type { expected: "an array" }.of(self.name))?;
-        // Told before any of them is parsed: a long array costs no more than a full one.
-        if elements.len() > self.max {
-            return Err(Problem::TooManyMessages { max: self.max }.of(self.name).into());
-        }
-        let parsed = elements.iter().enumerate().map(|(at, message)| {
-            (self.parse)(message.get()).map_err(|invalid| invalid.within(&format!("{}[{at}]", self.name)))
-        });
-        Ok(parsed.collect::<Result<_, Invalid>>()?)
-    }
-}
-
-/// What is wrong with a batch, where its messages are called items.
-fn of_items(invalid: Invalid) -> Invalid {
-    let param = invalid.param.replacen(MESSAGES.name, ITEMS.name, 1);
-    Invalid { param, ..invalid }
-}
-
-fn metadata(object: &RawValue) -> Result<Metadata, Invalid> {
-    let expected = "an object with string values";
-    let pairs: BTreeMap<String, String> =
-        serde_json::from_str(object.get()).map_err(|_| Problem::Type { expected }.of("metadata"))?;
-    Metadata::new(pairs)
-}
-
-fn string(param: &'static str) -> impl Fn(&RawValue) -> Result<String, Invalid> {
-    move |value| {
-        serde_json::from_str(value.get()).map_err(|_| Problem::Type { expected: "a string" }.of(param))
     }
 }
 
