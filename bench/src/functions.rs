@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use conversation_core::{ConversationStore, Limit};
-use conversation_local::{python_with_bench, workspace};
+use conversation_local::{Wheels, workspace};
 use serde::Deserialize;
 
 use crate::front::{Call, Front};
@@ -37,7 +37,7 @@ pub(crate) async fn against_nothing(stage: &Stage) -> Outcome<Found> {
 
 /// Against plain Python.
 pub(crate) async fn against_python(stage: &Stage) -> Outcome<Found> {
-    let python = python_with_bench()?;
+    let python = Wheels::BENCH.python()?;
     let folder = tempfile::tempdir()?;
     let handler = folder.path().join("handler");
     let script = workspace().join("bench/python/handler.py");

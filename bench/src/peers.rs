@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use conversation_local::{python_with_bench, workspace};
+use conversation_local::{Wheels, workspace};
 use serde::Deserialize;
 
 use crate::front::{Call, Front};
@@ -60,7 +60,7 @@ async fn all(stage: &Stage) -> Outcome<Rounds> {
 
 /// One round of all that is in Python, among it a client of the store's own HTTP API.
 async fn python(stage: &Stage, url: &str) -> Outcome<Vec<Took>> {
-    let mut command = Command::new(python_with_bench()?);
+    let mut command = Command::new(Wheels::BENCH.python()?);
     command.arg(workspace().join("bench/python/peers.py")).envs(stage.environment()).env("API_URL", url);
     // The front goes on meanwhile.
     let output = tokio::task::spawn_blocking(move || command.output()).await??;

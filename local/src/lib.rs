@@ -15,6 +15,7 @@ mod run;
 mod test;
 mod tools;
 mod valkey;
+mod wheels;
 
 use thiserror::Error;
 
@@ -28,11 +29,9 @@ pub use postgres::Postgres;
 pub use routes::{DEFAULT_FUNCTION, Routes};
 pub use run::{Settings, run};
 pub use test::test;
-pub use tools::{
-    Tools, build, lambda_emulator, python_with_bench, python_with_botocore, python_with_chat_stores,
-    python_with_openai, python_with_schemathesis, workspace,
-};
+pub use tools::{Tools, build, workspace};
 pub use valkey::Valkey;
+pub use wheels::{Wheels, lambda_emulator};
 
 /// Something could not be set up or started. One line that says what to do.
 #[derive(Debug, Error)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use conversation_local::{python_with_openai, workspace};
+use conversation_local::{Wheels, workspace};
 use conversation_tests::{Stack, installed};
 
 /// Runs an example against an API of its own, and holds that it ran to its end.
@@ -20,7 +20,7 @@ async fn runs(mut example: Command) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_and_the_agents_sdk_work_unchanged() {
-    let python = tokio::task::spawn_blocking(python_with_openai).await.unwrap();
+    let python = tokio::task::spawn_blocking(|| Wheels::OPENAI.python()).await.unwrap();
     let mut example = Command::new(python.unwrap_or_else(|trouble| panic!("{trouble}")));
     example.arg(workspace().join("examples/openai_python.py"));
     runs(example).await;

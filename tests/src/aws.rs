@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use conversation_local::{Certificates, python_with_botocore, workspace};
+use conversation_local::{Certificates, Wheels, workspace};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -200,7 +200,7 @@ fn parts(token: &str) -> (String, BTreeMap<String, String>) {
 
 /// The tokens that botocore makes, of a list as `tests/iam/tokens.py` takes it.
 pub fn tokens_of_botocore(requests: &Value) -> Result<Vec<String>, Broken> {
-    let mut python = Command::new(python_with_botocore()?);
+    let mut python = Command::new(Wheels::BOTOCORE.python()?);
     python.arg(workspace().join("tests/iam/tokens.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut python = python.spawn()?;
     if let Some(mut stdin) = python.stdin.take() {

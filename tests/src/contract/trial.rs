@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use conversation_local::{python_with_schemathesis, workspace};
+use conversation_local::{Wheels, workspace};
 
 use super::{Contract, Mismatch};
 use crate::{Stack, report};
@@ -21,7 +21,7 @@ pub struct Trial {
 /// # Errors
 /// What tries it cannot be installed or run.
 pub async fn attempt(trial: Trial) -> Result<bool, Mismatch> {
-    let python = tokio::task::spawn_blocking(python_with_schemathesis).await??;
+    let python = tokio::task::spawn_blocking(|| Wheels::SCHEMATHESIS.python()).await??;
     let stack = Stack::start().await;
     let api = stack.api().await;
     report(&format!("MAX_EXAMPLES={} SEED={}", trial.max_examples, trial.seed));
