@@ -22,7 +22,7 @@ pub struct Wheels {
 /// AWS's own emulator of the Runtime API, a program for Linux, installed first if it is missing.
 ///
 /// # Errors
-/// As [`Tools::ready`].
+/// As [`Wheels::python`].
 pub fn lambda_emulator() -> Outcome<PathBuf> {
     let venv = Wheels::EMULATOR.ready()?;
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
@@ -102,7 +102,7 @@ impl Wheels {
     /// A Python that has them, installing them first if they are missing or of another version.
     ///
     /// # Errors
-    /// As [`Tools::ready`](crate::Tools::ready).
+    /// As [`Tools`](crate::Tools::ready).
     pub fn python(&self) -> Outcome<PathBuf> {
         Ok(self.ready()?.join("bin/python"))
     }
