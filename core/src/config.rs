@@ -218,7 +218,7 @@ fn region(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     required(lookup, "AWS_REGION", "the region of the servers, like eu-central-1")
 }
 
-fn number(lookup: Lookup<'_>, name: &'static str) -> Result<Option<u32>, ConfigError> {
+fn number(lookup: Lookup<'_>, name: &'static str) -> Result<Option<usize>, ConfigError> {
     const EXPECTED: &str = "a whole number";
     let text = optional(lookup, name, EXPECTED)?;
     let malformed =

@@ -16,8 +16,6 @@
 use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
-use sqlx::Connection as _;
-use sqlx::postgres::PgPoolOptions;
 
 use crate::cache::{Access, Cache, Connection};
 use crate::config::{CacheConfig, DatabaseConfig};
@@ -29,11 +27,6 @@ use crate::store::{ConversationStore, Directory};
 const REDIS_CONNECT: Duration = Duration::from_millis(300);
 /// How long Redis may take to answer: far above what it needs, far below what a caller would wait for Postgres.
 const REDIS_RESPONSE: Duration = Duration::from_millis(300);
-
-/// How long a request waits for a connection to Postgres.
-const POSTGRES_ACQUIRE: Duration = Duration::from_millis(1_800);
-/// A connection idle for this long is tried before it is used: the function may have been frozen meanwhile.
-const POSTGRES_TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// Everything: Postgres and Redis.
 pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStore {
@@ -47,19 +40,5 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
 
 /// Postgres alone.
 pub fn directory(database: &DatabaseConfig) -> Directory {
-    let pool = PgPoolOptions::new()
-        .max_connections(database.connections)
-        .acquire_timeout(POSTGRES_ACQUIRE)
-        .test_before_acquire(false)
-        .before_acquire(|connection, idle| {
-            Box::pin(async move {
-                if idle.idle_for > POSTGRES_TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(database.options.clone());
-    let tokens = database.iam.clone().map(Tokens::new);
-    Directory::new(Database::new(Sessions::new(pool, tokens, database.pooler)))
+    Directory::new(Database::new(Sessions::new(database)))
 }

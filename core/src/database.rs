@@ -121,7 +121,8 @@ impl Database {
         }
         let mut migrator = sqlx::migrate!();
         migrator.set_ignore_missing(true);
-        migrator.run(self.sessions.ready().await?).await
+        // Its `run` takes a connection in a way that no future may that is to go from thread to thread.
+        migrator.run_direct(None, &mut **self.sessions.acquire().await?, false).await
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {
@@ -376,7 +377,6 @@ fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         // Classes of SQLSTATE: 08 connection, 25006 read-only (a demoted primary), 28 authorization (a password that is
         // being changed, or too many logins by IAM at once), 40 rollback (deadlock among them), 53 resources, 55P03 lock not available, 57 operator intervention, 58 system.

@@ -61,11 +61,6 @@ impl Token {
         &self.secret
     }
 
-    /// Its place among the tokens of its server: of two, the one with the higher number is the newer.
-    pub(crate) fn nth(&self) -> u64 {
-        self.nth
-    }
-
     fn is_younger_than(&self, age: Duration, now: SystemTime) -> bool {
         // A clock that was set back says nothing about the token's age, so that it counts as old.
         let young = now.duration_since(self.minted).is_ok_and(|since| since < age);
@@ -233,7 +228,7 @@ mod tests {
         let (tokens, now) = tokens!(1, None);
         let token = tokens.current().await.unwrap();
         now.fetch_add(14 * 60 - 1, Ordering::Relaxed);
-        assert_eq!(tokens.current().await.unwrap().nth(), token.nth());
+        assert_eq!(tokens.current().await.unwrap().nth, token.nth);
         now.fetch_add(1, Ordering::Relaxed);
         let said = tokens.current().await.unwrap_err().to_string();
         assert_eq!(said, "no IAM token: the credential provider was not enabled: there are no more");

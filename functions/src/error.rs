@@ -1,7 +1,7 @@
 //! The one place where what went wrong becomes a status, a code and a sentence for the caller.
 
 use conversation_core::{ConversationId, Error, Invalid, MessageId, Problem};
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 
 use crate::response::Origin;
 
@@ -257,5 +257,20 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
             "invalid_cursor",
             format!("{name} must be a cursor that a page of this list answered, under the same name."),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_done_is_sent_again_only_where_it_is_done_once() {
+        let unknown = || Failure::about(None)(Error::OutcomeUnknown("connection lost".into()));
+        assert_eq!((unknown().status, unknown().retry_after()), (StatusCode::SERVICE_UNAVAILABLE, Some(1)));
+        assert!(unknown().is_final());
+        assert!(!Failure { repeatable: true, ..unknown() }.is_final());
+        assert!(!Failure::about(None)(Error::DatabaseUnavailable("refused".into())).is_final());
+        assert!(Failure { repeatable: true, ..Failure::about(None)(Error::IdempotencyConflict) }.is_final());
     }
 }

@@ -1,8 +1,7 @@
 //! Who is calling. The owner comes from the authorizer or from a trusted caller, never from the body or the path.
 
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::{IdentityConfig, OwnerId};
-use lambda_http::request::RequestContext;
-use lambda_http::{Request, RequestExt as _};
 
 use crate::error::Failure;
 
@@ -10,7 +9,7 @@ use crate::error::Failure;
 const OWNER_HEADER: &str = "x-owner-id";
 
 /// Names the owner of a request.
-pub(crate) fn owner(request: &Request, config: &IdentityConfig) -> Result<OwnerId, Failure> {
+pub(crate) fn owner(request: &ApiGatewayV2httpRequest, config: &IdentityConfig) -> Result<OwnerId, Failure> {
     match config {
         IdentityConfig::Jwt { claim } => {
             let owner = claim_of(request, claim).ok_or_else(|| {
@@ -18,7 +17,7 @@ pub(crate) fn owner(request: &Request, config: &IdentityConfig) -> Result<OwnerI
             })?;
             Ok(OwnerId::new(owner)?)
         }
-        IdentityConfig::TrustedHeader { default_owner } => match request.headers().get(OWNER_HEADER) {
+        IdentityConfig::TrustedHeader { default_owner } => match request.headers.get(OWNER_HEADER) {
             Some(owner) => Ok(OwnerId::new(String::from_utf8_lossy(owner.as_bytes()))
                 .map_err(|invalid| conversation_core::Invalid { param: OWNER_HEADER.into(), ..invalid })?),
             None => default_owner
@@ -29,7 +28,15 @@ pub(crate) fn owner(request: &Request, config: &IdentityConfig) -> Result<OwnerI
 }
 
 /// A claim of the token that API Gateway's authorizer has verified.
-fn claim_of(request: &Request, claim: &str) -> Option<String> {
-    let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else { return None };
-    context.authorizer.as_ref()?.jwt.as_ref()?.claims.get(claim).filter(|owner| !owner.is_empty()).cloned()
+fn claim_of(request: &ApiGatewayV2httpRequest, claim: &str) -> Option<String> {
+    request
+        .request_context
+        .authorizer
+        .as_ref()?
+        .jwt
+        .as_ref()?
+        .claims
+        .get(claim)
+        .filter(|owner| !owner.is_empty())
+        .cloned()
 }

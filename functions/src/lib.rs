@@ -9,17 +9,20 @@ mod response;
 mod route;
 mod telemetry;
 
+use std::convert::Infallible;
 use std::fmt::Display;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig};
-use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Body, Request, RequestExt as _, Response, run_concurrent, service_fn};
+use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
 use serde::de::DeserializeOwned;
 
 pub use error::Failure;
 pub use request::Call;
+use response::Answer;
 pub use response::Reply;
 pub use route::{Operation, ROUTES, Route};
 pub use telemetry::Gauges;
@@ -27,6 +30,9 @@ use telemetry::Telemetry;
 
 /// The operation of a request that fits no route.
 const UNROUTED: &str = "none";
+
+/// A request on its way to what is answered.
+type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
 
 /// Why a function could not start.
 #[derive(Debug)]
@@ -78,12 +84,13 @@ where
     let telemetry = Arc::new(Telemetry::start()?);
     let identity = Arc::new(IdentityConfig::from_env()?);
     let store = Arc::new(open()?);
-    let handler = service_fn(move |request: Request| {
+    let handler = service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let (store, identity, answer) = (Arc::clone(&store), Arc::clone(&identity), answer.clone());
         let telemetry = Arc::clone(&telemetry);
-        async move {
-            let context = request.lambda_context();
-            let call = Call::read(request, &identity);
+        // Boxed, so that the runtime does not wrap layer after layer around all that happens inside.
+        Box::pin(async move {
+            let LambdaEvent { payload, context, .. } = event;
+            let call = Call::read(payload, &identity);
             let (operation, owner) =
                 call.as_ref().map_or((UNROUTED, None), |call| (call.function(), call.caller()));
             let owner = owner.cloned();
@@ -95,10 +102,8 @@ where
             let outcome =
                 |reply: &Result<Reply, Failure>| reply.as_ref().map_or_else(Failure::outcome, Reply::outcome);
             let reply = telemetry.request(operation, owner.as_ref(), &context, answering, outcome).await;
-            Ok::<Response<Body>, std::convert::Infallible>(
-                reply.map_or_else(Failure::into_response, Reply::into_response),
-            )
-        }
+            Ok(reply.map_or_else(Failure::into_answer, Reply::into_answer))
+        }) as Answering
     });
     Ok(run_concurrent(handler).await?)
 }

@@ -5,13 +5,16 @@ mod body;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use aws_lambda_events::query_map::QueryMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use conversation_core::{
     Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdempotencyKey, IdentityConfig,
     Invalid, Limit, MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
 };
-use lambda_http::http::header::CONTENT_TYPE;
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt as _};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -34,7 +37,11 @@ pub struct Call {
     pub operation: Operation,
     target: Target,
     owner: Result<OwnerId, Failure>,
-    request: Request,
+    headers: HeaderMap,
+    query: QueryMap,
+    body: Option<String>,
+    /// Whether the body stands there as base64, as what is no text does.
+    is_base64_encoded: bool,
 }
 
 impl Call {
@@ -42,12 +49,22 @@ impl Call {
     ///
     /// # Errors
     /// It fits none.
-    pub fn read(request: Request, identity: &IdentityConfig) -> Result<Self, Failure> {
-        let path = path(&request);
-        let target = route::find(request.method(), path)
-            .ok_or_else(|| Failure::no_route(request.method().as_str(), path, &route::methods(path)))?;
+    pub fn read(request: ApiGatewayV2httpRequest, identity: &IdentityConfig) -> Result<Self, Failure> {
+        let (method, path) = (&request.request_context.http.method, path(&request));
+        let target = route::find(method, path)
+            .ok_or_else(|| Failure::no_route(method.as_str(), path, &route::methods(path)))?;
         let owner = identity::owner(&request, identity);
-        Ok(Self { operation: target.operation, target, owner, request })
+        // The parameters that the gateway has taken apart are joined by commas where one stands twice.
+        let query = request.raw_query_string.as_deref().unwrap_or_default();
+        Ok(Self {
+            operation: target.operation,
+            target,
+            owner,
+            query: query.parse().unwrap_or_default(),
+            headers: request.headers,
+            body: request.body,
+            is_base64_encoded: request.is_base64_encoded,
+        })
     }
 
     /// Whose conversations are meant.
@@ -78,8 +95,7 @@ impl Call {
 
     /// A parameter of the query.
     pub fn query(&self, name: &str) -> Option<&str> {
-        let parameters = self.request.query_string_parameters_ref()?;
-        parameters.first(name)
+        self.query.first(name)
     }
 
     fn number(&self, name: &str, min: i64) -> Result<Option<i64>, Failure> {
@@ -164,11 +180,11 @@ impl Call {
 
     /// Whether the request may be sent again: it is done once.
     pub(crate) fn is_repeatable(&self) -> bool {
-        self.request.headers().contains_key(IDEMPOTENCY_KEY)
+        self.headers.contains_key(IDEMPOTENCY_KEY)
     }
 
     fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Failure> {
-        let key = self.request.headers().get(IDEMPOTENCY_KEY);
+        let key = self.headers.get(IDEMPOTENCY_KEY);
         Ok(key.map(|key| IdempotencyKey::new(String::from_utf8_lossy(key.as_bytes()))).transpose()?)
     }
 
@@ -178,8 +194,7 @@ impl Call {
     /// It breaks a rule of metadata, or one key is to have two values.
     pub fn metadata(&self) -> Result<Metadata, Failure> {
         let mut pairs = BTreeMap::new();
-        let parameters = self.request.query_string_parameters_ref();
-        for (name, value) in parameters.into_iter().flat_map(|parameters| parameters.iter()) {
+        for (name, value) in self.query.iter() {
             let Some(key) = name.strip_prefix("metadata") else { continue };
             let key = key.strip_prefix('[').and_then(|key| key.strip_suffix(']'));
             let key = key.filter(|key| !key.is_empty()).ok_or_else(|| {
@@ -275,21 +290,16 @@ impl Call {
 
     /// The body's text.
     fn body(&self) -> Result<Cow<'_, str>, Failure> {
-        let json = self.request.headers().get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
+        let json = self.headers.get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
         if !json {
             return Err(Failure::not_json_type());
         }
-        let text = match self.request.body() {
-            Body::Text(text) => text.as_str(),
-            Body::Binary(bytes) if bytes.len() <= BODY_BYTES => std::str::from_utf8(bytes)
-                .map_err(|error| Failure::bad_body(format!("The body must be UTF-8; {error}.")))?,
-            Body::Binary(_) => return Err(Failure::body_too_large(BODY_BYTES)),
-            _ => "",
-        };
+        let text = self.body.as_deref().unwrap_or_default();
+        let text = if self.is_base64_encoded { decoded(text)?.into() } else { Cow::Borrowed(text) };
         if text.len() > BODY_BYTES {
             return Err(Failure::body_too_large(BODY_BYTES));
         }
-        Ok(Cow::Borrowed(text))
+        Ok(text)
     }
 }
 
@@ -312,13 +322,21 @@ fn is_json(kind: &[u8]) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
+/// The text of a body that the gateway took for something else.
+fn decoded(base64: &str) -> Result<String, Failure> {
+    let bytes = STANDARD.decode(base64).map_err(|error| {
+        Failure::bad_body(format!("The body must be base64, as it is said to be; {error}."))
+    })?;
+    if bytes.len() > BODY_BYTES {
+        return Err(Failure::body_too_large(BODY_BYTES));
+    }
+    String::from_utf8(bytes).map_err(|error| Failure::bad_body(format!("The body must be UTF-8; {error}.")))
+}
+
 /// The path as it was sent, without the stage that API Gateway puts before it.
-fn path(request: &Request) -> &str {
-    let path = request.raw_http_path();
-    let stage = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.stage.as_deref(),
-        _ => None,
-    };
+fn path(request: &ApiGatewayV2httpRequest) -> &str {
+    let path = request.raw_path.as_deref().unwrap_or_default();
+    let stage = request.request_context.stage.as_deref();
     stage
         .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
         .filter(|rest| rest.starts_with('/'))

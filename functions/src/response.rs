@@ -1,14 +1,15 @@
 //! From what the store answers to HTTP. Messages and conversations are JSON already; here they are only put together.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use conversation_core::{
     Added, Conversation, ConversationId, Error, Listing, Message, MessageId, Order, OwnerId, Page, Read,
     Source, Told,
 };
-use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use lambda_http::{Body, Response};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
@@ -193,9 +194,9 @@ impl Reply {
         Outcome { status: 200, origin: self.origin, window_bytes }
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_answer(self) -> Answer {
         let headers = [("cache-status", self.origin.map(Origin::cache_status))];
-        respond(200, self.body, headers)
+        respond(200, &self.body, headers)
     }
 }
 
@@ -217,7 +218,7 @@ impl Origin {
 }
 
 impl Failure {
-    pub(crate) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_answer(self) -> Answer {
         let body = json!({ "error": {
             "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
         }});
@@ -227,7 +228,7 @@ impl Failure {
             ("cache-status", self.origin.map(Origin::cache_status)),
             (ALLOW.as_str(), self.allow),
         ];
-        respond(self.status.as_u16(), body.to_string(), headers)
+        respond(self.status.as_u16(), &body.to_string(), headers)
     }
 
     /// Says where the read that found nothing was answered from.
@@ -242,22 +243,33 @@ impl Failure {
     }
 }
 
+/// HTTP as API Gateway takes it from a function, in payload format 2.0.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    status_code: u16,
+    headers: BTreeMap<&'static str, String>,
+    /// A JSON string already: most of an answer is its body, and most of the work to make it a string.
+    body: Box<RawValue>,
+    is_base64_encoded: bool,
+}
+
 fn respond<const N: usize>(
-    status: u16,
-    body: String,
+    status_code: u16,
+    body: &str,
     headers: [(&'static str, Option<String>); N],
-) -> Response<Body> {
-    let mut response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "application/json")
-        .header(CACHE_CONTROL, "no-store");
-    for (name, value) in headers {
-        if let Some(value) = value {
-            response = response.header(name, value);
-        }
+) -> Answer {
+    let always = [(CONTENT_TYPE.as_str(), "application/json"), (CACHE_CONTROL.as_str(), "no-store")];
+    let always = always.map(|(name, value)| (name, value.to_owned()));
+    let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    // Whatever is escaped is a JSON string.
+    let body = RawValue::from_string(json_escape_simd::escape(body)).unwrap_or_default();
+    Answer {
+        status_code,
+        headers: always.into_iter().chain(headers).collect(),
+        body,
+        is_base64_encoded: false,
     }
-    // Every header is a constant or made of words and numbers, so the response is always built.
-    response.body(Body::Text(body)).unwrap_or_default()
 }
 
 /// What a list is made of.
@@ -355,4 +367,26 @@ fn id_of<T: Element>(message: Option<&T>) -> Value {
     }
     let id = message.and_then(|message| serde_json::from_str::<Identified<'_>>(message.json()).ok());
     id.map_or(Value::Null, |identified| identified.id.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_a_string_for_the_runtime_whatever_is_in_it() {
+        let odd: String =
+            (0..0x300).chain(0x2020..0x2040).chain([0xfeff, 0x1f600]).filter_map(char::from_u32).collect();
+        for body in ["", "{}", "\"\\\n", &odd, &odd.repeat(9)] {
+            let answer = respond(200, body, [("cache-status", None), ("allow", Some("GET".into()))]);
+            let told = serde_json::to_value(&answer).unwrap();
+            assert_eq!(told["body"], body);
+            assert_eq!(
+                told["headers"],
+                json!({ "allow": "GET", "cache-control": "no-store", "content-type": "application/json" })
+            );
+            assert_eq!((&told["statusCode"], &told["isBase64Encoded"]), (&json!(200), &json!(false)));
+            assert!(answer.body.get().len() <= enveloped(body) + 2, "no larger than was thought");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The routes: which method on which path is which operation of which function.
 
-use lambda_http::http::Method;
+use http::Method;
 use percent_encoding::percent_decode_str;
 
 /// One route of the contract.

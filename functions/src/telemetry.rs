@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use conversation_core::{Metered, OwnerId, TelemetryConfig, metered};
-use lambda_http::Context;
+use lambda_runtime::Context;
 use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, Span, field};
 

@@ -18,7 +18,10 @@ fuzz_target!(|text: &str| {
         // An unpaired surrogate is JSON, though no text of Rust's; a number may be too large for a float.
         Err(error) => {
             let said = error.to_string();
-            assert!(said.contains("surrogate") || said.contains("hex escape") || said.contains("out of range"), "{said}");
+            assert!(
+                said.contains("surrogate") || said.contains("hex escape") || said.contains("out of range"),
+                "{said}"
+            );
             return;
         }
     };

@@ -19,11 +19,11 @@ pub struct DatabaseConfig {
     pub(crate) options: PgConnectOptions,
     pub(crate) iam: Option<Iam>,
     pub(crate) pooler: bool,
-    pub(crate) connections: u32,
+    pub(crate) connections: usize,
 }
 
 /// The most connections of a process elsewhere than on Lambda.
-const CONNECTIONS: u32 = 4;
+const CONNECTIONS: usize = 4;
 
 /// Amazon's authorities for RDS, each under the name of its region.
 const RDS_ROOTS: &str = include_str!("../../data/rds-roots.pem");
@@ -108,7 +108,7 @@ impl DatabaseConfig {
 }
 
 /// One for each request that comes at a time: Lambda says how many that are, or nothing, where it is one.
-fn connections(lookup: Lookup<'_>) -> Result<u32, ConfigError> {
+fn connections(lookup: Lookup<'_>) -> Result<usize, ConfigError> {
     let on_lambda = lookup("AWS_LAMBDA_RUNTIME_API").is_ok();
     let usual = if on_lambda { 1 } else { CONNECTIONS };
     Ok(number(lookup, "AWS_LAMBDA_MAX_CONCURRENCY")?.unwrap_or(usual).max(1))

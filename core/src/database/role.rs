@@ -1,6 +1,6 @@
 //! Who may use the tables.
 
-use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use super::{Database, Failure};
 use crate::error::Error;
@@ -20,7 +20,8 @@ impl Database {
     /// Lets a user change rows and not the schema; one who is not there is made.
     pub(crate) async fn admit(&self, user: &str) -> Result<(), Error> {
         let admitted = async {
-            let mut transaction = self.sessions.ready().await?.begin().await?;
+            let mut session = self.sessions.acquire().await?;
+            let mut transaction = session.begin().await?;
             admit(&mut transaction, user).await?;
             transaction.commit().await
         };

@@ -6,50 +6,124 @@
 //! statement goes without a name, between BEGIN and COMMIT. That costs three round trips more, or two where the statement
 //! is new to the connection.
 
-use std::sync::{Mutex, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgRow};
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity};
 use sqlx::query::Query;
 use sqlx::{Connection as _, PgConnection, Postgres};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{DEADLINE, Failure, late};
+use crate::config::DatabaseConfig;
 use crate::iam::{Token, Tokens};
 
-/// Connections, opened when they are first needed.
+/// How long a request waits for a connection.
+const ACQUIRE: Duration = Duration::from_millis(1_800);
+/// A connection idle for this long is tried before it is used: the function may have been frozen meanwhile.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// A connection older than this is replaced, so that what has changed on the way to the server is noticed.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// Connections, opened when they are first needed. sqlx's own pool asks the server whether a connection is still good
+/// whenever one is given back: a round trip with every statement.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    pool: PgPool,
-    login: Option<Login>,
+    pool: Pool<Opener>,
     pooler: bool,
 }
 
-/// What new connections are opened with, where that does not stay the same.
-struct Login {
+/// What connections are opened with.
+pub(super) struct Opener {
     options: PgConnectOptions,
-    tokens: Tokens,
-    /// Which token the pool has.
-    presented: Mutex<u64>,
+    /// In the place of a password.
+    tokens: Option<Tokens>,
 }
 
-/// Without the options, which have the token.
-impl std::fmt::Debug for Login {
+/// Without the options, which have the password.
+impl std::fmt::Debug for Opener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("tokens", &self.tokens).finish_non_exhaustive()
+        f.debug_struct("Opener").field("tokens", &self.tokens).finish_non_exhaustive()
     }
 }
 
+impl Opener {
+    async fn open_with(&self, tokens: &Tokens) -> Result<PgConnection, sqlx::Error> {
+        let token = tokens.current().await.map_err(std::io::Error::other)?;
+        match self.log_in(&token).await {
+            Err(error) if is_refusal(&error) => {
+                tracing::warn!(%error, "the IAM token was refused, another one is tried");
+                let another = tokens.instead_of(&token).await.map_err(std::io::Error::other)?;
+                self.log_in(&another).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn log_in(&self, token: &Token) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options.clone().password(token.secret())).await
+    }
+}
+
+impl Manager for Opener {
+    type Type = Session;
+    type Error = sqlx::Error;
+
+    /// Opens a connection. Where a token is refused that should still be good, another one is tried, once.
+    async fn create(&self) -> Result<Session, sqlx::Error> {
+        let connection = match &self.tokens {
+            None => PgConnection::connect_with(&self.options).await?,
+            Some(tokens) => self.open_with(tokens).await?,
+        };
+        Ok(Session { connection, is_sound: true })
+    }
+
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if !session.is_sound || metrics.age() > LIFETIME {
+            return Err(RecycleError::message("a new one is opened"));
+        }
+        if metrics.last_used() > TRUSTED_IDLE {
+            session.connection.ping().await?;
+        }
+        Ok(())
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: PgConnection,
+    /// Nothing is left to come on it. While it is in use that is not so: whoever has it may be dropped at any time.
+    is_sound: bool,
+}
+
+impl Deref for Session {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+/// A connection that is in use.
+pub(super) type Lent = Object<Opener>;
+
 impl Sessions {
-    /// Of a pool whose connections log in with its own options, or with tokens in the place of their password.
-    pub(crate) fn new(pool: PgPool, tokens: Option<Tokens>, pooler: bool) -> Self {
-        let options = pool.connect_options();
-        let login = tokens.map(|tokens| Login {
-            options: PgConnectOptions::clone(&options),
-            tokens,
-            presented: Mutex::default(),
-        });
-        Self { pool, login, pooler }
+    /// To that database.
+    pub(crate) fn new(config: &DatabaseConfig) -> Self {
+        let tokens = config.iam.clone().map(Tokens::new);
+        let opener = Opener { options: config.options.clone(), tokens };
+        let pool = Pool::builder(opener).max_size(config.connections).build();
+        #[expect(clippy::expect_used, reason = "it has no time-outs, which alone would need a runtime")]
+        let pool = pool.expect("a pool without time-outs");
+        Self { pool, pooler: config.pooler }
     }
 
     /// Whether statements go through a pooler.
@@ -57,57 +131,44 @@ impl Sessions {
         self.pooler
     }
 
-    /// The pool, with a connection that can be used.
-    pub(super) async fn ready(&self) -> Result<&PgPool, sqlx::Error> {
-        drop(self.acquire().await?);
-        Ok(&self.pool)
-    }
-
-    /// A connection. One that has to be opened is opened with a token that is still good; where it is refused all the
-    /// same, another one is tried, once.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        let Some(login) = &self.login else { return self.pool.acquire().await };
-        let token = login.tokens.current().await.map_err(std::io::Error::other)?;
-        self.present(login, &token);
-        match self.pool.acquire().await {
-            Err(error) if is_refusal(&error) => {
-                tracing::warn!(%error, "the IAM token was refused, another one is tried");
-                let another = login.tokens.instead_of(&token).await.map_err(std::io::Error::other)?;
-                self.present(login, &another);
-                self.pool.acquire().await
+    /// A connection that can be used. Others get it only after a statement of [`Sessions::rows`].
+    pub(super) async fn acquire(&self) -> Result<Lent, sqlx::Error> {
+        match timeout(ACQUIRE, self.pool.get()).await {
+            Ok(Ok(mut session)) => {
+                session.is_sound = false;
+                Ok(session)
             }
-            acquired => acquired,
-        }
-    }
-
-    /// Tells the pool what to open connections with, unless it knows something newer.
-    fn present(&self, login: &Login, token: &Token) {
-        let mut presented = login.presented.lock().unwrap_or_else(PoisonError::into_inner);
-        if token.nth() > *presented {
-            self.pool.set_connect_options(login.options.clone().password(token.secret()));
-            *presented = token.nth();
+            Ok(Err(PoolError::Backend(error))) => Err(error),
+            Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
         }
     }
 
     /// Runs one statement. A connection on which it was abandoned is closed: its answer may still come.
     pub(super) async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
         let deadline = Instant::now() + DEADLINE;
-        let mut connection = timeout_at(deadline, self.acquire())
+        let mut session = timeout_at(deadline, self.acquire())
             .await
             .unwrap_or_else(|_| Err(late()))
             .map_err(|error| Failure { error, begun: false })?;
         let mut begun = !self.pooler;
         let done = if self.pooler {
-            timeout_at(deadline, in_transaction(&mut connection, query, &mut begun)).await
+            timeout_at(deadline, in_transaction(&mut session, query, &mut begun)).await
         } else {
-            timeout_at(deadline, query.fetch_all(&mut *connection)).await
+            timeout_at(deadline, query.fetch_all(&mut **session)).await
         };
-        if let Ok(rows) = done {
-            return rows.map_err(|error| Failure { error, begun });
+        let done = done.unwrap_or_else(|_| Err(late()));
+        session.is_sound = done.as_ref().err().is_none_or(is_answer);
+        if !session.is_sound {
+            drop(Object::take(session));
         }
-        connection.close_on_drop();
-        Err(Failure { error: late(), begun })
+        done.map_err(|error| Failure { error, begun })
     }
+}
+
+/// Whether an error is what the server had to say of a statement, after which it waits for the next one.
+fn is_answer(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    error.is_some_and(|error| error.severity() == PgSeverity::Error)
 }
 
 /// Runs one statement between BEGIN and COMMIT. Before COMMIT was sent nothing can have been done: `begun`.

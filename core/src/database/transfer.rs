@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{Postgres, Row as _};
 use tokio::time::timeout;
 
 use crate::conversation::{ConversationKey, Metadata, OwnerId, Title};
@@ -15,6 +15,7 @@ use crate::snapshot::Fencing;
 use crate::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
 
 use super::rows::conversation_id;
+use super::session::Lent;
 use super::{Commit, Database, Failure, json, late, only};
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
@@ -23,10 +24,11 @@ const EXPORT_DEADLINE: Duration = Duration::from_secs(120);
 const CONVERSATIONS: usize = 200;
 const MESSAGES: i64 = 200;
 
-/// A transaction that sees the conversations as they were when it began.
+/// A transaction that sees the conversations as they were when it began. It ends with its connection, which nobody uses
+/// again.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
-    transaction: Transaction<'static, Postgres>,
+    session: Lent,
     ahead: VecDeque<Headed>,
     /// The conversation whose messages are being read, and the position up to which they are.
     within: Option<(i64, i64)>,
@@ -52,13 +54,14 @@ pub(crate) struct Imported {
 impl Database {
     pub(crate) async fn snapshots(&self, scope: &Scope) -> Result<Snapshots, Error> {
         let begin = async {
-            let pool = self.sessions.ready().await?;
-            pool.begin_with("begin isolation level repeatable read, read only").await
+            let mut session = self.sessions.acquire().await?;
+            sqlx::raw_sql("begin isolation level repeatable read, read only").execute(&mut **session).await?;
+            Ok(session)
         };
-        let transaction = timeout(EXPORT_DEADLINE, begin).await.unwrap_or_else(|_| Err(late()));
+        let session = timeout(EXPORT_DEADLINE, begin).await.unwrap_or_else(|_| Err(late()));
         let (ahead, within) = (VecDeque::new(), None);
-        let transaction = transaction.map_err(of_read)?;
-        let mut snapshots = Snapshots { transaction, ahead, within, exhausted: false };
+        let session = session.map_err(of_read)?;
+        let mut snapshots = Snapshots { session, ahead, within, exhausted: false };
         let (owner, id) = match scope {
             Scope::Everything => (None, None),
             Scope::Owner(owner) => (Some(owner), None),
@@ -201,7 +204,7 @@ impl Snapshots {
     }
 
     async fn rows(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
-        let rows = timeout(EXPORT_DEADLINE, query.fetch_all(&mut *self.transaction)).await;
+        let rows = timeout(EXPORT_DEADLINE, query.fetch_all(&mut **self.session)).await;
         rows.unwrap_or_else(|_| Err(late())).map_err(of_read)
     }
 }
