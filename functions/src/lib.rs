@@ -94,11 +94,12 @@ where
             let (operation, owner) =
                 call.as_ref().map_or((UNROUTED, None), |call| (call.function(), call.caller()));
             let owner = owner.cloned();
-            let answering = async {
+            // Boxed for its size: what is around it hands it on by value.
+            let answering = Box::pin(async {
                 let call = call?;
                 let repeatable = call.is_repeatable();
                 answer(store, call).await.map_err(|failure| Failure { repeatable, ..failure })
-            };
+            });
             let outcome =
                 |reply: &Result<Reply, Failure>| reply.as_ref().map_or_else(Failure::outcome, Reply::outcome);
             let reply = telemetry.request(operation, owner.as_ref(), &context, answering, outcome).await;

@@ -42,7 +42,7 @@ impl Connection {
         let answer = async {
             match &self.0 {
                 Kind::Single(node) => Ok(node.ask(request, false).await?),
-                Kind::Cluster(cluster) => cluster.ask(request, slot_of(key)).await,
+                Kind::Cluster(cluster) => Box::pin(cluster.ask(request, slot_of(key))).await,
             }
         };
         asks_redis(answer).await

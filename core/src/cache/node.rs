@@ -105,7 +105,8 @@ impl Node {
         if let Some(open) = self.opened()? {
             return Ok(open);
         }
-        match self.access.open().await {
+        // Rare, and large: beside it the way to an answer would be carried around with every question.
+        match Box::pin(self.access.open()).await {
             Ok(connection) => {
                 let mut state = self.state();
                 state.opened += 1;

@@ -49,7 +49,9 @@ impl std::fmt::Debug for Opener {
 }
 
 impl Opener {
-    async fn open_with(&self, tokens: &Tokens) -> Result<PgConnection, sqlx::Error> {
+    /// Where a token is refused that should still be good, another one is tried, once.
+    async fn open(&self) -> Result<PgConnection, sqlx::Error> {
+        let Some(tokens) = &self.tokens else { return PgConnection::connect_with(&self.options).await };
         let token = tokens.current().await.map_err(std::io::Error::other)?;
         match self.log_in(&token).await {
             Err(error) if is_refusal(&error) => {
@@ -70,12 +72,9 @@ impl Manager for Opener {
     type Type = Session;
     type Error = sqlx::Error;
 
-    /// Opens a connection. Where a token is refused that should still be good, another one is tried, once.
     async fn create(&self) -> Result<Session, sqlx::Error> {
-        let connection = match &self.tokens {
-            None => PgConnection::connect_with(&self.options).await?,
-            Some(tokens) => self.open_with(tokens).await?,
-        };
+        // Rare, and large: beside it a statement would be carried around.
+        let connection = Box::pin(self.open()).await?;
         Ok(Session { connection, is_sound: true })
     }
 
