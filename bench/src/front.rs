@@ -32,22 +32,27 @@ pub(crate) enum Call {
 impl Front {
     /// The functions themselves.
     pub(crate) async fn ours(stage: &Stage) -> Outcome<Self> {
-        Self::start(stage, |name| stage.binaries.join(name)).await
+        Self::told(stage, &[]).await
+    }
+
+    /// The functions themselves, told more than the others.
+    pub(crate) async fn told(stage: &Stage, more: &[(&str, &str)]) -> Outcome<Self> {
+        Self::start(stage, more, |name| stage.binaries.join(name)).await
     }
 
     /// Another program in every function's place.
     pub(crate) async fn with(stage: &Stage, program: &Path) -> Outcome<Self> {
-        Self::start(stage, |_| program.to_owned()).await
+        Self::start(stage, &[], |_| program.to_owned()).await
     }
 
-    async fn start(stage: &Stage, program: impl Fn(&str) -> PathBuf) -> Outcome<Self> {
+    async fn start(stage: &Stage, more: &[(&str, &str)], program: impl Fn(&str) -> PathBuf) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         for name in ["recent", "add", "get", "list"] {
             std::os::unix::fs::symlink(program(name), folder.path().join(name))?;
         }
         let settings = LambdaSettings {
             binaries: folder.path().to_owned(),
-            environment: stage.environment(),
+            environment: [stage.environment(), owned(more)].concat(),
             log: folder.path().join("log"),
             instances: INSTANCES,
             concurrency: 1,
@@ -81,6 +86,10 @@ impl Front {
         let callers = (0..callers).map(|_| self.caller(call)).collect();
         closed(callers, seconds, |caller: Arc<Caller>| async move { caller.call().await }).await
     }
+}
+
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 struct Caller {

@@ -35,6 +35,21 @@ pub(crate) async fn against_nothing(stage: &Stage) -> Outcome<Found> {
     Ok(found)
 }
 
+/// What it costs to tell of every request: metrics and spans, against neither.
+pub(crate) async fn telemetry(stage: &Stage) -> Outcome<Found> {
+    // Takes spans and leaves them unread, as a daemon does that has enough of them.
+    let daemon = std::net::UdpSocket::bind(("127.0.0.1", 0))?;
+    let address = daemon.local_addr()?.to_string();
+    let on = [("METRICS", "emf"), ("TRACES", "xray"), ("AWS_XRAY_DAEMON_ADDRESS", &address)];
+    let told = Front::told(stage, &on).await?;
+    let silent = Front::told(stage, &[("METRICS", "off"), ("TRACES", "off")]).await?;
+    told.fill().await?;
+    let pairs = compare(stage, (&told, &silent), Call::Recent, 1).await?;
+    let halves: Vec<_> = pairs.iter().map(|(a, b)| (a.p50() * 1e-3, b.p50() * 1e-3)).collect();
+    let name = "recent, a hit, through its function, with metrics and spans, against neither, 1 caller: p50";
+    Ok(Found { rows: vec![Row::pairs(name, "ms", Target::AtMost(1.05), &halves)], ..Found::default() })
+}
+
 /// Against plain Python.
 pub(crate) async fn against_python(stage: &Stage) -> Outcome<Found> {
     let python = Wheels::BENCH.python()?;

@@ -95,6 +95,7 @@ enum Part {
     Hit,
     Add,
     Functions,
+    Telemetry,
     Python,
     Cold,
     Memory,
@@ -104,10 +105,11 @@ enum Part {
     Scale,
 }
 
-const PARTS: [(&str, Part); 10] = [
+const PARTS: [(&str, Part); 11] = [
     ("hit", Part::Hit),
     ("add", Part::Add),
     ("functions", Part::Functions),
+    ("telemetry", Part::Telemetry),
     ("python", Part::Python),
     ("cold", Part::Cold),
     ("memory", Part::Memory),
@@ -129,6 +131,7 @@ impl Part {
                 Self::Hit => hit::measure(stage).await,
                 Self::Add => add::measure(stage).await,
                 Self::Functions => functions::against_nothing(stage).await,
+                Self::Telemetry => functions::telemetry(stage).await,
                 Self::Python => functions::against_python(stage).await,
                 Self::Cold => cold::measure(stage).await,
                 Self::Memory => memory::window(stage).await,
