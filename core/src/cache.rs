@@ -17,7 +17,7 @@ mod slots;
 mod survey;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Script, ScriptInvocation};
@@ -43,7 +43,6 @@ pub(crate) use survey::{Forsaken, Surveyed};
 pub(crate) struct Cache {
     connection: Arc<Connection>,
     prefix: Arc<str>,
-    scripts: Arc<Scripts>,
 }
 
 impl fmt::Debug for Cache {
@@ -52,21 +51,22 @@ impl fmt::Debug for Cache {
     }
 }
 
-struct Scripts {
-    begin: Script,
-    publish: Script,
-    lease: Script,
-    fill: Script,
-    bury: Script,
-    drop: Script,
-    withdraw: Script,
-}
-
+/// A script: hashed when it is first needed, since a function needs few of them.
 macro_rules! script {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("cache/prelude.lua"), include_str!(concat!("cache/", $file))))
+    ($name:ident, $file:literal) => {
+        static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("cache/prelude.lua"), include_str!(concat!("cache/", $file))))
+        });
     };
 }
+
+script!(BEGIN, "begin.lua");
+script!(PUBLISH, "publish.lua");
+script!(LEASE, "lease.lua");
+script!(FILL, "fill.lua");
+script!(BURY, "bury.lua");
+script!(DROP, "drop.lua");
+script!(WITHDRAW, "withdraw.lua");
 
 /// The field that marks one attempt of one write.
 #[derive(Clone, Debug)]
@@ -141,16 +141,7 @@ pub(crate) enum Stored {
 
 impl Cache {
     pub(crate) fn new(connection: Connection, prefix: &str) -> Self {
-        let scripts = Scripts {
-            begin: script!("begin.lua"),
-            publish: script!("publish.lua"),
-            lease: script!("lease.lua"),
-            fill: script!("fill.lua"),
-            bury: script!("bury.lua"),
-            drop: script!("drop.lua"),
-            withdraw: script!("withdraw.lua"),
-        };
-        Self { connection: Arc::new(connection), prefix: prefix.into(), scripts: Arc::new(scripts) }
+        Self { connection: Arc::new(connection), prefix: prefix.into() }
     }
 
     /// Whether every server that has keys answers.
@@ -209,13 +200,13 @@ impl Cache {
         over: &[&Fence],
     ) -> Result<Begun, CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&self.scripts.begin, &keys, TTL);
+        let mut call = invocation(&BEGIN, &keys, TTL);
         call.arg(fence.field()).arg(optional(refused_epoch));
         for fence in over {
             call.arg(fence.field());
         }
         let (epoch, certified, complete, replid): (String, bool, bool, String) =
-            self.invoke(&self.scripts.begin, call, &keys).await?;
+            self.invoke(&BEGIN, call, &keys).await?;
         Ok(Begun { fence, replid, epoch: epoch.parse().ok(), certified, complete })
     }
 
@@ -229,19 +220,19 @@ impl Cache {
         added: &[Message],
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&self.scripts.publish, &keys, TTL);
+        let mut call = invocation(&PUBLISH, &keys, TTL);
         call.arg(begun.fence.field()).arg(&begun.replid);
         push_snapshot(&mut call, snapshot);
         push_elements(&mut call, snapshot.window.as_deref().unwrap_or(added));
-        self.invoke(&self.scripts.publish, call, &keys).await
+        self.invoke(&PUBLISH, call, &keys).await
     }
 
     /// Takes away the fence of a write that was certainly not committed.
     pub(crate) async fn withdraw(&self, key: &ConversationKey, fence: &Fence) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&self.scripts.withdraw, &keys, TTL);
+        let mut call = invocation(&WITHDRAW, &keys, TTL);
         call.arg(fence.field());
-        self.invoke::<i64>(&self.scripts.withdraw, call, &keys).await.map(drop)
+        self.invoke::<i64>(&WITHDRAW, call, &keys).await.map(drop)
     }
 
     /// Asks to be the one that fills an entry, unless it bears another certificate than was seen; asked again, under
@@ -256,9 +247,9 @@ impl Cache {
     async fn lease_once(&self, key: &ConversationKey, seen: Option<&str>) -> Result<Lease, CacheError> {
         let keys = self.keys(key);
         let token = Uuid::now_v7().simple().to_string();
-        let mut call = invocation(&self.scripts.lease, &keys, LEASED_TTL);
+        let mut call = invocation(&LEASE, &keys, LEASED_TTL);
         call.arg(&token).arg(millis(PRESUMED_DEAD)).arg(seen.unwrap_or_default());
-        let reply: LeaseReply = self.invoke(&self.scripts.lease, call, &keys).await?;
+        let reply: LeaseReply = self.invoke(&LEASE, call, &keys).await?;
         let (granted, epoch, version, certified, dead_fences, live_fences, fences) = reply;
         let (epoch, version) = (epoch.parse().ok(), version.parse().ok());
         Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, fences })
@@ -272,12 +263,12 @@ impl Cache {
         snapshot: &Snapshot,
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&self.scripts.fill, &keys, TTL);
+        let mut call = invocation(&FILL, &keys, TTL);
         call.arg(&lease.token);
         push_snapshot(&mut call, snapshot);
         call.arg(lease.fences.len()).arg(&lease.fences);
         push_elements(&mut call, snapshot.window.as_deref().unwrap_or_default());
-        self.invoke(&self.scripts.fill, call, &keys).await
+        self.invoke(&FILL, call, &keys).await
     }
 
     /// Gives a lease back that has nothing to fill.
@@ -290,9 +281,9 @@ impl Cache {
     /// Marks a conversation deleted.
     pub(crate) async fn bury(&self, key: &ConversationKey, version: i64) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&self.scripts.bury, &keys, TTL);
+        let mut call = invocation(&BURY, &keys, TTL);
         call.arg(version);
-        self.invoke::<i64>(&self.scripts.bury, call, &keys).await.map(drop)
+        self.invoke::<i64>(&BURY, call, &keys).await.map(drop)
     }
 
     /// Drops an entry that is ahead of Postgres, if it still has the epoch that was seen.
@@ -302,9 +293,9 @@ impl Cache {
         epoch: Option<i64>,
     ) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&self.scripts.drop, &keys, TTL);
+        let mut call = invocation(&DROP, &keys, TTL);
         call.arg(optional(epoch));
-        self.invoke::<i64>(&self.scripts.drop, call, &keys).await.map(drop)
+        self.invoke::<i64>(&DROP, call, &keys).await.map(drop)
     }
 
     /// Forgets a conversation. A full server still does this.

@@ -7,6 +7,7 @@
 //! is new to the connection.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
@@ -30,8 +31,9 @@ const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// whenever one is given back: a round trip with every statement.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    pool: Pool<Opener>,
-    pooler: bool,
+    config: DatabaseConfig,
+    /// Made when it is first needed: most instances of a function that reads never come to that.
+    pool: OnceLock<Pool<Opener>>,
 }
 
 /// What connections are opened with.
@@ -117,22 +119,27 @@ pub(super) type Lent = Object<Opener>;
 impl Sessions {
     /// To that database.
     pub(crate) fn new(config: &DatabaseConfig) -> Self {
-        let tokens = config.iam.clone().map(Tokens::new);
-        let opener = Opener { options: config.options.clone(), tokens };
-        let pool = Pool::builder(opener).max_size(config.connections).build();
-        #[expect(clippy::expect_used, reason = "it has no time-outs, which alone would need a runtime")]
-        let pool = pool.expect("a pool without time-outs");
-        Self { pool, pooler: config.pooler }
+        Self { config: config.clone(), pool: OnceLock::new() }
+    }
+
+    fn pool(&self) -> &Pool<Opener> {
+        self.pool.get_or_init(|| {
+            let tokens = self.config.iam.clone().map(Tokens::new);
+            let opener = Opener { options: self.config.options.clone(), tokens };
+            let pool = Pool::builder(opener).max_size(self.config.connections).build();
+            #[expect(clippy::expect_used, reason = "it has no time-outs, which alone would need a runtime")]
+            pool.expect("a pool without time-outs")
+        })
     }
 
     /// Whether statements go through a pooler.
     pub(super) fn is_pooled(&self) -> bool {
-        self.pooler
+        self.config.pooler
     }
 
     /// A connection that can be used. Others get it only after a statement of [`Sessions::rows`].
     pub(super) async fn acquire(&self) -> Result<Lent, sqlx::Error> {
-        match timeout(ACQUIRE, self.pool.get()).await {
+        match timeout(ACQUIRE, self.pool().get()).await {
             Ok(Ok(mut session)) => {
                 session.is_sound = false;
                 Ok(session)
@@ -149,8 +156,8 @@ impl Sessions {
             .await
             .unwrap_or_else(|_| Err(late()))
             .map_err(|error| Failure { error, begun: false })?;
-        let mut begun = !self.pooler;
-        let done = if self.pooler {
+        let mut begun = !self.is_pooled();
+        let done = if self.is_pooled() {
             timeout_at(deadline, in_transaction(&mut session, query, &mut begun)).await
         } else {
             timeout_at(deadline, query.fetch_all(&mut **session)).await
