@@ -197,7 +197,8 @@ impl Call {
         for (name, value) in self.query.iter() {
             let Some(key) = name.strip_prefix("metadata") else { continue };
             let key = key.strip_prefix('[').and_then(|key| key.strip_suffix(']'));
-            let key = key.filter(|key| !key.is_empty()).ok_or_else(|| {
+            // What is nested has no meaning here, and is no key either.
+            let key = key.filter(|key| !key.is_empty() && !key.contains("][")).ok_or_else(|| {
                 Failure::bad_param(name, format!("{name} must name a key: metadata[key]=value."))
             })?;
             if pairs.insert(key.to_owned(), value.to_owned()).is_some_and(|other| other != value) {

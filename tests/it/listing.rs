@@ -55,6 +55,7 @@ async fn conversations_are_found_by_their_metadata() {
     for bad in [
         "metadata=a",
         "metadata[]=a",
+        "metadata[a][b]=c",
         "metadata[a=1",
         "metadata[a]=1&metadata[a]=2",
         &format!("metadata[{}]=1", "k".repeat(65)),
