@@ -163,7 +163,8 @@ impl Sessions {
             timeout_at(deadline, query.fetch_all(&mut **session)).await
         };
         let done = done.unwrap_or_else(|_| Err(late()));
-        session.is_sound = done.as_ref().err().is_none_or(is_answer);
+        // Behind a pooler a transaction may be left that could not be rolled back.
+        session.is_sound = done.as_ref().err().is_none_or(|error| is_answer(error) && !self.is_pooled());
         if !session.is_sound {
             drop(Object::take(session));
         }
