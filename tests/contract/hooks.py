@@ -57,14 +57,16 @@ class EveryOperationSucceeds:
 def map_case(context, case):
     """Names an owner where none is, so that what follows can name the same; asks for one direction of two; and gives one
     request in five a key, since generated ones are often alike and then stand for another request. Who asks for an
-    item is told of one that there is, as long as there are any: a made-up id is hardly ever one."""
+    item is told of one that there is, as long as there are any: a made-up id is hardly ever one. In a sequence of
+    requests the ids come from earlier answers and stay."""
     if case.headers.get("x-owner-id") is None:
         case.headers["x-owner-id"] = "ann"
     if case.query and {"before", "after"} <= set(case.query) and case.meta.generation.mode.is_positive:
         del case.query["before"]
     if "Idempotency-Key" in case.headers and next(keys) % 5:
         del case.headers["Idempotency-Key"]
-    if stored and "item_id" in (case.path_parameters or {}) and case.meta.generation.mode.is_positive:
+    is_free = case.meta.generation.mode.is_positive and case.meta.phase.name != "stateful"
+    if stored and is_free and "item_id" in (case.path_parameters or {}):
         case.headers["x-owner-id"], case.path_parameters["conversation_id"], case.path_parameters["item_id"] = stored.pop()
     return case
 
