@@ -28,6 +28,7 @@ pub(crate) use history::Stretch;
 pub(crate) use list::Listed;
 use rows::{added, changed, record, select_snapshot};
 pub(crate) use session::Sessions;
+use session::is_answer;
 pub(crate) use transfer::{Imported, Snapshots};
 
 /// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
@@ -122,7 +123,7 @@ impl Database {
         let mut migrator = sqlx::migrate!();
         migrator.set_ignore_missing(true);
         // Its `run` takes a connection in a way that no future may that is to go from thread to thread.
-        migrator.run_direct(None, &mut **self.sessions.acquire().await?, false).await
+        migrator.run_direct(None, &mut *self.sessions.own().await?, false).await
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {
@@ -347,13 +348,17 @@ impl Failure {
         }
     }
 
-    /// A write whose connection was lost may have been done all the same; what the server itself answered was not.
+    /// A write whose connection was lost may have been done all the same, and so may one whose connection the server, or a
+    /// pooler before it, has ended with an error: that can come after the commit. What was answered to the statement itself
+    /// was not done.
     fn of_write(self) -> Error {
         match &self.error {
             sqlx::Error::Database(error) if error.constraint() == Some("idempotency_keys_pkey") => {
                 Error::IdempotencyConflict
             }
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) if self.begun => {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Database(_)
+                if self.begun && !is_answer(&self.error) =>
+            {
                 Error::OutcomeUnknown(self.error.to_string())
             }
             _ => self.of_read(),

@@ -44,9 +44,13 @@ impl Valkey {
     /// # Errors
     /// It does not start; its last words are in the message.
     pub fn cluster_member(tools: &Tools, password: &str, configuration: &[&str]) -> Outcome<Self> {
-        let (bus, auth) = (format!("cluster-port {}", free_port()?), format!("masterauth {password}"));
-        let configuration = [&["cluster-enabled yes", &bus, &auth], configuration].concat();
-        Self::throwaway_with_password(tools, password, &configuration)
+        let start = || {
+            let (bus, auth) = (format!("cluster-port {}", free_port()?), format!("masterauth {password}"));
+            let configuration = [&["cluster-enabled yes", &bus, &auth], configuration].concat();
+            Self::throwaway_with_password(tools, password, &configuration)
+        };
+        // Once more if the port for the others was taken meanwhile.
+        start().or_else(|_| start())
     }
 
     /// The same, with a password that others have too.
@@ -74,7 +78,15 @@ impl Valkey {
             let file = write_configuration(folder, port, password, configuration)?;
             let command = command_line([tools.valkey.as_os_str(), file.as_os_str()]);
             let mut process = Guarded::start("Valkey", &command, "TERM", &folder.join("valkey.log"), remove)?;
-            process.wait_until(|| answers(port, password))?;
+            let mut who = None;
+            process.wait_until(|| {
+                who = process_at(port, password);
+                who.is_some()
+            })?;
+            // The port may have been taken meanwhile by another server with this password.
+            if who != Some(process.pid()?) {
+                return Err(Trouble(format!("another Valkey has taken port {port}")));
+            }
             Ok(Self { process, port, password: password.to_owned() })
         })
     }
@@ -118,14 +130,16 @@ fn write_configuration(folder: &Path, port: u16, password: &str, more: &[&str]) 
     Ok(file)
 }
 
-fn answers(port: u16, password: &str) -> bool {
-    let ask = || -> std::io::Result<bool> {
+/// The process id of the server that answers there.
+fn process_at(port: u16, password: &str) -> Option<u32> {
+    let ask = || -> std::io::Result<String> {
         let mut connection = TcpStream::connect(("127.0.0.1", port))?;
         connection.set_read_timeout(Some(Duration::from_secs(1)))?;
-        connection.write_all(format!("AUTH {password}\r\nPING\r\n").as_bytes())?;
-        let mut answer = [0; 12];
-        connection.read_exact(&mut answer)?;
-        Ok(&answer == b"+OK\r\n+PONG\r\n")
+        connection.write_all(format!("AUTH {password}\r\nINFO server\r\nQUIT\r\n").as_bytes())?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok(answer)
     };
-    ask().unwrap_or(false)
+    let answer = ask().ok()?;
+    answer.lines().find_map(|line| line.strip_prefix("process_id:"))?.parse().ok()
 }

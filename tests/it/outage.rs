@@ -6,6 +6,7 @@ use conversation_core::{ConversationStore, Limit, Message, Source, Told};
 use conversation_tests::{Stack, batch, key, user};
 use redis::AsyncCommands as _;
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection as _, PgConnection};
 
 const PATH: &str = "/v1/conversations/c/messages";
 
@@ -144,6 +145,8 @@ async fn without_postgres_cached_reads_go_on_and_the_rest_is_503() {
     assert!(api.get(PATH).await.is_hit());
     assert!(api.get("/v1/conversations/c").await.is_hit());
     for (method, path) in [
+        // On the connection of the adds before stands how the server took its leave, which may be of any statement.
+        ("POST", "/v1/conversations/c/messages"),
         ("POST", "/v1/conversations/d/messages"),
         ("POST", "/v1/conversations"),
         ("GET", "/v1/conversations"),
@@ -223,4 +226,51 @@ async fn lost_connections_are_made_anew_without_an_error_for_the_caller() {
     sqlx::query(kill).execute(&mut stack.postgres().await).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(api.post(PATH, user("three")).await.seqs(), [3]);
+}
+
+/// The server ends the connection of an add that waits for a lock. What it says then could have come after a commit, too.
+#[tokio::test]
+async fn an_add_whose_connection_the_server_ends_may_have_been_done() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    assert_eq!(api.post(PATH, user("one")).await.status, 200);
+    let mut locker = stack.postgres().await;
+    sqlx::raw_sql("begin; select from conversations for update").execute(&mut locker).await.unwrap();
+    let mut other = stack.postgres().await;
+    let end = async {
+        let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        let mut ended = 0_i64;
+        while ended == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            ended = sqlx::query_scalar(kill).fetch_one(&mut other).await.unwrap();
+        }
+    };
+    let (added, ()) = tokio::join!(api.post(PATH, user("two")), end);
+    assert_eq!((added.status, added.at("/error/code")), (503, "outcome_unknown".into()), "{added:?}");
+    sqlx::raw_sql("rollback").execute(&mut locker).await.unwrap();
+    let read = api.get(PATH).await;
+    assert_eq!((read.is_hit(), read.seqs()), (false, vec![1]), "its fence stands");
+    assert_eq!(api.post(PATH, user("two")).await.seqs(), [2]);
+}
+
+#[tokio::test]
+async fn a_connection_is_waited_for_while_postgres_is_full() {
+    let stack = Stack::start().await;
+    let role = format!("app_{}", uuid::Uuid::new_v4().simple());
+    let allow = format!(
+        "create role {role} login password 'secret' connection limit 1; grant select on all tables in schema public to {role}"
+    );
+    let mut postgres = stack.postgres().await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(allow)).execute(&mut postgres).await.unwrap();
+    let (_, server) = stack.database_url.split_once('@').unwrap();
+    let url = format!("postgres://{role}:secret@{server}");
+    let api = stack.api_with(&[("DATABASE_URL", &url)]).await;
+    let only = PgConnection::connect(&url).await.unwrap();
+    let leave = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        only.close().await.unwrap();
+    };
+    let (listed, ()) = tokio::join!(api.get("/v1/conversations"), leave);
+    assert_eq!(listed.status, 200, "{listed:?}");
 }

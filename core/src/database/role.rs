@@ -20,7 +20,7 @@ impl Database {
     /// Lets a user change rows and not the schema; one who is not there is made.
     pub(crate) async fn admit(&self, user: &str) -> Result<(), Error> {
         let admitted = async {
-            let mut session = self.sessions.acquire().await?;
+            let mut session = self.sessions.own().await?;
             let mut transaction = session.begin().await?;
             admit(&mut transaction, user).await?;
             transaction.commit().await

@@ -24,11 +24,15 @@ use crate::iam::{Token, Tokens};
 const ACQUIRE: Duration = Duration::from_millis(1_800);
 /// A connection idle for this long is tried before it is used: the function may have been frozen meanwhile.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How long after the first try a server that is full or starts is asked for a connection again; then twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The last time, so that what the server says is answered and not that time is up.
+const LAST_PAUSE: Duration = Duration::from_millis(640);
 /// A connection older than this is replaced, so that what has changed on the way to the server is noticed.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// Connections, opened when they are first needed. sqlx's own pool asks the server whether a connection is still good
-/// whenever one is given back: a round trip with every statement.
+/// whenever one is given back: a round trip with every statement. Where nobody listens, a request is told so at once.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     config: DatabaseConfig,
@@ -37,7 +41,7 @@ pub(crate) struct Sessions {
 }
 
 /// What connections are opened with.
-pub(super) struct Opener {
+struct Opener {
     options: PgConnectOptions,
     /// In the place of a password.
     tokens: Option<Tokens>,
@@ -75,9 +79,15 @@ impl Manager for Opener {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Session, sqlx::Error> {
-        // Rare, and large: beside it a statement would be carried around.
-        let connection = Box::pin(self.open()).await?;
-        Ok(Session { connection, is_sound: true })
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // Rare, and large: beside it a statement would be carried around.
+            match Box::pin(self.open()).await {
+                Err(error) if is_passing(&error) && pause <= LAST_PAUSE => tokio::time::sleep(pause).await,
+                opened => return Ok(Session { connection: opened?, is_sound: true }),
+            }
+            pause *= 2;
+        }
     }
 
     async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
@@ -95,7 +105,8 @@ impl Manager for Opener {
 #[derive(Debug)]
 pub(super) struct Session {
     connection: PgConnection,
-    /// Nothing is left to come on it. While it is in use that is not so: whoever has it may be dropped at any time.
+    /// Nothing is left to come on it. While it is in use that is not so: a statement may be dropped at any time, and then
+    /// whoever wants a connection next closes this one.
     is_sound: bool,
 }
 
@@ -112,9 +123,6 @@ impl DerefMut for Session {
         &mut self.connection
     }
 }
-
-/// A connection that is in use.
-pub(super) type Lent = Object<Opener>;
 
 impl Sessions {
     /// To that database.
@@ -137,8 +145,12 @@ impl Sessions {
         self.config.pooler
     }
 
-    /// A connection that can be used. Others get it only after a statement of [`Sessions::rows`].
-    pub(super) async fn acquire(&self) -> Result<Lent, sqlx::Error> {
+    /// A connection that nobody else uses, and that ends with whoever has it.
+    pub(super) async fn own(&self) -> Result<Session, sqlx::Error> {
+        self.acquire().await.map(Object::take)
+    }
+
+    async fn acquire(&self) -> Result<Object<Opener>, sqlx::Error> {
         match timeout(ACQUIRE, self.pool().get()).await {
             Ok(Ok(mut session)) => {
                 session.is_sound = false;
@@ -173,7 +185,7 @@ impl Sessions {
 }
 
 /// Whether an error is what the server had to say of a statement, after which it waits for the next one.
-fn is_answer(error: &sqlx::Error) -> bool {
+pub(super) fn is_answer(error: &sqlx::Error) -> bool {
     let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     error.is_some_and(|error| error.severity() == PgSeverity::Error)
 }
@@ -200,6 +212,11 @@ async fn in_transaction(
             Err(error)
         }
     }
+}
+
+/// Whether the server is there and will soon take connections: one that was just closed may still count.
+fn is_passing(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_transient_in_connect_phase)
 }
 
 /// Whether the server takes the user or the password, which may be a token, for wrong.

@@ -15,7 +15,7 @@ use crate::snapshot::Fencing;
 use crate::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
 
 use super::rows::conversation_id;
-use super::session::Lent;
+use super::session::Session;
 use super::{Commit, Database, Failure, json, late, only};
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
@@ -24,11 +24,11 @@ const EXPORT_DEADLINE: Duration = Duration::from_secs(120);
 const CONVERSATIONS: usize = 200;
 const MESSAGES: i64 = 200;
 
-/// A transaction that sees the conversations as they were when it began. It ends with its connection, which nobody uses
-/// again.
+/// A transaction that sees the conversations as they were when it began. It ends with its connection, which nobody else
+/// uses.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
-    session: Lent,
+    session: Session,
     ahead: VecDeque<Headed>,
     /// The conversation whose messages are being read, and the position up to which they are.
     within: Option<(i64, i64)>,
@@ -54,8 +54,8 @@ pub(crate) struct Imported {
 impl Database {
     pub(crate) async fn snapshots(&self, scope: &Scope) -> Result<Snapshots, Error> {
         let begin = async {
-            let mut session = self.sessions.acquire().await?;
-            sqlx::raw_sql("begin isolation level repeatable read, read only").execute(&mut **session).await?;
+            let mut session = self.sessions.own().await?;
+            sqlx::raw_sql("begin isolation level repeatable read, read only").execute(&mut *session).await?;
             Ok(session)
         };
         let session = timeout(EXPORT_DEADLINE, begin).await.unwrap_or_else(|_| Err(late()));
@@ -204,7 +204,7 @@ impl Snapshots {
     }
 
     async fn rows(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
-        let rows = timeout(EXPORT_DEADLINE, query.fetch_all(&mut **self.session)).await;
+        let rows = timeout(EXPORT_DEADLINE, query.fetch_all(&mut *self.session)).await;
         rows.unwrap_or_else(|_| Err(late())).map_err(of_read)
     }
 }
