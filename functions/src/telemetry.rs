@@ -10,7 +10,7 @@ use std::time::Instant;
 use conversation_core::{Metered, OwnerId, TelemetryConfig, metered};
 use lambda_runtime::Context;
 use sha2::{Digest as _, Sha256};
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, Level, Span};
 
 use crate::Unready;
 use crate::response::Origin;
@@ -84,22 +84,21 @@ impl Telemetry {
     }
 
     fn span(&self, operation: &'static str, owner: Option<&OwnerId>, context: &Context) -> Span {
+        if !tracing::span_enabled!(Level::INFO) {
+            return Span::none();
+        }
+        let trace = context.xray_trace_id.as_deref();
+        // All at once: what is recorded later costs as much again.
         let span = tracing::info_span!(
             "operation",
             otel.name = operation,
             operation,
             request_id = context.request_id,
-            trace_id = field::Empty,
-            owner = field::Empty,
+            trace_id = trace.map(root_of),
+            owner = owner.map(hash_of),
         );
-        if let Some(trace) = &context.xray_trace_id {
-            span.record("trace_id", root_of(trace));
-            if self.traced {
-                traces::continue_from(&span, trace);
-            }
-        }
-        if let Some(owner) = owner.filter(|_| !span.is_disabled()) {
-            span.record("owner", hash_of(owner));
+        if let Some(trace) = trace.filter(|_| self.traced) {
+            traces::continue_from(&span, trace);
         }
         span
     }

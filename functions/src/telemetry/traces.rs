@@ -2,7 +2,9 @@
 //! beside a function, as datagrams, so that nobody waits for them and no network has to be left.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::UdpSocket;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{
@@ -10,12 +12,12 @@ use opentelemetry::trace::{
     TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
-use serde_json::{Map, Value, json};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{self, SdkTracerProvider, SpanData, SpanProcessor};
+use serde::{Serialize, Serializer};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Layer as _;
 
 use crate::Unready;
@@ -24,6 +26,8 @@ use super::log::Listener;
 
 /// What begins every datagram.
 const HEADER: &str = "{\"format\":\"json\",\"version\":1}\n";
+/// How many questions go with their operation, of some 200 bytes each: a datagram has at most 64 KiB. A sweep may ask more.
+const WITHIN: usize = 100;
 
 /// Sends the spans of this product to a daemon.
 ///
@@ -32,14 +36,15 @@ const HEADER: &str = "{\"format\":\"json\",\"version\":1}\n";
 pub(super) fn layer(daemon: &str) -> Result<Listener, Unready> {
     let socket = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect(daemon).map(|()| socket));
     let socket = socket.map_err(|error| format!("AWS_XRAY_DAEMON_ADDRESS is not an address: {error}"))?;
-    let provider = SdkTracerProvider::builder().with_simple_exporter(Daemon(socket)).build();
+    let daemon = Daemon { socket, asked: Mutex::default() };
+    let provider = SdkTracerProvider::builder().with_span_processor(daemon).build();
     let layer = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("conversation-store"))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false);
-    let ours = filter_fn(|what| what.is_span() && what.target().starts_with("conversation_"));
-    Ok(layer.with_filter(ours).boxed())
+    // By target alone, so that what the libraries beneath would say is ruled out once and not each time.
+    Ok(layer.with_filter(Targets::new().with_target("conversation_", LevelFilter::TRACE)).boxed())
 }
 
 /// Makes a span one of the trace that Lambda has begun, if that is one of those that are kept.
@@ -59,51 +64,132 @@ fn parent_of(header: &str) -> Option<SpanContext> {
     Some(SpanContext::new(trace, parent, sampled, true, TraceState::NONE))
 }
 
-/// X-Ray's daemon.
+/// X-Ray's daemon. It is sent an operation when that has ended, with the questions to the stores within: one datagram.
 #[derive(Debug)]
-struct Daemon(UdpSocket);
+struct Daemon {
+    socket: UdpSocket,
+    /// The questions of operations that go on.
+    asked: Mutex<HashMap<SpanId, Vec<Subsegment>>>,
+}
 
-impl SpanExporter for Daemon {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        for span in &batch {
-            let datagram = format!("{HEADER}{}", subsegment(span));
-            self.0
-                .send(datagram.as_bytes())
-                .map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?;
+impl Daemon {
+    /// What cannot be sent is lost: nobody waits for it.
+    fn send(&self, subsegment: &Subsegment) {
+        let mut datagram = HEADER.as_bytes().to_vec();
+        let sent = serde_json::to_writer(&mut datagram, subsegment)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.socket.send(&datagram));
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a span was not sent");
         }
+    }
+}
+
+impl SpanProcessor for Daemon {
+    fn on_start(&self, _: &mut trace::Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        // A span of `tracing` is closed after those within it, so whoever is asked for here is still to come.
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subsegment = Subsegment::of(&span);
+        if span.parent_span_is_remote || span.parent_span_id == SpanId::INVALID {
+            subsegment.subsegments = asked.remove(&span.span_context.span_id()).unwrap_or_default();
+        } else {
+            let questions = asked.entry(span.parent_span_id).or_default();
+            if questions.len() < WITHIN {
+                questions.push(subsegment);
+                return;
+            }
+        }
+        drop(asked);
+        subsegment.trace = Some(Place::of(&span));
+        self.send(&subsegment);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
     }
 }
 
 /// A span as X-Ray has it:
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html#api-segmentdocuments-subsegments>.
-fn subsegment(span: &SpanData) -> Value {
-    let trace = span.span_context.trace_id().to_string();
-    let (epoch, rest) = trace.split_at(8);
-    let annotations: Map<String, Value> = span.attributes.iter().filter_map(annotation).collect();
-    let mut subsegment = json!({
-        "type": "subsegment",
-        "trace_id": format!("1-{epoch}-{rest}"),
-        "id": span.span_context.span_id().to_string(),
-        "parent_id": span.parent_span_id.to_string(),
-        "name": span.name,
-        "start_time": seconds(span.start_time),
-        "end_time": seconds(span.end_time),
-        "annotations": annotations,
-        "fault": matches!(span.status, Status::Error { .. }),
-    });
-    if span.span_kind == SpanKind::Client {
-        subsegment["namespace"] = "remote".into();
-    }
-    subsegment
+#[derive(Debug, Serialize)]
+struct Subsegment {
+    #[serde(flatten)]
+    trace: Option<Place>,
+    #[serde(serialize_with = "as_text")]
+    id: SpanId,
+    name: Cow<'static, str>,
+    /// Seconds since 1970, as the end.
+    start_time: f64,
+    end_time: f64,
+    fault: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'static str>,
+    #[serde(skip_serializing_if = "Annotations::is_empty")]
+    annotations: Annotations,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subsegments: Vec<Subsegment>,
 }
 
-/// Keys of annotations are letters, digits and underscores.
-fn annotation(attribute: &KeyValue) -> Option<(String, Value)> {
-    let key = attribute.key.as_str();
-    let known = ["operation", "request_id", "owner"].contains(&key);
-    let value: Cow<'_, str> = attribute.value.as_str();
-    known.then(|| (key.to_owned(), value.into_owned().into()))
+/// What a subsegment is of. One within another needs none.
+#[derive(Debug, Serialize)]
+struct Place {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    trace_id: String,
+    #[serde(serialize_with = "as_text")]
+    parent_id: SpanId,
+}
+
+#[derive(Debug)]
+struct Annotations(Vec<KeyValue>);
+
+impl Subsegment {
+    fn of(span: &SpanData) -> Self {
+        // Keys of annotations are letters, digits and underscores.
+        let known = |a: &&KeyValue| ["operation", "request_id", "owner"].contains(&a.key.as_str());
+        Self {
+            trace: None,
+            id: span.span_context.span_id(),
+            name: span.name.clone(),
+            start_time: seconds(span.start_time),
+            end_time: seconds(span.end_time),
+            fault: matches!(span.status, Status::Error { .. }),
+            namespace: (span.span_kind == SpanKind::Client).then_some("remote"),
+            annotations: Annotations(span.attributes.iter().filter(known).cloned().collect()),
+            subsegments: Vec::new(),
+        }
+    }
+}
+
+impl Place {
+    fn of(span: &SpanData) -> Self {
+        let trace = span.span_context.trace_id().to_string();
+        let (epoch, rest) = trace.split_at(8);
+        Self { kind: "subsegment", trace_id: format!("1-{epoch}-{rest}"), parent_id: span.parent_span_id }
+    }
+}
+
+impl Annotations {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Annotations {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_map(self.0.iter().map(|attribute| (attribute.key.as_str(), attribute.value.as_str())))
+    }
+}
+
+fn as_text<S: Serializer>(id: &SpanId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
 }
 
 fn seconds(at: SystemTime) -> f64 {
