@@ -126,6 +126,11 @@ impl Database {
         migrator.run_direct(None, &mut *self.sessions.own().await?, false).await
     }
 
+    /// Begins to connect, for whoever has something else to do first.
+    pub(crate) fn prepare(&self) {
+        self.sessions.prepare();
+    }
+
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.rows(sqlx::query("select 1")).await.map(drop).map_err(Failure::of_read)
     }

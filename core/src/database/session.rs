@@ -7,13 +7,14 @@
 //! is new to the connection.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity};
 use sqlx::query::Query;
 use sqlx::{Connection as _, PgConnection, Postgres};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{DEADLINE, Failure, late};
@@ -38,6 +39,8 @@ pub(crate) struct Sessions {
     config: DatabaseConfig,
     /// Made when it is first needed: most instances of a function that reads never come to that.
     pool: OnceLock<Pool<Opener>>,
+    /// The first connection, while it is being opened and nobody waits for it yet.
+    first: Mutex<Option<JoinHandle<Result<(), sqlx::Error>>>>,
 }
 
 /// What connections are opened with.
@@ -127,7 +130,7 @@ impl DerefMut for Session {
 impl Sessions {
     /// To that database.
     pub(crate) fn new(config: &DatabaseConfig) -> Self {
-        Self { config: config.clone(), pool: OnceLock::new() }
+        Self { config: config.clone(), pool: OnceLock::new(), first: Mutex::default() }
     }
 
     fn pool(&self) -> &Pool<Opener> {
@@ -145,20 +148,30 @@ impl Sessions {
         self.config.pooler
     }
 
+    /// Begins to open the first connection, where one will soon be needed. If it cannot be opened, whoever needs it is told.
+    pub(super) fn prepare(&self) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() && self.pool().status().size == 0 {
+            let pool = self.pool().clone();
+            *first = Some(tokio::spawn(async move { get(&pool).await.map(drop) }));
+        }
+    }
+
     /// A connection that nobody else uses, and that ends with whoever has it.
     pub(super) async fn own(&self) -> Result<Session, sqlx::Error> {
         self.acquire().await.map(Object::take)
     }
 
     async fn acquire(&self) -> Result<Object<Opener>, sqlx::Error> {
-        match timeout(ACQUIRE, self.pool().get()).await {
-            Ok(Ok(mut session)) => {
-                session.is_sound = false;
-                Ok(session)
-            }
-            Ok(Err(PoolError::Backend(error))) => Err(error),
-            Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(first) = first
+            && let Ok(opened) = first.await
+        {
+            opened?;
         }
+        let mut session = get(self.pool()).await?;
+        session.is_sound = false;
+        Ok(session)
     }
 
     /// Runs one statement. A connection on which it was abandoned is closed: its answer may still come.
@@ -181,6 +194,14 @@ impl Sessions {
             drop(Object::take(session));
         }
         done.map_err(|error| Failure { error, begun })
+    }
+}
+
+async fn get(pool: &Pool<Opener>) -> Result<Object<Opener>, sqlx::Error> {
+    match timeout(ACQUIRE, pool.get()).await {
+        Ok(Ok(session)) => Ok(session),
+        Ok(Err(PoolError::Backend(error))) => Err(error),
+        Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }
 

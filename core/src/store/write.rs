@@ -249,6 +249,8 @@ impl ConversationStore {
         key: &ConversationKey,
         write: &W,
     ) -> Result<Fenced<W::Done>, Error> {
+        // While the fence is set: of a new instance, connecting is most of its first answer.
+        self.database().prepare();
         let mut fence = Fence::new();
         let (mut refused_epoch, mut previous) = (None, None::<Begun>);
         for _ in 0..ATTEMPTS {
