@@ -40,9 +40,9 @@ pub enum Error {
     /// Postgres cannot be reached, or did not answer in time before anything was written.
     #[error("postgres is unavailable: {0}")]
     DatabaseUnavailable(String),
-    /// Postgres was lost while it committed: the write may or may not be there. Trying again with the same message ids,
-    /// or under the same idempotency key, settles it.
-    #[error("postgres was lost during a commit: {0}")]
+    /// Postgres was lost before it said whether the write is done: it may or may not be there. Trying again with the same
+    /// message ids, or under the same idempotency key, settles it.
+    #[error("postgres was lost before it said whether the write is done: {0}")]
     OutcomeUnknown(String),
     /// The cache cannot be reached, and the operation must not be done without it.
     #[error("the cache is unavailable: {0}")]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::Instrument as _;
 
 /// How often a store was asked, and how long that took in all: from the question to the answer, a connection that had to be
-/// opened included.
+/// opened included, but for what of it was done while the other store was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// How often.

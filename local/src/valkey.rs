@@ -130,16 +130,19 @@ fn write_configuration(folder: &Path, port: u16, password: &str, more: &[&str]) 
     Ok(file)
 }
 
-/// The process id of the server that answers there.
+/// The process id of the server that answers there, and has loaded what it keeps.
 fn process_at(port: u16, password: &str) -> Option<u32> {
     let ask = || -> std::io::Result<String> {
         let mut connection = TcpStream::connect(("127.0.0.1", port))?;
         connection.set_read_timeout(Some(Duration::from_secs(1)))?;
-        connection.write_all(format!("AUTH {password}\r\nINFO server\r\nQUIT\r\n").as_bytes())?;
+        connection.write_all(format!("AUTH {password}\r\nPING\r\nINFO server\r\nQUIT\r\n").as_bytes())?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;
         Ok(answer)
     };
     let answer = ask().ok()?;
+    if !answer.contains("+PONG") {
+        return None;
+    }
     answer.lines().find_map(|line| line.strip_prefix("process_id:"))?.parse().ok()
 }

@@ -266,9 +266,11 @@ async fn a_connection_is_waited_for_while_postgres_is_full() {
     let (_, server) = stack.database_url.split_once('@').unwrap();
     let url = format!("postgres://{role}:secret@{server}");
     let api = stack.api_with(&[("DATABASE_URL", &url)]).await;
+    // Begins the function, without a question to Postgres.
+    assert_eq!(api.get("/v1/conversations?limit=0").await.status, 400);
     let only = PgConnection::connect(&url).await.unwrap();
     let leave = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
         only.close().await.unwrap();
     };
     let (listed, ()) = tokio::join!(api.get("/v1/conversations"), leave);

@@ -190,10 +190,15 @@ async fn spans_go_to_the_daemon_one_within_the_other() {
     // A fence, a commit, a publication.
     assert!(names.len() >= 3 && names.starts_with(&["redis"]) && names.contains(&"postgres"), "{names:?}");
     for span in spans {
-        assert!(span["start_time"].as_f64() >= operation["start_time"].as_f64(), "{span}");
-        assert!(span["end_time"].as_f64() <= operation["end_time"].as_f64(), "{span}");
+        let times =
+            [&operation["start_time"], &span["start_time"], &span["end_time"], &operation["end_time"]];
+        assert!(times.map(|time| time.as_f64().unwrap()).is_sorted(), "{operation}");
         assert_eq!((span["id"].as_str().map(str::len), &span["namespace"]), (Some(16), &json!("remote")));
     }
+    assert_eq!(
+        (operation["parent_id"].as_str().map(str::len), &operation["fault"]),
+        (Some(16), &json!(false))
+    );
     let trace = operation["trace_id"].as_str().unwrap();
     assert!(trace.starts_with("1-") && trace.len() == 35, "{trace}");
     assert_eq!(operation["annotations"]["operation"], "add");

@@ -27,13 +27,14 @@ const ACQUIRE: Duration = Duration::from_millis(1_800);
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long after the first try a server that is full or starts is asked for a connection again; then twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// The last time, so that what the server says is answered and not that time is up.
-const LAST_PAUSE: Duration = Duration::from_millis(640);
+/// The last time: a write's fence stands meanwhile, and sends its readers to the same server.
+const LAST_PAUSE: Duration = Duration::from_millis(160);
 /// A connection older than this is replaced, so that what has changed on the way to the server is noticed.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// Connections, opened when they are first needed. sqlx's own pool asks the server whether a connection is still good
-/// whenever one is given back: a round trip with every statement. Where nobody listens, a request is told so at once.
+/// whenever one is given back: a round trip with every statement. Where connections are refused, a request is told so at
+/// once.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     config: DatabaseConfig,
@@ -151,7 +152,7 @@ impl Sessions {
     /// Begins to open the first connection, where one will soon be needed. If it cannot be opened, whoever needs it is told.
     pub(super) fn prepare(&self) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.is_none() && self.pool().status().size == 0 {
+        if first.as_ref().is_none_or(JoinHandle::is_finished) && self.pool().status().size == 0 {
             let pool = self.pool().clone();
             *first = Some(tokio::spawn(async move { get(&pool).await.map(drop) }));
         }
@@ -164,7 +165,8 @@ impl Sessions {
 
     async fn acquire(&self) -> Result<Object<Opener>, sqlx::Error> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(first) = first
+        // What came of an earlier one that nobody waited for was true then.
+        if let Some(first) = first.filter(|first| !first.is_finished())
             && let Ok(opened) = first.await
         {
             opened?;
@@ -208,7 +210,13 @@ async fn get(pool: &Pool<Opener>) -> Result<Object<Opener>, sqlx::Error> {
 /// Whether an error is what the server had to say of a statement, after which it waits for the next one.
 pub(super) fn is_answer(error: &sqlx::Error) -> bool {
     let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-    error.is_some_and(|error| error.severity() == PgSeverity::Error)
+    error.is_some_and(|error| error.severity() == PgSeverity::Error && !tells_of_a_loss(error.code()))
+}
+
+/// Whether an error tells that a connection was lost, whose ever it was: a pooler's to the server, perhaps. Class 08 is
+/// connection exceptions, 57P01 to 57P03 are shutdowns, 40003 is a statement whose completion is unknown.
+fn tells_of_a_loss(code: &str) -> bool {
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "40003")
 }
 
 /// Runs one statement between BEGIN and COMMIT. Before COMMIT was sent nothing can have been done: `begun`.

@@ -15,9 +15,9 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{self, SdkTracerProvider, SpanData, SpanProcessor};
 use serde::{Serialize, Serializer};
-use tracing::Span;
+use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer as _;
 
 use crate::Unready;
@@ -43,8 +43,11 @@ pub(super) fn layer(daemon: &str) -> Result<Listener, Unready> {
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false);
-    // By target alone, so that what the libraries beneath would say is ruled out once and not each time.
-    Ok(layer.with_filter(Targets::new().with_target("conversation_", LevelFilter::TRACE)).boxed())
+    // An error makes a span one that failed; of what else is said within it nothing would be sent.
+    let ours = filter_fn(|what| {
+        what.target().starts_with("conversation_") && (what.is_span() || *what.level() == Level::ERROR)
+    });
+    Ok(layer.with_filter(ours).boxed())
 }
 
 /// Makes a span one of the trace that Lambda has begun, if that is one of those that are kept.
@@ -89,12 +92,11 @@ impl SpanProcessor for Daemon {
     fn on_start(&self, _: &mut trace::Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        // A span of `tracing` is closed after those within it, so whoever is asked for here is still to come.
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut subsegment = Subsegment::of(&span);
-        if span.parent_span_is_remote || span.parent_span_id == SpanId::INVALID {
-            subsegment.subsegments = asked.remove(&span.span_context.span_id()).unwrap_or_default();
-        } else {
+        // A span of `tracing` is closed after those within it, so those are here, and its parent is still to come.
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        subsegment.subsegments = asked.remove(&span.span_context.span_id()).unwrap_or_default();
+        if !span.parent_span_is_remote && span.parent_span_id != SpanId::INVALID {
             let questions = asked.entry(span.parent_span_id).or_default();
             if questions.len() < WITHIN {
                 questions.push(subsegment);
@@ -102,7 +104,8 @@ impl SpanProcessor for Daemon {
             }
         }
         drop(asked);
-        subsegment.trace = Some(Place::of(&span));
+        subsegment.trace_id = Some(trace_of(&span));
+        subsegment.parent_id = Some(span.parent_span_id.to_string());
         self.send(&subsegment);
     }
 
@@ -119,10 +122,14 @@ impl SpanProcessor for Daemon {
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html#api-segmentdocuments-subsegments>.
 #[derive(Debug, Serialize)]
 struct Subsegment {
-    #[serde(flatten)]
-    trace: Option<Place>,
-    #[serde(serialize_with = "as_text")]
-    id: SpanId,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// One within another has neither trace nor parent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id: Option<String>,
+    id: String,
     name: Cow<'static, str>,
     /// Seconds since 1970, as the end.
     start_time: f64,
@@ -136,16 +143,6 @@ struct Subsegment {
     subsegments: Vec<Subsegment>,
 }
 
-/// What a subsegment is of. One within another needs none.
-#[derive(Debug, Serialize)]
-struct Place {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    trace_id: String,
-    #[serde(serialize_with = "as_text")]
-    parent_id: SpanId,
-}
-
 #[derive(Debug)]
 struct Annotations(Vec<KeyValue>);
 
@@ -154,8 +151,10 @@ impl Subsegment {
         // Keys of annotations are letters, digits and underscores.
         let known = |a: &&KeyValue| ["operation", "request_id", "owner"].contains(&a.key.as_str());
         Self {
-            trace: None,
-            id: span.span_context.span_id(),
+            kind: "subsegment",
+            trace_id: None,
+            parent_id: None,
+            id: span.span_context.span_id().to_string(),
             name: span.name.clone(),
             start_time: seconds(span.start_time),
             end_time: seconds(span.end_time),
@@ -167,12 +166,10 @@ impl Subsegment {
     }
 }
 
-impl Place {
-    fn of(span: &SpanData) -> Self {
-        let trace = span.span_context.trace_id().to_string();
-        let (epoch, rest) = trace.split_at(8);
-        Self { kind: "subsegment", trace_id: format!("1-{epoch}-{rest}"), parent_id: span.parent_span_id }
-    }
+fn trace_of(span: &SpanData) -> String {
+    let trace = span.span_context.trace_id().to_string();
+    let (epoch, rest) = trace.split_at(8);
+    format!("1-{epoch}-{rest}")
 }
 
 impl Annotations {
@@ -188,17 +185,47 @@ impl Serialize for Annotations {
     }
 }
 
-fn as_text<S: Serializer>(id: &SpanId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
-}
-
 fn seconds(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
 }
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::{Span as _, Tracer as _};
+    use serde_json::Value;
+
     use super::*;
+
+    #[test]
+    fn what_does_not_fit_into_one_datagram_is_sent_by_itself() {
+        let theirs = UdpSocket::bind("127.0.0.1:0").unwrap();
+        theirs.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+        ours.connect(theirs.local_addr().unwrap()).unwrap();
+        let daemon = Daemon { socket: ours, asked: Mutex::default() };
+        let tracer = SdkTracerProvider::builder().with_span_processor(daemon).build().tracer("");
+        for operation in ["sweep", "list"] {
+            let within = Context::new().with_span(tracer.start(operation));
+            let questions = if operation == "sweep" { WITHIN + 50 } else { 1 };
+            for _ in 0..questions {
+                tracer.start_with_context("postgres", &within).end();
+            }
+            within.span().set_status(Status::error(""));
+            within.span().end();
+        }
+        let received: Vec<Value> = (0..52)
+            .map(|_| {
+                let mut datagram = vec![0; 65_536];
+                let length = theirs.recv(&mut datagram).unwrap();
+                serde_json::from_slice(&datagram[HEADER.len()..length]).unwrap()
+            })
+            .collect();
+        let within = |segment: &Value| segment["subsegments"].as_array().map_or(0, Vec::len);
+        let (alone, sweep, list) = (&received[..50], &received[50], &received[51]);
+        assert!(alone.iter().all(|question| question["parent_id"] == sweep["id"]), "{received:?}");
+        assert_eq!((within(sweep), within(list)), (WITHIN, 1), "each has its own");
+        assert_eq!((&sweep["fault"], &alone[0]["fault"]), (&true.into(), &false.into()));
+    }
 
     #[test]
     fn a_header_names_trace_and_parent() {
