@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::UdpSocket;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{
@@ -15,6 +15,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{self, SdkTracerProvider, SpanData, SpanProcessor};
 use serde::{Serialize, Serializer};
+use tokio::runtime::Handle;
 use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::filter_fn;
@@ -36,7 +37,7 @@ const WITHIN: usize = 100;
 pub(super) fn layer(daemon: &str) -> Result<Listener, Unready> {
     let socket = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect(daemon).map(|()| socket));
     let socket = socket.map_err(|error| format!("AWS_XRAY_DAEMON_ADDRESS is not an address: {error}"))?;
-    let daemon = Daemon { socket, asked: Mutex::default() };
+    let daemon = Daemon { socket: Arc::new(socket), asked: Mutex::default() };
     let provider = SdkTracerProvider::builder().with_span_processor(daemon).build();
     let layer = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("conversation-store"))
@@ -70,21 +71,28 @@ fn parent_of(header: &str) -> Option<SpanContext> {
 /// X-Ray's daemon. It is sent an operation when that has ended, with the questions to the stores within: one datagram.
 #[derive(Debug)]
 struct Daemon {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     /// The questions of operations that go on.
     asked: Mutex<HashMap<SpanId, Vec<Subsegment>>>,
 }
 
 impl Daemon {
-    /// What cannot be sent is lost: nobody waits for it.
-    fn send(&self, subsegment: &Subsegment) {
-        let mut datagram = HEADER.as_bytes().to_vec();
-        let sent = serde_json::to_writer(&mut datagram, subsegment)
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.socket.send(&datagram));
-        if let Err(error) = sent {
-            tracing::debug!(%error, "a span was not sent");
+    /// Sends it when the answer is on its way: the runtime waits for Lambda to have that before it asks for more.
+    fn send(&self, subsegment: Subsegment) {
+        let socket = Arc::clone(&self.socket);
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { send(&socket, &subsegment) })),
+            Err(_) => send(&socket, &subsegment),
         }
+    }
+}
+
+/// What cannot be sent is lost: nobody waits for it.
+fn send(socket: &UdpSocket, subsegment: &Subsegment) {
+    let mut datagram = HEADER.as_bytes().to_vec();
+    let written = serde_json::to_writer(&mut datagram, subsegment).map_err(std::io::Error::from);
+    if let Err(error) = written.and_then(|()| socket.send(&datagram)) {
+        tracing::debug!(%error, "a span was not sent");
     }
 }
 
@@ -106,7 +114,7 @@ impl SpanProcessor for Daemon {
         drop(asked);
         subsegment.trace_id = Some(trace_of(&span));
         subsegment.parent_id = Some(span.parent_span_id.to_string());
-        self.send(&subsegment);
+        self.send(subsegment);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -202,7 +210,7 @@ mod tests {
         theirs.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
         ours.connect(theirs.local_addr().unwrap()).unwrap();
-        let daemon = Daemon { socket: ours, asked: Mutex::default() };
+        let daemon = Daemon { socket: Arc::new(ours), asked: Mutex::default() };
         let tracer = SdkTracerProvider::builder().with_span_processor(daemon).build().tracer("");
         for operation in ["sweep", "list"] {
             let within = Context::new().with_span(tracer.start(operation));
