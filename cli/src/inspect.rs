@@ -128,11 +128,7 @@ fn state(entry: &EntryState) -> String {
 }
 
 fn certificate(entry: &EntryState) -> String {
-    match entry.certified_for_ms {
-        None => "none".into(),
-        Some(ms) if ms < 0 => format!("due for a check since {}", millis(-ms)),
-        Some(ms) => format!("for {}", millis(ms)),
-    }
+    entry.certified_ms_ago.map_or_else(|| "none".into(), |ms| format!("{} old", millis(ms)))
 }
 
 fn fences(entry: &EntryState) -> String {

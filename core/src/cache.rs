@@ -1,8 +1,8 @@
 //! Redis: one typed method for each step of the protocol, and the only user of Redis commands.
 //!
-//! A method either did its step or says that it may not have; none is tried again blindly. Only look, begin and lease
-//! are tried once more, when the connection turns out to be closed: the first changes nothing, and the others, sent
-//! again under another name, leave nothing behind but one that nobody goes by.
+//! A method either did its step or says that it may not have; none is tried again blindly. Once more are tried, when the
+//! connection turns out to be closed: what changes nothing, what may be done twice or late, and begin and lease, which then
+//! go under another name and leave nothing behind but one that nobody goes by.
 
 mod access;
 mod cluster;
@@ -13,6 +13,7 @@ mod key;
 mod look;
 mod node;
 mod request;
+mod script;
 mod slots;
 mod survey;
 
@@ -20,22 +21,25 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, Script, ScriptInvocation};
+use redis::{Cmd, FromRedisValue, Value};
 use uuid::Uuid;
 
+use crate::clock::Clock;
+use crate::config::CacheConfig;
 use crate::conversation::ConversationKey;
 use crate::message::Message;
 use crate::page::Limit;
-use crate::snapshot::{Fencing, Snapshot, WINDOW};
+use crate::snapshot::{Fencing, Snapshot, WINDOW, Window};
 
 pub(crate) use access::Access;
 pub(crate) use connection::Connection;
 pub use fault::CacheError;
-use key::{CHECK_BY, Keys, LEASED_TTL, PRESUMED_DEAD, TTL, millis};
+use key::{CHECK_BY, HIDDEN_CHECK_BY, Keys, LEASED_TTL, PRESUMED_DEAD, TTL, millis};
 pub use look::Miss;
 use look::Seen;
 pub(crate) use look::{Cached, Look};
 use request::Request;
+use script::{Call, Script};
 pub(crate) use survey::{Forsaken, Surveyed};
 
 /// The entries and windows of conversations, reached through a connection that is opened when first needed.
@@ -43,6 +47,9 @@ pub(crate) use survey::{Forsaken, Surveyed};
 pub(crate) struct Cache {
     connection: Arc<Connection>,
     prefix: Arc<str>,
+    clock: Clock,
+    /// Whether servers are asked who they are. Where they do not say, failovers go unnoticed.
+    asks_identity: bool,
 }
 
 impl fmt::Debug for Cache {
@@ -140,21 +147,27 @@ pub(crate) enum Stored {
 }
 
 impl Cache {
-    pub(crate) fn new(connection: Connection, prefix: &str) -> Self {
-        Self { connection: Arc::new(connection), prefix: prefix.into() }
+    pub(crate) fn new(connection: Connection, config: &CacheConfig) -> Self {
+        Self {
+            connection: Arc::new(connection),
+            prefix: config.key_prefix().into(),
+            clock: config.clock.clone(),
+            asks_identity: !config.serverless,
+        }
     }
 
     /// Whether every server that has keys answers.
     pub(crate) async fn ping(&self) -> Result<(), CacheError> {
         for (_, node) in self.connection.primaries().await? {
-            node.ask::<String>(&Request::Command(redis::cmd("PING")), false).await?;
+            node.ask_again::<String>(&Request::Command(redis::cmd("PING"))).await?;
         }
         Ok(())
     }
 
     /// Looks at an entry and, unless `limit` is none, at the newest messages of its window, in one round trip of plain
-    /// commands. The server's role and replication id come in the same transaction as the entry: a connection survives
-    /// a promotion, so what was learned when it was opened proves nothing.
+    /// commands. The server's role and replication id come right behind them: a connection survives a promotion, so what
+    /// was learned when it was opened proves nothing; and a server that is a primary under some id has been so without a
+    /// break since it took that id, so what it had just before is what a primary had. Asked in front, it would not do.
     pub(crate) async fn look(
         &self,
         key: &ConversationKey,
@@ -162,12 +175,19 @@ impl Cache {
         min_version: Option<i64>,
     ) -> Result<Look, CacheError> {
         let keys = self.keys(key);
-        let request = Request::Transaction(look_commands(&keys, limit));
-        let seen: Seen = match self.connection.ask(&request, &keys.entry).await {
-            Err(CacheError::Closed(_)) => self.connection.ask(&request, &keys.entry).await?,
-            seen => seen?,
-        };
+        let seen = self.see(&keys, look_commands(&keys, limit)).await?;
         Ok(look::judge(seen, limit, min_version))
+    }
+
+    /// Runs the commands of a look in a transaction, and asks who answered.
+    async fn see(&self, keys: &Keys, commands: Vec<Cmd>) -> Result<Seen, CacheError> {
+        let (replies, replication): (Vec<Value>, Option<String>) = if self.asks_identity {
+            let request = Request::TransactionThen(commands, identity());
+            self.connection.ask_again(&request, &keys.entry).await?
+        } else {
+            (self.connection.ask_again(&Request::Transaction(commands), &keys.entry).await?, None)
+        };
+        Seen::of(replies, replication, self.clock.now_ms())
     }
 
     /// Sets a write's fence, and takes the last attempt's away. Where the connection turns out to be closed the fence
@@ -200,13 +220,13 @@ impl Cache {
         over: &[&Fence],
     ) -> Result<Begun, CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&BEGIN, &keys, TTL);
+        let mut call = self.call(&BEGIN, &keys, TTL);
         call.arg(fence.field()).arg(optional(refused_epoch));
         for fence in over {
             call.arg(fence.field());
         }
         let (epoch, certified, complete, replid): (String, bool, bool, String) =
-            self.invoke(&BEGIN, call, &keys).await?;
+            self.invoke(call, &keys).await?;
         Ok(Begun { fence, replid, epoch: epoch.parse().ok(), certified, complete })
     }
 
@@ -220,19 +240,22 @@ impl Cache {
         added: &[Message],
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&PUBLISH, &keys, TTL);
+        let mut call = self.call(&PUBLISH, &keys, TTL);
         call.arg(begun.fence.field()).arg(&begun.replid);
         push_snapshot(&mut call, snapshot);
-        push_elements(&mut call, snapshot.window.as_deref().unwrap_or(added));
-        self.invoke(&PUBLISH, call, &keys).await
+        match &snapshot.window {
+            Some(Window { bare, messages }) => push_elements(&mut call, bare, messages),
+            None => push_elements(&mut call, &[], added),
+        }
+        self.invoke(call, &keys).await
     }
 
     /// Takes away the fence of a write that was certainly not committed.
     pub(crate) async fn withdraw(&self, key: &ConversationKey, fence: &Fence) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&WITHDRAW, &keys, TTL);
+        let mut call = self.call(&WITHDRAW, &keys, TTL);
         call.arg(fence.field());
-        self.invoke::<i64>(&WITHDRAW, call, &keys).await.map(drop)
+        self.invoke::<i64>(call, &keys).await.map(drop)
     }
 
     /// Asks to be the one that fills an entry, unless it bears another certificate than was seen; asked again, under
@@ -247,9 +270,9 @@ impl Cache {
     async fn lease_once(&self, key: &ConversationKey, seen: Option<&str>) -> Result<Lease, CacheError> {
         let keys = self.keys(key);
         let token = Uuid::now_v7().simple().to_string();
-        let mut call = invocation(&LEASE, &keys, LEASED_TTL);
+        let mut call = self.call(&LEASE, &keys, LEASED_TTL);
         call.arg(&token).arg(millis(PRESUMED_DEAD)).arg(seen.unwrap_or_default());
-        let reply: LeaseReply = self.invoke(&LEASE, call, &keys).await?;
+        let reply: LeaseReply = self.invoke(call, &keys).await?;
         let (granted, epoch, version, certified, dead_fences, live_fences, fences) = reply;
         let (epoch, version) = (epoch.parse().ok(), version.parse().ok());
         Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, fences })
@@ -263,12 +286,14 @@ impl Cache {
         snapshot: &Snapshot,
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&FILL, &keys, TTL);
+        let mut call = self.call(&FILL, &keys, TTL);
         call.arg(&lease.token);
         push_snapshot(&mut call, snapshot);
         call.arg(lease.fences.len()).arg(&lease.fences);
-        push_elements(&mut call, snapshot.window.as_deref().unwrap_or_default());
-        self.invoke(&FILL, call, &keys).await
+        if let Some(Window { bare, messages }) = &snapshot.window {
+            push_elements(&mut call, bare, messages);
+        }
+        self.invoke(call, &keys).await
     }
 
     /// Gives a lease back that has nothing to fill.
@@ -281,9 +306,9 @@ impl Cache {
     /// Marks a conversation deleted.
     pub(crate) async fn bury(&self, key: &ConversationKey, version: i64) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&BURY, &keys, TTL);
+        let mut call = self.call(&BURY, &keys, TTL);
         call.arg(version);
-        self.invoke::<i64>(&BURY, call, &keys).await.map(drop)
+        self.invoke::<i64>(call, &keys).await.map(drop)
     }
 
     /// Drops an entry that is ahead of Postgres, if it still has the epoch that was seen.
@@ -293,30 +318,41 @@ impl Cache {
         epoch: Option<i64>,
     ) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = invocation(&DROP, &keys, TTL);
+        let mut call = self.call(&DROP, &keys, TTL);
         call.arg(optional(epoch));
-        self.invoke::<i64>(&DROP, call, &keys).await.map(drop)
+        self.invoke::<i64>(call, &keys).await.map(drop)
     }
 
     /// Forgets a conversation. A full server still does this.
     pub(crate) async fn invalidate(&self, key: &ConversationKey) -> Result<(), CacheError> {
         let keys = self.keys(key);
         let request = Request::Command(Cmd::del(&[&keys.entry, &keys.messages]));
-        self.connection.ask::<i64>(&request, &keys.entry).await.map(drop)
+        self.connection.ask_again::<i64>(&request, &keys.entry).await.map(drop)
     }
 
     fn keys(&self, key: &ConversationKey) -> Keys {
         Keys::of(&self.prefix, key)
     }
 
-    async fn invoke<T: FromRedisValue>(
-        &self,
-        script: &Script,
-        call: ScriptInvocation<'_>,
-        keys: &Keys,
-    ) -> Result<T, CacheError> {
-        self.connection.ask(&Request::Script(script, call), &keys.entry).await
+    /// A call of a script with what all of them are told.
+    fn call(&self, script: &'static Script, keys: &Keys, ttl: Duration) -> Call {
+        let mut call = script.call([&keys.entry, &keys.messages]);
+        call.arg(millis(ttl))
+            .arg(self.clock.now_ms())
+            .arg(millis(CHECK_BY))
+            .arg(millis(HIDDEN_CHECK_BY))
+            .arg(u8::from(self.asks_identity));
+        call
     }
+
+    async fn invoke<T: FromRedisValue>(&self, call: Call, keys: &Keys) -> Result<T, CacheError> {
+        self.connection.ask(&Request::Script(call), &keys.entry).await
+    }
+}
+
+/// Asks a server for its role and its replication id.
+fn identity() -> Cmd {
+    redis::cmd("INFO").arg("replication").take()
 }
 
 /// What a look asks. How long the window is needs no command of its own where all of it is asked for, and one element more:
@@ -328,33 +364,34 @@ fn look_commands(keys: &Keys, limit: Option<Limit>) -> Vec<Cmd> {
         Some(limit) => vec![newest(limit.get()), Cmd::llen(&keys.messages)],
         None => vec![],
     };
-    let entry = [redis::cmd("INFO").arg("replication").take(), redis::cmd("TIME"), Cmd::hgetall(&keys.entry)];
-    entry.into_iter().chain(window).collect()
+    std::iter::once(Cmd::hgetall(&keys.entry)).chain(window).collect()
 }
 
 /// granted, epoch, version, certified, dead fences, live fences, the fences' fields
 type LeaseReply = (bool, String, String, bool, i64, i64, Vec<String>);
 
-fn invocation<'a>(script: &'a Script, keys: &Keys, ttl: Duration) -> ScriptInvocation<'a> {
-    let mut call = script.prepare_invoke();
-    call.key(&keys.entry).key(&keys.messages).arg(millis(ttl));
-    call
-}
-
 /// What publish and fill say of the row, in their order.
-fn push_snapshot(call: &mut ScriptInvocation<'_>, snapshot: &Snapshot) {
+fn push_snapshot(call: &mut Call, snapshot: &Snapshot) {
     let conversation = &snapshot.conversation;
     call.arg(snapshot.epoch)
         .arg(u8::from(snapshot.took_epoch))
-        .arg(millis(CHECK_BY))
         .arg(conversation.version)
         .arg(snapshot.first_seq)
         .arg(conversation.message_count)
         .arg(conversation.to_json());
 }
 
-fn push_elements(call: &mut ScriptInvocation<'_>, messages: &[Message]) {
-    for message in messages {
+/// The elements of a window: positions alone, then messages; of these, too, only the position where all of them would be
+/// more than a window holds.
+fn push_elements(call: &mut Call, bare: &[i64], messages: &[Message]) {
+    for seq in bare {
+        call.arg(seq);
+    }
+    let (too_much, fitting) = messages.split_at(messages.len() - Window::fitting(messages));
+    for message in too_much {
+        call.arg(message.seq());
+    }
+    for message in fitting {
         call.arg(message.element());
     }
 }
@@ -364,7 +401,7 @@ fn optional(number: Option<i64>) -> String {
 }
 
 impl FromRedisValue for Stored {
-    fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {
+    fn from_redis_value(value: Value) -> Result<Self, redis::ParsingError> {
         Ok(match String::from_redis_value(value)?.as_str() {
             "certified" => Self::Certified,
             "merged" => Self::Merged,

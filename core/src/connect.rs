@@ -35,7 +35,7 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
         .set_response_timeout(Some(REDIS_RESPONSE));
     let access = Access::new(cache.client.clone(), config, cache.iam.clone().map(Tokens::new));
     let connection = Connection::new(access, cache.cluster);
-    ConversationStore::new(directory(database), Cache::new(connection, &cache.prefix))
+    ConversationStore::new(directory(database), Cache::new(connection, cache))
 }
 
 /// Postgres alone.

@@ -14,8 +14,8 @@
 //!
 //! # The life of a read
 //!
-//! 1. *look* fetches the entry, the window and the server's replication id in one round trip. A certificate in date,
-//!    no fence and a whole window are a hit.
+//! 1. *look* fetches the entry, the window and, where the server says it, its replication id in one round trip. A
+//!    certificate in date, no fence and a whole window are a hit.
 //! 2. Anything else is a [`Miss`] with a reason. *lease* makes one of many readers the one who fills.
 //! 3. Postgres is read, taking a new epoch, so that no commit that was fenced before can follow unseen.
 //! 4. *fill* warms the cache with what was read and certifies it.
@@ -46,6 +46,7 @@
 //! time.
 
 mod cache;
+mod clock;
 mod config;
 mod connect;
 mod conversation;
@@ -61,6 +62,7 @@ mod store;
 mod transfer;
 
 pub use cache::{CacheError, Miss};
+pub use clock::Clock;
 pub use config::{
     CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, is_on_lambda,
 };

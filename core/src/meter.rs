@@ -23,13 +23,16 @@ pub struct Metered {
     pub redis: Asked,
     /// Of Postgres.
     pub postgres: Asked,
+    /// How often Redis refused what it was asked: it is full or read-only, or does not know or allow a command.
+    pub redis_refused: u64,
 }
 
 /// Runs a piece of work and measures what it asks of the stores.
 pub async fn metered<F: Future>(work: F) -> (F::Output, Metered) {
     let meter = Arc::new(Meter::default());
     let done = METER.scope(Arc::clone(&meter), work).await;
-    (done, Metered { redis: meter.redis.read(), postgres: meter.postgres.read() })
+    let redis_refused = meter.redis_refused.load(Ordering::Relaxed);
+    (done, Metered { redis: meter.redis.read(), postgres: meter.postgres.read(), redis_refused })
 }
 
 tokio::task_local! {
@@ -40,6 +43,7 @@ tokio::task_local! {
 struct Meter {
     redis: Counter,
     postgres: Counter,
+    redis_refused: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +68,12 @@ impl Counter {
 pub(crate) fn asks_redis<F: Future>(question: F) -> impl Future<Output = F::Output> {
     let question = question.instrument(tracing::trace_span!("redis", otel.kind = "client"));
     measure(question, |meter| &meter.redis)
+}
+
+/// Notes that Redis refused what it was asked.
+pub(crate) fn note_refusal() {
+    // Where nobody measures, nobody wants to know.
+    let _ = METER.try_with(|meter| meter.redis_refused.fetch_add(1, Ordering::Relaxed));
 }
 
 /// A question to Postgres.

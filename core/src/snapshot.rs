@@ -8,6 +8,43 @@ use crate::page::Limit;
 /// How many messages the cache keeps of a conversation.
 pub const WINDOW: usize = 100;
 
+/// How many bytes of JSON it keeps of a conversation: the newest messages, as far as they fit.
+pub(crate) const WINDOW_BYTES: usize = 512 * 1024;
+
+/// The newest messages of a conversation, [`WINDOW`] at most, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// The positions of those that together with the newer ones are longer than [`WINDOW_BYTES`].
+    pub(crate) bare: Vec<i64>,
+    /// The others.
+    pub(crate) messages: Vec<Message>,
+}
+
+impl Window {
+    /// How many of the messages fit into a window, counted from the newest.
+    pub(crate) fn fitting(messages: &[Message]) -> usize {
+        let mut bytes = 0;
+        let fits = |message: &&Message| {
+            bytes += message.element().len();
+            bytes <= WINDOW_BYTES
+        };
+        messages.iter().rev().take_while(fits).count()
+    }
+
+    /// The positions of all of them, in order.
+    pub(crate) fn seqs(&self) -> impl Iterator<Item = i64> {
+        self.bare.iter().copied().chain(self.messages.iter().map(Message::seq))
+    }
+
+    /// The newest `limit` messages in order; none if they do not all have their JSON here.
+    pub(crate) fn newest(self, limit: Limit) -> Option<Vec<Message>> {
+        let Self { bare, mut messages } = self;
+        let wanted = limit.get().min(bare.len() + messages.len());
+        let surplus = messages.len().checked_sub(wanted)?;
+        Some(messages.split_off(surplus))
+    }
+}
+
 /// A conversation's row at one version. Facts of a higher version replace those of a lower one as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
@@ -19,8 +56,8 @@ pub(crate) struct Snapshot {
     /// The position of the window's first message, 0 when there is none. With the number of messages it says what a
     /// complete window is.
     pub(crate) first_seq: i64,
-    /// The window itself, oldest first; none when it was not asked for.
-    pub(crate) window: Option<Vec<Message>>,
+    /// The window itself; none when it was not asked for.
+    pub(crate) window: Option<Window>,
 }
 
 /// What a begun write learned from the cache: under which epoch it is fenced, and what its commit must do about it.
@@ -58,9 +95,4 @@ impl Fencing {
     pub(crate) fn wants_window(self) -> bool {
         matches!(self, Self::Fenced { complete: false, .. })
     }
-}
-
-/// The newest `limit` of the messages, in order.
-pub(crate) fn newest(mut messages: Vec<Message>, limit: Limit) -> Vec<Message> {
-    messages.split_off(messages.len().saturating_sub(limit.get()))
 }

@@ -14,6 +14,8 @@ const UNSAY_EARLIER: Role = Role::Writer(Change::DeleteMessage(Target::BeforeNew
 const READ: Role = Role::Reader(1);
 const READ_TWICE: Role = Role::Reader(2);
 const SWEEP: Role = Role::Sweep;
+const NEXT_ADD: Role = Role::NextWriter(Change::Add);
+const NEXT_READ: Role = Role::NextReader(1);
 const NONE: Faults = Faults::NONE;
 
 fn warm(roles: &[Role], faults: Faults) -> Config {
@@ -30,6 +32,11 @@ fn new(roles: &[Role], faults: Faults) -> Config {
 
 fn deferring(roles: &[Role], faults: Faults) -> Config {
     Config { defers: true, ..warm(roles, faults) }
+}
+
+/// On a service that does not say which of its servers answers.
+fn hidden(roles: &[Role], faults: Faults) -> Config {
+    Config { hidden: true, ..warm(roles, faults) }
 }
 
 /// How much is searched.
@@ -74,6 +81,11 @@ fn small() -> Vec<Config> {
         warm(&[UPDATE, ADD, UNSAY, READ], Faults { evict: 1, ..NONE }),
         warm(&[UPDATE, ADD, READ_TWICE], Faults { crash: 1, failover: 1, expire: 1, ..NONE }),
         deferring(&[ADD, UPDATE, READ, SWEEP], Faults { lost: 1, failover: 1, ..NONE }),
+        warm(adds, Faults { clock_off: 2, ..NONE }),
+        warm(&[ADD, UNSAY, READ], Faults { clock_off: 2, evict: 1, ..NONE }),
+        hidden(add, Faults { failover: 1, elapse: 1, ..NONE }),
+        hidden(&[ADD, ADD, READ], Faults { failover: 1, crash: 1, elapse: 1, ..NONE }),
+        warm(&[ADD, READ, NEXT_ADD, NEXT_READ], NONE),
     ]
 }
 
@@ -96,6 +108,10 @@ fn middling() -> Vec<Config> {
         deferring(&[ADD, ADD, READ, READ, SWEEP], Faults { lost: 2, ..NONE }),
         deferring(&[ADD, DELETE, READ, SWEEP], Faults { lost: 2, late: 1, ..NONE }),
         deferring(&[ADD, UNSAY, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE }),
+        warm(adds, Faults { clock_off: 2, crash: 1, expire: 1, ..NONE }),
+        hidden(adds, Faults { failover: 1, elapse: 1, ..NONE }),
+        hidden(&[ADD, UNSAY, READ], Faults { failover: 1, evict: 1, elapse: 1, ..NONE }),
+        warm(&[ADD, READ, NEXT_ADD, NEXT_READ, NEXT_READ], Faults { evict: 1, crash: 1, ..NONE }),
     ]
 }
 
@@ -152,6 +168,10 @@ fn soonest(defence: Defence) -> Config {
         }
         Defence::DebtByVersion => {
             deferring(&[ADD, UNSAY, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE })
+        }
+        Defence::HiddenCheckBy => hidden(&[ADD, READ, READ], Faults { failover: 1, elapse: 1, ..NONE }),
+        Defence::GenerationOfCommit | Defence::GenerationOfReader => {
+            warm(&[ADD, READ, NEXT_ADD, NEXT_READ], NONE)
         }
     }
 }

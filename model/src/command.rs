@@ -1,6 +1,6 @@
 //! The commands of the protocol as values, so that they can be lost, come late, or come twice.
 
-use crate::entry::{Begun, Cache, Epoch, Fence, Leased, News, Replid, Server, Stored, Token, Version};
+use crate::entry::{Begun, Cache, Dead, Epoch, Fence, Leased, News, Replid, Server, Stored, Token, Version};
 
 /// A command on a conversation's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +13,8 @@ pub enum Command {
         hint: Option<Epoch>,
         /// The fences of attempts that are over.
         over: Vec<Fence>,
+        /// Whether the writer's clock takes any certificate for due.
+        due: bool,
     },
     /// [`Cache::publish`].
     Publish {
@@ -27,10 +29,10 @@ pub enum Command {
     Lease {
         /// Names this call.
         token: Token,
-        /// Whether the fences there are old enough to be taken for dead.
-        fences_dead: bool,
-        /// Whether the lease there is.
-        lease_dead: bool,
+        /// What is old enough to be taken for dead.
+        dead: Dead,
+        /// Whether the reader's clock takes any certificate for due.
+        due: bool,
     },
     /// [`Cache::fill`].
     Fill {
@@ -86,14 +88,14 @@ impl Cache {
     /// Executes a command.
     pub fn execute(&mut self, server: &Server, command: &Command) -> Reply {
         match command {
-            Command::Begin { fence, hint, over } => {
-                return Reply::Begun(self.begin(server, *fence, *hint, over));
+            Command::Begin { fence, hint, over, due } => {
+                return Reply::Begun(self.begin(server, *fence, *hint, over, *due));
             }
             Command::Publish { fence, replid, news } => {
                 return Reply::Stored(self.publish(server, *fence, *replid, news));
             }
-            Command::Lease { token, fences_dead, lease_dead } => {
-                return Reply::Leased(self.lease(server, *token, *fences_dead, *lease_dead));
+            Command::Lease { token, dead, due } => {
+                return Reply::Leased(self.lease(server, *token, *dead, *due));
             }
             Command::Fill { token, seen, news } => {
                 return Reply::Stored(self.fill(server, *token, seen, news));

@@ -6,7 +6,7 @@ use crate::defences::Defences;
 use crate::entry::{Cache, Certificate, Entry, Server};
 use crate::faults::{Faults, several};
 use crate::row::{Change, Row, Target};
-use crate::state::{Node, Process, Reader, ReaderStep, State, Sweep, Writer, WriterStep};
+use crate::state::{Node, Process, Reader, ReaderStep, Side, State, Sweep, Writer, WriterStep};
 
 /// How many messages a window holds, unless a configuration says otherwise.
 const CAPACITY: u16 = 2;
@@ -33,6 +33,10 @@ pub enum Role {
     Reader(u8),
     /// One run of the sweep.
     Sweep,
+    /// A write by code that is being rolled out, and has another cache.
+    NextWriter(Change),
+    /// A reader of that code.
+    NextReader(u8),
 }
 
 /// What is searched.
@@ -48,6 +52,8 @@ pub struct Config {
     pub faults: Faults,
     /// Whether a write that can set no fence is done all the same; otherwise it is not.
     pub defers: bool,
+    /// Whether servers do not say who they are, so that a failover goes unnoticed.
+    pub hidden: bool,
     /// What stands against it.
     pub defences: Defences,
 }
@@ -62,14 +68,20 @@ impl Config {
             roles: roles.to_vec(),
             faults: Faults::NONE,
             defers: false,
+            hidden: false,
             defences: Defences::ALL,
         }
     }
 
-    /// Whether what isolated readers see must be judged by all that ever was.
+    /// Whether some readers may be answered what is older, and must be judged by all that ever was.
     #[must_use]
     pub fn keeps_all(&self) -> bool {
-        self.faults.isolated > 0
+        self.faults.isolated > 0 || self.hidden
+    }
+
+    /// Whether code with another cache is being rolled out.
+    fn has_next(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::NextWriter(_) | Role::NextReader(_)))
     }
 
     /// What a command finds on a server.
@@ -101,6 +113,8 @@ impl Config {
             replica: (self.faults.failover > 0).then(|| cache.clone()),
             redis: Node { replid: 0, cache },
             isolated: None,
+            next: self.has_next().then(|| Node { replid: 0, cache: Cache::default() }),
+            is_blind: false,
             processes: self.processes(),
             late: Vec::new(),
             left: self.faults,
@@ -110,19 +124,21 @@ impl Config {
 
     fn processes(&self) -> Vec<Process> {
         let (mut operation, mut readers) = (0, 0);
-        let begin = |change, operation, attempt| {
-            Process::Writer(Writer { change, operation, attempt, step: WriterStep::BEGIN })
+        let begin = |change, operation, attempt, side| {
+            Process::Writer(Writer { change, operation, side, attempt, step: WriterStep::BEGIN })
         };
         let process = |role: &Role| match *role {
-            Role::Writer(change) => {
+            Role::Writer(change) | Role::NextWriter(change) => {
                 operation += 1;
-                begin(change, operation, 0)
+                let is_next = matches!(role, Role::NextWriter(_));
+                begin(change, operation, 0, if is_next { Side::Next } else { Side::Primary })
             }
             // Its fences are its own, whatever the attempt.
-            Role::Again(change) => begin(change, operation, 8),
-            Role::Reader(turns) => {
+            Role::Again(change) => begin(change, operation, 8, Side::Primary),
+            Role::Reader(turns) | Role::NextReader(turns) => {
                 readers += 1;
-                Process::Reader(Reader { id: readers, turns, asked: 0, step: ReaderStep::Lease })
+                let is_next = matches!(role, Role::NextReader(_));
+                Process::Reader(Reader { id: readers, is_next, turns, asked: 0, step: ReaderStep::Lease })
             }
             Role::Sweep => Process::Sweep(Sweep::Look),
         };
@@ -150,7 +166,8 @@ impl fmt::Display for Config {
             parts.push(self.faults.to_string());
         }
         let deferring = if self.defers { "deferring: " } else { "" };
-        f.pad(&format!("{deferring}{}", parts.join("; ")))
+        let hidden = if self.hidden { "hidden identity: " } else { "" };
+        f.pad(&format!("{deferring}{hidden}{}", parts.join("; ")))
     }
 }
 
@@ -164,6 +181,8 @@ impl Role {
             Self::Reader(2) => ("read twice", "read twice"),
             Self::Reader(_) => ("read often", "read often"),
             Self::Sweep => ("sweep", "sweeps"),
+            Self::NextWriter(_) => ("write to the next cache", "writes to the next cache"),
+            Self::NextReader(_) => ("read of the next cache", "reads of the next cache"),
         }
     }
 }

@@ -62,6 +62,12 @@ defences! {
     DropsBeforeFirst,
     /// A debt is forgotten only if no newer one has come meanwhile.
     DebtByVersion,
+    /// Where servers do not say who they are, a certificate stands for seconds.
+    HiddenCheckBy,
+    /// Postgres refuses a commit of who fences another cache than the one whose copies are certified.
+    GenerationOfCommit,
+    /// A reader of another cache than that certifies nothing.
+    GenerationOfReader,
 }
 
 /// Its name, as [`clap`] takes it.

@@ -2,8 +2,8 @@
 //! `core/src/cache` do them.
 //!
 //! Nothing here knows that it is searched: capacities and numbers are real ones, so that the same functions can be held
-//! against a real server. Times are left out: a certificate is in date or due, and who asks for a lease says whether the
-//! fences and the lease it finds are taken for dead.
+//! against a real server. Times are left out: a certificate is in date or due; and since the clock is the caller's, who
+//! calls says whether by that one it is due all the same, and whether fences and leases are taken for dead.
 
 use crate::defences::{Defence, Defences};
 
@@ -141,6 +141,15 @@ pub struct Leased {
     pub fences: Vec<Fence>,
 }
 
+/// What is old enough, by the caller's clock, to have nobody behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Dead {
+    /// The fences.
+    pub fences: bool,
+    /// The lease.
+    pub lease: bool,
+}
+
 /// What became of a publish or a fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stored {
@@ -204,7 +213,15 @@ impl Cache {
     }
 
     /// `begin.lua`: sets a write's fence and takes away those of its attempts that are over.
-    pub fn begin(&mut self, server: &Server, fence: Fence, hint: Option<Epoch>, over: &[Fence]) -> Begun {
+    /// `due`: by the caller's clock any certificate is due.
+    pub fn begin(
+        &mut self,
+        server: &Server,
+        fence: Fence,
+        hint: Option<Epoch>,
+        over: &[Fence],
+        due: bool,
+    ) -> Begun {
         let entry = self.touch(server);
         if hint > entry.epoch {
             entry.epoch = hint;
@@ -214,7 +231,7 @@ impl Cache {
             entry.remove_fence(over);
         }
         entry.set_fence(fence);
-        let (epoch, certified) = (entry.epoch, entry.certified());
+        let (epoch, certified) = (entry.epoch, entry.certified() && !due);
         Begun { fence, epoch, certified, complete: self.complete(server), replid: server.replid }
     }
 
@@ -239,8 +256,10 @@ impl Cache {
         stored
     }
 
-    /// `lease.lua`: asks to be the one that fills.
-    pub fn lease(&mut self, server: &Server, token: Token, fences_dead: bool, lease_dead: bool) -> Leased {
+    /// `lease.lua`: asks to be the one that fills. `dead`, `due`: what the caller's clock makes of fences, of the lease and
+    /// of the certificate.
+    pub fn lease(&mut self, server: &Server, token: Token, dead: Dead, due: bool) -> Leased {
+        let Dead { fences: fences_dead, lease: lease_dead } = dead;
         let entry = self.touch(server);
         let behind_live_fence = !entry.fences.is_empty() && !fences_dead;
         let granted = (entry.lease.is_none() || lease_dead) && !behind_live_fence;
@@ -251,7 +270,7 @@ impl Cache {
             granted,
             epoch: entry.epoch,
             version: entry.facts.map(|facts| facts.version),
-            certified: entry.certified(),
+            certified: entry.certified() && !due,
             fences: entry.fences.clone(),
         }
     }

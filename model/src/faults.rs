@@ -43,8 +43,12 @@ faults! {
     expire: "expiry", "expiries";
     /// A certificate comes due.
     check_by: "check-by", "check-bys";
-    /// The server's clock steps back, so that a certificate that was due is in date again.
+    /// The clock steps back, so that a certificate that was due is in date again.
     clock_back: "clock back", "clock back";
+    /// A caller's clock is so far off that it takes any certificate for due.
+    clock_off: "clock off", "clocks off";
+    /// The time passes for which a certificate stands where servers do not say who they are.
+    elapse: "elapse", "elapses";
     /// A reader holds a ticket that disproves a certificate.
     ticket: "ticket", "tickets";
 }

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`entry`]: the two keys, and a function for each script | `core/src/cache/*.lua` |
 //! | [`look`]: the hit check | `core/src/cache/look.rs` |
-//! | [`row`]: the row, its messages, and a function for each call | `core/migrations` |
+//! | [`row`]: the row, its messages, and a function for each call | `core/sql` |
 //! | `writer` | `core/src/store/write.rs` |
 //! | `reader` | `core/src/store/read.rs`, `core/src/store/sweep.rs` |
 //!
@@ -22,22 +22,26 @@
 //! A script is one step and so is a transaction, for that is what the stores make of them. Between any two steps
 //! anybody else may take theirs, and the [`faults`] of the configuration may happen: processes die, clients ask again,
 //! commands and answers are lost, or executed long after their sender gave up, or twice; keys are evicted, one by one; a
-//! replica takes over, with what it has of them; an old primary goes on to serve readers; certificates come due and
-//! clocks step back. A test holds the functions of [`entry`] against the scripts on a real server, with random commands
+//! replica takes over, with what it has of them, which nobody notices where servers do not say who they are; an old primary
+//! goes on to serve readers; certificates come due, and the clocks of callers are off and step back; code that is being
+//! rolled out has another cache. A test holds the functions of [`entry`] against the scripts on a real server, with random commands
 //! and windows of real length (`tests/it/lua.rs`).
 //!
 //! # What must hold
 //!
 //! [What a hit answers is the row](system::EXACT), at every moment: were it older, then somebody could have been
 //! answered something newer before, past the cache. A write that could set no fence leaves a debt; until that is
-//! paid, what was true before it may be answered too. An old primary may answer whatever was ever true. And
+//! paid, what was true before it may be answered too. An old primary may answer whatever was ever true; and so may anybody
+//! after a failover that went unnoticed, until the time has passed for which a certificate stands there. And
 //! [what was certified is whole](system::WHOLE), or the next read would miss for nothing. A configuration in which
 //! [no read ever hits](system::HITS) after a write proves nothing, and fails too.
 //!
 //! # What is not
 //!
 //! - More than a handful of processes and faults at a time, or windows longer than three messages.
-//! - Time. Whether a fence or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
+//! - Time, but for that one: it passes as a whole, when nothing is under way that began before. So the bound after a failover
+//!   that goes unnoticed counts from the last command that was under way when it happened, by clocks that agree.
+//!   Whether a fence or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
 //!   must be right whatever the clocks say, and only waits by them.
 //! - That every read is answered in the end, and how soon. So a lease may be refused more often than here, as it is to
 //!   who looked before somebody else certified.

@@ -2,7 +2,8 @@
 
 use crate::command::{Command, Reply};
 use crate::config::Config;
-use crate::entry::{Leased, Token};
+use crate::defences::Defence;
+use crate::entry::{Dead, Leased, Token};
 use crate::state::{Grant, Process, Reader, ReaderStep, Side, State, Sweep};
 use crate::system::{Action, Asking, Outcome};
 
@@ -16,10 +17,10 @@ impl Reader {
         }
         match &self.step {
             ReaderStep::Lease => {
-                for side in [Side::Primary, Side::Isolated] {
-                    if side == Side::Primary || state.isolated.is_some() {
-                        Self::ask(at, side, state, actions);
-                    }
+                let home = if self.is_next { Side::Next } else { Side::Primary };
+                Self::ask(at, home, state, actions);
+                if state.isolated.is_some() {
+                    Self::ask(at, Side::Isolated, state, actions);
                 }
             }
             ReaderStep::Read(_) => actions.push(Action::Postgres(at)),
@@ -36,14 +37,22 @@ impl Reader {
     /// All ways to ask for the lease. It may be asked for under a certificate too: the miss that sent the reader here
     /// was some time ago.
     fn ask(at: usize, side: Side, state: &State, actions: &mut Vec<Action>) {
-        let node = if side == Side::Primary { Some(&state.redis) } else { state.isolated.as_ref() };
+        let node = match side {
+            Side::Primary => Some(&state.redis),
+            Side::Isolated => state.isolated.as_ref(),
+            Side::Next => state.next.as_ref(),
+        };
         let entry = node.and_then(|node| node.cache.entry.as_ref());
         let can_expire = state.left.expire > 0 && entry.is_some_and(|entry| !entry.fences.is_empty());
-        for (fences_dead, disproved) in [(false, false), (true, false), (false, true), (true, true)] {
-            if fences_dead && !can_expire || disproved && state.left.ticket == 0 {
+        let flags = (0..8_u8).map(|flags| (flags & 1 > 0, flags & 2 > 0, flags & 4 > 0));
+        for (fences_dead, disproved, clock_off) in flags {
+            if fences_dead && !can_expire
+                || disproved && state.left.ticket == 0
+                || clock_off && state.left.clock_off == 0
+            {
                 continue;
             }
-            let asking = Asking { fences_dead, disproved, side };
+            let asking = Asking { fences_dead, disproved, clock_off, side };
             actions.push(Action::Lease(at, asking, Outcome::Answered));
             if side == Side::Primary {
                 let outcomes = Outcome::possible(state, true);
@@ -55,7 +64,8 @@ impl Reader {
 
     /// The command that asks for the lease. One that is held may always have been held for too long.
     pub(crate) fn ask_with(&self, asking: Asking) -> Command {
-        Command::Lease { token: self.token(), fences_dead: asking.fences_dead, lease_dead: true }
+        let dead = Dead { fences: asking.fences_dead, lease: true };
+        Command::Lease { token: self.token(), dead, due: asking.clock_off }
     }
 
     /// This read is over.
@@ -76,7 +86,8 @@ impl Config {
     /// Asks for the lease. Without it a reader answers from Postgres, which changes nothing.
     pub(crate) fn lease(&self, state: &mut State, at: usize, asking: Asking, outcome: Outcome) {
         let Process::Reader(mut reader) = state.processes[at].clone() else { return };
-        let Asking { fences_dead, disproved, side } = asking;
+        let Asking { fences_dead, disproved, clock_off, side } = asking;
+        state.left.clock_off -= u8::from(clock_off);
         state.left.expire -= u8::from(fences_dead);
         state.left.ticket -= u8::from(disproved);
         let (token, command) = (reader.token(), reader.ask_with(asking));
@@ -106,7 +117,9 @@ impl Config {
         let command = if state.row.gone {
             Command::Bury(state.row.version)
         } else if state.row.is_live() {
-            let news = state.row.read(self.capacity, grant.takes_epoch, self.defences);
+            let is_current = state.row.has_moved == reader.is_next;
+            let may_certify = is_current || !self.defences.has(Defence::GenerationOfReader);
+            let news = state.row.read(self.capacity, grant.takes_epoch && may_certify, self.defences);
             grant.fill(news)
         } else {
             Command::Release

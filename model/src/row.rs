@@ -1,4 +1,4 @@
-//! The Postgres side: a conversation's row and its messages, and the calls of `core/migrations/0002_operations.sql`.
+//! The Postgres side: a conversation's row and its messages, and the calls of `core/sql`.
 //! Each is one transaction under the row's lock, hence one step.
 
 use crate::defences::{Defence, Defences};
@@ -46,6 +46,8 @@ pub enum Commit {
     Deleted(Version),
     /// There is nothing to change.
     Nothing,
+    /// Another cache than the writer's is the one whose copies are certified. Nothing was written.
+    Moving,
 }
 
 /// What can be answered of a conversation at one version.
@@ -78,6 +80,8 @@ pub struct Row {
     pub stored: u8,
     /// The version up to which the cache may be behind.
     pub debt: Option<Version>,
+    /// Whether the cache of the code to come is the one whose copies are certified.
+    pub has_moved: bool,
 }
 
 impl Row {

@@ -32,6 +32,8 @@ pub struct Writer {
     pub change: Change,
     /// Names it, in its fence and to Postgres.
     pub operation: u8,
+    /// Which cache it fences: [`Side::Next`] if it is of the code to come.
+    pub side: Side,
     /// How often it began.
     pub attempt: u8,
     /// What it does next.
@@ -75,6 +77,8 @@ pub enum WriterStep {
 pub struct Reader {
     /// Names it.
     pub id: u8,
+    /// Whether it is of the code to come, and reads through the cache of that.
+    pub is_next: bool,
     /// How often it still reads.
     pub turns: u8,
     /// How often it asked for a lease.
@@ -107,13 +111,15 @@ pub struct Grant {
     pub side: Side,
 }
 
-/// Which server a reader speaks to.
+/// Which server somebody speaks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The primary.
     Primary,
     /// An old primary that nobody told.
     Isolated,
+    /// The cache of the code to come, while that is being rolled out.
+    Next,
 }
 
 /// The scheduled sweep.
@@ -152,6 +158,10 @@ pub struct State {
     pub replica: Option<Cache>,
     /// An old primary that still serves readers.
     pub isolated: Option<Node>,
+    /// The cache of the code to come, while that is being rolled out.
+    pub next: Option<Node>,
+    /// A failover went unnoticed, and the time for which a certificate stands has not passed since.
+    pub is_blind: bool,
     /// Who does something.
     pub processes: Vec<Process>,
     /// Commands that are still under way, in no order.
@@ -183,6 +193,30 @@ impl State {
         self.floor = self.row.version;
         if !keeps_all {
             self.past.clear();
+        }
+    }
+}
+
+impl Process {
+    /// Whether it is not in the midst of something.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        match self {
+            Self::Writer(writer) => {
+                matches!(writer.step, WriterStep::BEGIN | WriterStep::Answered | WriterStep::Unanswered)
+            }
+            Self::Reader(reader) => reader.turns == 0 || reader.step == ReaderStep::Lease,
+            Self::Sweep(sweep) => matches!(sweep, Sweep::Look | Sweep::Over),
+        }
+    }
+
+    /// Whether it is of the code to come.
+    #[must_use]
+    pub fn is_next(&self) -> bool {
+        match self {
+            Self::Writer(writer) => writer.side == Side::Next,
+            Self::Reader(reader) => reader.is_next,
+            Self::Sweep(_) => false,
         }
     }
 }

@@ -45,6 +45,11 @@ fn write_stores(story: &mut String, before: Option<&State>, after: &State) -> fm
     {
         writeln!(story, "      its replica  {replica}")?;
     }
+    if let Some(next) = &after.next
+        && before.is_none_or(|before| before.next != after.next)
+    {
+        writeln!(story, "      next cache   {next}")?;
+    }
     if let Some(isolated) = &after.isolated
         && before.is_none_or(|before| before.isolated != after.isolated)
     {
@@ -76,7 +81,12 @@ fn ending(config: &Config, state: &State) -> String {
         Some(isolated) if !config.answers_exactly(state, isolated, 0) => {
             format!("from the old primary {}", answered(isolated))
         }
-        _ => answered(&state.redis),
+        _ => match &state.next {
+            Some(next) if !config.answers_exactly(state, next, state.floor) => {
+                format!("from the next cache {}", answered(next))
+            }
+            _ => answered(&state.redis),
+        },
     };
     let view = state.row.view(config.capacity);
     let now = if view.gone {
@@ -105,7 +115,12 @@ impl Teller<'_> {
                     _ => None,
                 };
                 let disproved = if asking.disproved { ", holding a newer ticket" } else { "" };
-                self.command(at, command, outcome) + disproved
+                let off = if asking.clock_off { ", by a clock that is far off" } else { "" };
+                self.command(at, command, outcome) + disproved + off
+            }
+            Action::BeginOff(at) => {
+                let command = self.config.next_command(self.before, at);
+                self.command(at, command, Outcome::Answered) + ", by a clock that is far off"
             }
             Action::Postgres(at) => self.postgres(at),
             Action::Crash(at) => format!("{} dies", self.name(at)),
@@ -117,7 +132,9 @@ impl Teller<'_> {
             Action::Failover => "The replica takes over".into(),
             Action::Split => "The replica takes over, which the old primary does not notice".into(),
             Action::CheckBy => "The certificate comes due for a check".into(),
-            Action::ClockBack => "The server's clock steps back".into(),
+            Action::ClockBack => "The clock steps back".into(),
+            Action::Elapse => "So much time passes that no certificate stands any more".into(),
+            Action::Move => "The old code is gone, and the next cache takes over".into(),
         }
     }
 
@@ -131,7 +148,11 @@ impl Teller<'_> {
 
     fn command(&self, at: usize, command: Option<(Side, Command)>, outcome: Outcome) -> String {
         let Some((side, command)) = command else { return self.name(at) };
-        let where_ = if side == Side::Isolated { " at the old primary" } else { "" };
+        let where_ = match side {
+            Side::Primary => "",
+            Side::Isolated => " at the old primary",
+            Side::Next => " in the next cache",
+        };
         let reply = |command| self.reply(side, command);
         let fate = match outcome {
             Outcome::Answered => reply(&command),
@@ -182,6 +203,9 @@ impl Teller<'_> {
                 (_, WriterStep::Begin { .. }) => {
                     format!("Postgres refuses the commit of {name}: it has another epoch")
                 }
+                (_, WriterStep::Withdraw(_)) if before.has_moved != (new.side == Side::Next) => {
+                    format!("Postgres refuses the commit of {name}: another cache is the one that counts")
+                }
                 _ if after.version == before.version => format!("{name} finds nothing left to write"),
                 (WriterStep::CommitUnfenced, _) => format!("{name} commits unfenced, noting a debt{taking}"),
                 _ => format!("{name} commits{taking}"),
@@ -202,7 +226,7 @@ impl Config {
     /// The command that a process sends next, and to whom; not a reader's first one, which it may send in several ways.
     fn next_command(&self, state: &State, at: usize) -> Option<(Side, Command)> {
         match &state.processes[at] {
-            Process::Writer(writer) => Some((Side::Primary, self.command_of(writer)?)),
+            Process::Writer(writer) => Some((writer.side, self.command_of(writer)?)),
             Process::Sweep(_) => Some((Side::Primary, Command::Invalidate)),
             Process::Reader(reader) => match &reader.step {
                 ReaderStep::Fill(command, side) => Some((*side, command.clone())),

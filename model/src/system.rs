@@ -32,6 +32,8 @@ pub struct Asking {
     pub fences_dead: bool,
     /// It has a ticket newer than what it was shown.
     pub disproved: bool,
+    /// Its clock is far off.
+    pub clock_off: bool,
     /// Whom it asks.
     pub side: Side,
 }
@@ -41,6 +43,8 @@ pub struct Asking {
 pub enum Action {
     /// A process sends its next command to Redis.
     Redis(usize, Outcome),
+    /// A writer whose clock is far off sets its fence.
+    BeginOff(usize),
     /// A reader asks for the lease.
     Lease(usize, Asking, Outcome),
     /// A process calls Postgres.
@@ -65,10 +69,15 @@ pub enum Action {
     CheckBy,
     /// The clock steps back behind that.
     ClockBack,
+    /// So much time passes that whatever was under way is over, and that a certificate stands no longer.
+    Elapse,
+    /// The old code is gone, and the cache of the new one becomes the one whose copies are certified.
+    Move,
 }
 
 /// A hit answers the row as it stands. So may somebody always have read it a moment before, past the cache: an answer
-/// any older would be older than what was observed.
+/// any older would be older than what was observed. Where a failover goes unnoticed it may be older for as long as a
+/// certificate stands there, and no longer.
 pub const EXACT: &str = "a hit is the row";
 /// What a call certified is whole, so that the next read hits.
 pub const WHOLE: &str = "a certified window is whole";
@@ -85,8 +94,12 @@ impl Model for Config {
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for (at, process) in state.processes.iter().enumerate() {
+            // Old code is gone.
+            if state.row.has_moved && !process.is_next() {
+                continue;
+            }
             match process {
-                Process::Writer(writer) => writer.step.actions(at, state, actions),
+                Process::Writer(writer) => writer.actions(at, state, actions),
                 Process::Reader(reader) => reader.actions(at, state, actions),
                 Process::Sweep(sweep) => sweep.actions(at, state, actions),
             }
@@ -99,6 +112,7 @@ impl Model for Config {
         let mut state = last.clone();
         match action {
             Action::Redis(at, outcome) => self.redis(&mut state, at, outcome),
+            Action::BeginOff(at) => self.begin_off(&mut state, at),
             Action::Lease(at, asking, outcome) => self.lease(&mut state, at, asking, outcome),
             Action::Postgres(at) => self.postgres(&mut state, at),
             Action::Crash(at) => state.end_writer(at, |left| left.crash -= 1),
@@ -127,6 +141,7 @@ impl Config {
         let node = match side {
             Side::Primary => &mut state.redis,
             Side::Isolated => state.isolated.as_mut()?,
+            Side::Next => state.next.as_mut()?,
         };
         let server = self.server(node);
         let reply = node.cache.execute(&server, command);
@@ -177,8 +192,11 @@ impl Config {
     }
 
     fn is_exact(&self, state: &State) -> bool {
-        self.answers_exactly(state, &state.redis, state.floor)
+        let floor = if state.is_blind { 0 } else { state.floor };
+        let is_gone = state.row.has_moved;
+        (is_gone || self.answers_exactly(state, &state.redis, floor))
             && state.isolated.as_ref().is_none_or(|node| self.answers_exactly(state, node, 0))
+            && state.next.as_ref().is_none_or(|node| self.answers_exactly(state, node, floor))
     }
 
     /// Whether every hit on a server is a view of the row at a version from `floor` on: a read of the window, and one of
@@ -200,8 +218,11 @@ impl Config {
     }
 
     fn hits_after_write(&self, state: &State) -> bool {
-        let look = state.redis.cache.look(&self.server(&state.redis), Wanted::Window, None);
-        !matches!(look, Look::Miss(_)) && state.row.version > self.first_state().row.version
+        let node = if state.row.has_moved { state.next.as_ref() } else { Some(&state.redis) };
+        let look = node.map(|node| node.cache.look(&self.server(node), Wanted::Window, None));
+        let hits = look.is_some_and(|look| !matches!(look, Look::Miss(_)));
+        hits && state.row.version > self.first_state().row.version
+            && (state.next.is_none() || state.row.has_moved)
     }
 
     fn misfortunes(&self, state: &State, actions: &mut Vec<Action>) {
@@ -216,6 +237,11 @@ impl Config {
             (Action::Split, left.failover > 0 && left.isolated > 0),
             (Action::CheckBy, left.check_by > 0 && certificate == Some(Certificate::InDate)),
             (Action::ClockBack, left.clock_back > 0 && certificate == Some(Certificate::Due)),
+            (Action::Elapse, left.elapse > 0 && state.is_at_rest(|_| true)),
+            (
+                Action::Move,
+                state.next.is_some() && !state.row.has_moved && state.is_at_rest(|p| !p.is_next()),
+            ),
         ];
         actions.extend(possible.into_iter().filter(|(_, possible)| *possible).map(|(action, _)| action));
     }
@@ -232,8 +258,10 @@ impl Config {
                 cache.window.clear();
             }
             Action::Replicate => state.replica = Some(cache.clone()),
-            Action::Failover => state.fail_over(false),
-            Action::Split => state.fail_over(true),
+            Action::Failover => state.fail_over(false, self.hidden),
+            Action::Split => state.fail_over(true, self.hidden),
+            Action::Elapse => self.elapse(state),
+            Action::Move => state.row.has_moved = true,
             Action::CheckBy | Action::ClockBack => {
                 let due = action == Action::CheckBy;
                 *(if due { &mut left.check_by } else { &mut left.clock_back }) -= 1;
@@ -244,16 +272,35 @@ impl Config {
             _ => {}
         }
     }
+
+    /// Certificates come due wherever they are, and what a failover forgot is behind everybody.
+    fn elapse(&self, state: &mut State) {
+        state.left.elapse -= 1;
+        state.is_blind = false;
+        if !self.defences.has(Defence::HiddenCheckBy) {
+            return;
+        }
+        let caches = std::iter::once(&mut state.redis.cache).chain(state.replica.as_mut());
+        for entry in caches.filter_map(|cache| cache.entry.as_mut()) {
+            entry.certificate = entry.certificate.map(|_| Certificate::Due);
+        }
+    }
 }
 
 impl State {
-    fn fail_over(&mut self, splits: bool) {
+    /// Whether nothing is under way, and none of these is in the midst of something.
+    fn is_at_rest(&self, of: impl Fn(&Process) -> bool) -> bool {
+        self.late.is_empty() && self.processes.iter().filter(|process| of(process)).all(Process::is_at_rest)
+    }
+
+    fn fail_over(&mut self, splits: bool, hidden: bool) {
         let Some(replica) = self.replica.take() else { return };
         self.left.failover -= 1;
         if self.left.failover > 0 {
             self.replica = Some(replica.clone());
         }
-        let new = Node { replid: self.redis.replid + 1, cache: replica };
+        self.is_blind |= hidden;
+        let new = Node { replid: self.redis.replid + u8::from(!hidden), cache: replica };
         let old = std::mem::replace(&mut self.redis, new);
         if splits {
             self.left.isolated -= 1;

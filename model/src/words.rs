@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use crate::command::Command;
-use crate::entry::{Begun, Cache, Certificate, Entry, Facts, Fence, Leased, News, Seq, Stored, Token};
+use crate::entry::{Begun, Cache, Certificate, Dead, Entry, Facts, Fence, Leased, News, Seq, Stored, Token};
 use crate::reader::LEASES;
 use crate::row::{Change, Row, Target};
 use crate::state::{Node, Writer};
@@ -82,6 +82,9 @@ impl Display for Row {
             f.write_str("deleted")?;
         } else {
             write!(f, "messages {}", List(&self.live))?;
+        }
+        if self.has_moved {
+            f.write_str("; of the next cache")?;
         }
         self.debt.map_or(Ok(()), |version| write!(f, "; debt up to version {version}"))
     }
@@ -174,7 +177,7 @@ impl Display for Command {
             }
             Self::Begin { fence, .. } => write!(f, "sets fence {fence}"),
             Self::Publish { fence, news, .. } => write!(f, "publishes {news} under fence {fence}"),
-            Self::Lease { token, fences_dead: true, .. } => {
+            Self::Lease { token, dead: Dead { fences: true, .. }, .. } => {
                 write!(f, "asks for lease {}, taking the fences for dead", lease_name(*token))
             }
             Self::Lease { token, .. } => write!(f, "asks for lease {}", lease_name(*token)),

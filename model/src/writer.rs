@@ -8,23 +8,28 @@ use crate::row::{Change, Commit, Fencing};
 use crate::state::{Process, Side, State, Writer, WriterStep};
 use crate::system::{Action, Outcome};
 
-impl WriterStep {
+impl Writer {
     pub(crate) fn actions(&self, at: usize, state: &State, actions: &mut Vec<Action>) {
-        match self {
-            Self::Answered => return,
-            Self::Unanswered => {
+        match &self.step {
+            WriterStep::Answered => return,
+            WriterStep::Unanswered => {
                 if state.left.retry > 0 {
                     actions.push(Action::Retry(at));
                 }
                 return;
             }
-            Self::Commit(_) | Self::CommitUnfenced | Self::Forget(_) => actions.push(Action::Postgres(at)),
-            Self::Begin { .. } => {
+            WriterStep::Commit(_) | WriterStep::CommitUnfenced | WriterStep::Forget(_) => {
+                actions.push(Action::Postgres(at));
+            }
+            WriterStep::Begin { .. } => {
+                if state.left.clock_off > 0 {
+                    actions.push(Action::BeginOff(at));
+                }
                 actions.extend(Outcome::possible(state, true).map(|o| Action::Redis(at, o)));
             }
             _ => actions.extend(Outcome::possible(state, false).map(|o| Action::Redis(at, o))),
         }
-        let began = !matches!(self, Self::Begin { .. });
+        let began = !matches!(self.step, WriterStep::Begin { .. });
         if began && state.left.crash > 0 {
             actions.push(Action::Crash(at));
         }
@@ -53,7 +58,7 @@ impl Config {
         match state.processes[at].clone() {
             Process::Writer(mut writer) => {
                 if let Some(command) = self.command_of(&writer) {
-                    let reply = self.send(state, Side::Primary, &command, outcome);
+                    let reply = self.send(state, writer.side, &command, outcome);
                     writer.step = self.after(&mut writer, reply);
                     state.processes[at] = Process::Writer(writer.at_rest());
                 }
@@ -63,11 +68,22 @@ impl Config {
         }
     }
 
+    /// A writer's fence, set by a clock that takes any certificate for due.
+    pub(crate) fn begin_off(&self, state: &mut State, at: usize) {
+        let Process::Writer(mut writer) = state.processes[at].clone() else { return };
+        let Some(Command::Begin { fence, hint, over, .. }) = self.command_of(&writer) else { return };
+        state.left.clock_off -= 1;
+        let command = Command::Begin { fence, hint, over, due: true };
+        let reply = self.send(state, writer.side, &command, Outcome::Answered);
+        writer.step = self.after(&mut writer, reply);
+        state.processes[at] = Process::Writer(writer);
+    }
+
     pub(crate) fn command_of(&self, writer: &Writer) -> Option<Command> {
         Some(match &writer.step {
             WriterStep::Begin { hint, over } => {
                 let fence = writer.fence(self.defences.has(Defence::FenceNamesAttempt));
-                Command::Begin { fence, hint: *hint, over: over.iter().copied().collect() }
+                Command::Begin { fence, hint: *hint, over: over.iter().copied().collect(), due: false }
             }
             WriterStep::Publish(publish) => publish.clone(),
             WriterStep::Bury(version) => Command::Bury(*version),
@@ -146,7 +162,7 @@ impl Config {
             }
             // A deletion done before is done again, to tell a cache that was not told.
             Commit::Deleted(version) if writer.change == Change::Delete => WriterStep::Bury(version),
-            Commit::Deleted(_) | Commit::Nothing => WriterStep::Withdraw(begun.fence),
+            Commit::Deleted(_) | Commit::Nothing | Commit::Moving => WriterStep::Withdraw(begun.fence),
         }
     }
 
@@ -171,6 +187,10 @@ impl Config {
 
     /// The commit itself; and what readers may answer from then on.
     fn change(&self, state: &mut State, writer: &Writer, fencing: Fencing) -> Commit {
+        let is_current = state.row.has_moved == (writer.side == Side::Next);
+        if !is_current && self.defences.has(Defence::GenerationOfCommit) {
+            return Commit::Moving;
+        }
         let before = state.row.view(self.capacity);
         let version = state.row.version;
         let commit = state.row.commit(self.capacity, writer.change, writer.operation, fencing, self.defences);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conversation_model::defences::Defences;
 use conversation_model::entry::{
-    Begun, Cache, Certificate, Fence, Leased, News, Server, Stored, Token, Version,
+    Begun, Cache, Certificate, Dead, Fence, Leased, News, Server, Stored, Token, Version,
 };
 use conversation_model::row::Row;
 use proptest::prelude::*;
@@ -51,8 +51,9 @@ struct World<'a> {
     news: Vec<News>,
     begun: Vec<Begun>,
     leased: Vec<(Token, Leased)>,
-    old_fences: BTreeSet<Fence>,
-    lease_is_old: bool,
+    /// When fences were set, and the lease was given: `now`, by the clock that is `off`, or long `past`.
+    fenced: BTreeMap<Fence, &'static str>,
+    leased_at: &'static str,
     reached: &'a mut BTreeSet<String>,
 }
 
@@ -71,9 +72,9 @@ impl World<'_> {
                 let news = self.row.read(SERVER.capacity, takes_epoch, SERVER.defences);
                 self.news.push(news);
             }
-            Step::Begin { again, hint } => self.begin(again, hint)?,
+            Step::Begin { again, hint, off } => self.begin(again, hint, off)?,
             Step::Publish { begun, news } => self.publish(begun, news)?,
-            Step::Lease => self.lease()?,
+            Step::Lease { off } => self.lease(off)?,
             Step::Fill { leased, news } => self.fill(leased, news)?,
             Step::Drop { as_seen } => self.drop_ahead(as_seen)?,
             Step::Withdraw(begun) => self.withdraw(begun),
@@ -110,23 +111,23 @@ impl World<'_> {
         self.news.push(news);
     }
 
-    fn begin(&mut self, again: bool, hint: bool) -> Result<(), TestCaseError> {
+    fn begin(&mut self, again: bool, hint: bool, off: bool) -> Result<(), TestCaseError> {
         let last = self.begun.last().map(|begun| begun.fence);
         let (fence, over) = match last {
             Some(last) if again => (Fence { attempt: last.attempt + 1, ..last }, vec![last]),
             _ => (Fence { operation: last.map_or(1, |last| last.operation + 1), attempt: 0 }, vec![]),
         };
         let hint = hint.then_some(self.row.epoch);
-        let begun = self.cache.begin(&SERVER, fence, hint, &over);
+        let begun = self.cache.begin(&SERVER, fence, hint, &over, off);
         let reply = (optional(begun.epoch), begun.certified, begun.complete, self.store.name(begun.replid));
-        prop_assert_eq!(self.store.begin(fence, hint, &over), reply);
+        prop_assert_eq!(self.store.begin(fence, hint, &over, off), reply);
         let not = |is| if is { "" } else { "not " };
         self.reached.insert(format!(
             "begin: {}certified, {}whole",
             not(begun.certified),
             not(begun.complete)
         ));
-        self.old_fences.remove(&fence);
+        self.fenced.insert(fence, clock(off));
         self.begun.push(begun);
         Ok(())
     }
@@ -147,14 +148,16 @@ impl World<'_> {
         self.cache.entry.as_ref().and_then(|entry| entry.facts).map(|facts| facts.version)
     }
 
-    fn lease(&mut self) -> Result<(), TestCaseError> {
+    fn lease(&mut self, off: bool) -> Result<(), TestCaseError> {
         let fences = self.cache.entry.as_ref().map_or(&[][..], |entry| &entry.fences);
-        let dead = fences.iter().filter(|fence| self.old_fences.contains(fence)).count();
+        let is_dead = |fence: &&Fence| self.fenced.get(fence) != Some(&clock(off));
+        let dead = fences.iter().filter(is_dead).count();
         let live = fences.len() - dead;
         let token = self.leased.last().map_or(1, |(token, _)| token + 1);
-        let leased = self.cache.lease(&SERVER, token, dead > 0, self.lease_is_old);
+        let old = Dead { fences: dead > 0, lease: self.leased_at != clock(off) };
+        let leased = self.cache.lease(&SERVER, token, old, off);
         let (granted, epoch, version, certified, dead_there, live_there, mut fields) =
-            self.store.lease(token);
+            self.store.lease(token, off);
         let mut expected: Vec<_> = leased.fences.iter().map(|fence| field(*fence)).collect();
         fields.sort();
         expected.sort();
@@ -163,7 +166,7 @@ impl World<'_> {
         prop_assert_eq!((dead_there, live_there, fields), (dead, live, expected));
         self.reached.insert(format!("lease: {}", if granted { "granted" } else { "refused" }));
         if granted {
-            self.lease_is_old = false;
+            self.leased_at = clock(off);
         }
         self.leased.push((token, leased));
         Ok(())
@@ -229,11 +232,11 @@ impl World<'_> {
                 let fences = self.cache.entry.as_ref().map_or(Vec::new(), |entry| entry.fences.clone());
                 for fence in fences {
                     self.store.age(&field(fence));
-                    self.old_fences.insert(fence);
+                    self.fenced.insert(fence, "past");
                 }
             }
             _ => {
-                self.lease_is_old = true;
+                self.leased_at = "past";
                 self.store.age("leased");
             }
         }
@@ -261,7 +264,6 @@ impl World<'_> {
     /// The fields of the model's entry.
     fn expected(&self) -> BTreeMap<String, String> {
         let Some(entry) = &self.cache.entry else { return BTreeMap::new() };
-        let age = |old| if old { "past" } else { "now" }.to_owned();
         let mut fields = BTreeMap::from([("replid".to_owned(), self.store.name(entry.replid))]);
         let mut set = |field: &str, value: Option<String>| {
             fields.extend(value.map(|value| (field.to_owned(), value)));
@@ -269,11 +271,11 @@ impl World<'_> {
         set("epoch", entry.epoch.map(|epoch| epoch.to_string()));
         set("gone", entry.gone.map(|version| version.to_string()));
         set("lease", entry.lease.map(|token| token.to_string()));
-        set("leased", entry.lease.map(|_| age(self.lease_is_old)));
-        let certified = |certificate| if certificate == Certificate::InDate { "ahead" } else { "past" };
+        set("leased", entry.lease.map(|_| self.leased_at.to_owned()));
+        let certified = |certificate| if certificate == Certificate::InDate { "now" } else { "past" };
         set("certified", entry.certificate.map(|certificate| certified(certificate).to_owned()));
         for fence in &entry.fences {
-            set(&field(*fence), Some(age(self.old_fences.contains(fence))));
+            set(&field(*fence), self.fenced.get(fence).map(|at| (*at).to_owned()));
         }
         if let Some(facts) = entry.facts {
             set("version", Some(facts.version.to_string()));
@@ -283,6 +285,11 @@ impl World<'_> {
         }
         fields
     }
+}
+
+/// Which clock a caller goes by.
+fn clock(off: bool) -> &'static str {
+    if off { "off" } else { "now" }
 }
 
 fn word(stored: Stored) -> &'static str {
@@ -314,8 +321,8 @@ fn the_scripts_do_what_the_model_does() {
             news: Vec::new(),
             begun: Vec::new(),
             leased: Vec::new(),
-            old_fences: BTreeSet::new(),
-            lease_is_old: false,
+            fenced: BTreeMap::new(),
+            leased_at: "now",
             reached: &mut reached,
         };
         steps.into_iter().try_for_each(|step| world.step(step))

@@ -1,9 +1,9 @@
 //! Each kind of server, in each state that it may be in.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use conversation_core::{
-    CacheConfig, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, Range, Source, Told,
+    CacheConfig, Clock, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, Range, Source, Told,
 };
 use conversation_local::Certificates;
 use conversation_tests::{
@@ -11,6 +11,7 @@ use conversation_tests::{
 };
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
+use sqlx::Executor as _;
 
 use crate::cluster;
 
@@ -32,7 +33,7 @@ on_each_server!(
     a_replica_is_not_written_to,
     a_full_server_forgets,
     a_loading_server_is_left_alone,
-    a_user_who_may_not_see_info_is_served_from_postgres,
+    where_nobody_says_who_it_is_the_cache_is_checked_sooner,
     a_wrong_password_is_named,
 );
 
@@ -232,20 +233,41 @@ async fn a_loading_server_is_left_alone(server: Server) {
     until_hit(&store, &[1, 2]).await;
 }
 
-async fn a_user_who_may_not_see_info_is_served_from_postgres(server: Server) {
-    let Some(stack) = Stack::on(server, &["user blind on >secret ~* &* +@all -info"]).await else { return };
+async fn where_nobody_says_who_it_is_the_cache_is_checked_sooner(server: Server) {
+    let Some(stack) = Stack::on(server, &["user blind on >secret ~* &* +@all -info -time"]).await else {
+        return;
+    };
     let url = stack.valkey.url();
     let (_, host) = url.split_once('@').unwrap();
-    let store = store_at(&stack.database_url, &format!("redis://blind:secret@{host}"));
-    // Who is blind to failovers does not trust the cache, but clears what others may have put there.
-    assert_eq!(add(&stack.store()).await, Told::Published);
-    assert_eq!(recent(&stack.store()).await.1, Source::Hit);
-    assert_eq!(add(&store).await, Told::Published);
-    let unreachable = Source::Miss { reason: Miss::Unreachable, stored: false };
-    assert_eq!(recent(&store).await, (vec![1, 2], unreachable));
-    assert_eq!(recent(&stack.store()).await.0, [1, 2]);
-    assert_eq!(store.delete(&key("c")).await.unwrap(), Told::Published);
-    assert_eq!(recent(&store).await.0, [0_i64; 0]);
+    let url = format!("redis://blind:secret@{host}");
+    // The server refuses to say it, or is known not to.
+    for serverless in ["false", "true"] {
+        let blind =
+            |ahead: u64| store_ahead(&stack, &[("REDIS_URL", &url), ("REDIS_SERVERLESS", serverless)], ahead);
+        assert_eq!(add(&blind(0)).await, Told::Published);
+        assert_eq!(recent(&blind(25)).await.1, Source::Hit);
+        let check = Source::Miss { reason: Miss::Check, stored: true };
+        assert_eq!(recent(&blind(40)).await.1, check);
+        assert_eq!(recent(&blind(45)).await.1, Source::Hit);
+        // Who knows the server again believes what it finds for no longer.
+        let knowing = |ahead: u64| store_ahead(&stack, &[("REDIS_URL", &stack.valkey.url())], ahead);
+        assert_eq!(recent(&knowing(80)).await.1, check);
+        assert_eq!(recent(&knowing(3_600)).await.1, Source::Hit);
+        // Nor does who does not know it believe for an hour what the other certified.
+        assert_eq!(recent(&blind(90)).await.1, Source::Hit);
+        assert_eq!(recent(&blind(180)).await.1, check);
+        assert_eq!(blind(0).delete(&key("c")).await.unwrap(), Told::Published);
+        assert_eq!(recent(&blind(0)).await.0, [0_i64; 0]);
+        stack.postgres().await.execute("truncate conversations, messages, cache_debt, purges").await.unwrap();
+        cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
+    }
+}
+
+/// A store whose clock is so many seconds ahead.
+fn store_ahead(stack: &Stack, settings: &[(&str, &str)], seconds: u64) -> ConversationStore {
+    let clock = Clock::new(move || SystemTime::now() + Duration::from_secs(seconds));
+    let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
+    conversation_core::store(&database, &CacheConfig::from_settings(settings).unwrap().with_clock(clock))
 }
 
 async fn a_wrong_password_is_named(server: Server) {

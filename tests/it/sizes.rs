@@ -2,6 +2,7 @@
 
 use conversation_core::MESSAGE_BYTES;
 use conversation_tests::{Stack, user};
+use redis::{AsyncCommands as _, cmd};
 use serde_json::json;
 
 const MESSAGES: &str = "/v1/conversations/c/messages";
@@ -47,21 +48,48 @@ async fn a_full_request_is_stored_although_its_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn a_window_of_the_largest_messages_is_cached_and_read() {
+async fn a_conversation_of_the_largest_messages_is_read_whole_and_leaves_room_for_others() {
     let stack = Stack::start().await;
-    let api = stack.api().await;
+    let (api, mut redis) = (stack.api().await, stack.redis().await);
+    let other = "/v1/conversations/other/messages";
+    assert_eq!(api.post(other, user("small")).await.status, 200);
     let largest = sized(MESSAGE_BYTES, "x");
     assert_eq!(largest.len(), MESSAGE_BYTES);
     let body = format!(r#"{{"messages":[{}]}}"#, [largest.as_str(); 10].join(","));
     for _ in 0..11 {
         assert_eq!(api.post(MESSAGES, body.clone()).await.status, 200);
     }
-    for limit in [1, 10, 100] {
-        let read = api.get(&format!("{MESSAGES}?limit={limit}")).await;
-        let seqs = read.seqs();
-        assert_eq!((read.status, seqs.last().copied()), (200, Some(110)), "{:?}", read.cache_status);
-        assert!(read.is_hit(), "{limit}: {:?}", read.cache_status);
-        assert_eq!(seqs.len(), limit.min(19), "as many as fit");
+    // What was published, then what a reader filled.
+    for _ in 0..2 {
+        for limit in [1, 10, 100] {
+            let read = api.get(&format!("{MESSAGES}?limit={limit}")).await;
+            let seqs = read.seqs();
+            assert_eq!((read.status, seqs.last().copied()), (200, Some(110)), "{:?}", read.cache_status);
+            // The newest fits into the cache; the rest is read from Postgres, as much as an answer holds.
+            assert_eq!(read.is_hit(), limit == 1, "{limit}: {:?}", read.cache_status);
+            assert_eq!(seqs.len(), limit.min(19));
+            assert!(api.get(other).await.is_hit());
+        }
+        let mut bytes = 0;
+        for key in ["conversation:{local/c}", "conversation:{local/c}:messages"] {
+            let usage: u64 = cmd("MEMORY")
+                .arg("USAGE")
+                .arg(key)
+                .arg("SAMPLES")
+                .arg(0)
+                .query_async(&mut redis)
+                .await
+                .unwrap();
+            bytes += usage;
+        }
+        assert!(bytes < 1 << 20, "{bytes}");
+        let elements: Vec<String> = redis.lrange("conversation:{local/c}:messages", 0, -1).await.unwrap();
+        assert_eq!(
+            (elements.len(), elements.iter().filter(|element| element.contains('{')).count()),
+            (100, 1)
+        );
+        cmd("DEL").arg("conversation:{local/c}").exec_async(&mut redis).await.unwrap();
+        assert_eq!(api.get(&format!("{MESSAGES}?limit=1")).await.status, 200);
     }
     let over = api.post(MESSAGES, sized(MESSAGE_BYTES + 1, "x")).await;
     assert_eq!((over.status, over.at("/error/code")), (413, "message_too_large".into()));

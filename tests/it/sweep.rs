@@ -71,10 +71,10 @@ async fn a_sweep_goes_on_where_the_last_one_stopped() {
     let others = "for n = 1, ARGV[1] do redis.call('HSET', 'conversation:{other/' .. n .. '}', 'x', 1) end";
     cmd("EVAL").arg(others).arg(0).arg(STRETCH * 3 / 2).exec_async(&mut redis).await.unwrap();
     let first = fences_cleared(&store).await;
-    let cursor: u64 = redis.hget("sweep:cursors", "server").await.unwrap();
+    let cursor: u64 = redis.hget("conversation:sweep", "server").await.unwrap();
     assert_ne!(cursor, 0, "there is more than one sweep goes through");
     assert_eq!(first + fences_cleared(&store).await, 10);
-    let cursor: u64 = redis.hget("sweep:cursors", "server").await.unwrap();
+    let cursor: u64 = redis.hget("conversation:sweep", "server").await.unwrap();
     assert_eq!(cursor, 0, "it came to the end");
 }
 

@@ -1,20 +1,20 @@
 -- Sets a write's fence, before it commits: until the write is published, or found dead, readers go to Postgres.
 --
---   ARGV[2]    the fence's field: fence:<operation>:<attempt>
---   ARGV[3]    the epoch that Postgres answered when it refused the last attempt, or ''
---   ARGV[4..]  fences of attempts that are over
+--   ARGV[6]    the fence's field: fence:<operation>:<attempt>
+--   ARGV[7]    the epoch that Postgres answered when it refused the last attempt, or ''
+--   ARGV[8..]  fences of attempts that are over
 --   Reply      {epoch or '', certified 0|1, window complete 0|1, replid}
 --
 -- Example: a first add finds nothing: {'', 0, 0, '8f3c...'}.
 touch()
 local epoch = tonumber(redis.call('HGET', entry, 'epoch'))
-local hint = tonumber(ARGV[3])
+local hint = tonumber(ARGV[7])
 if hint and (not epoch or epoch < hint) then
   epoch = hint
   redis.call('HSET', entry, 'epoch', epoch)
   redis.call('HDEL', entry, 'certified')
 end
-for i = 4, #ARGV do redis.call('HDEL', entry, ARGV[i]) end
-redis.call('HSET', entry, ARGV[2], now)
+for i = 8, #ARGV do redis.call('HDEL', entry, ARGV[i]) end
+redis.call('HSET', entry, ARGV[6], ARGV[2])
 redis.call('PEXPIRE', entry, ARGV[1])
 return {epoch and tostring(epoch) or '', certified() and 1 or 0, complete() and 1 or 0, replid}

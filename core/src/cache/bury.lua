@@ -1,7 +1,7 @@
 -- Marks a conversation deleted: the mark answers readers, and nothing that is still in flight brings anything back.
 --
---   ARGV[2]  the version at which it was deleted
+--   ARGV[6]  the version at which it was deleted
 --   Reply    1
 touch()
-bury(ARGV[2])
+bury(ARGV[6])
 return 1

@@ -48,11 +48,7 @@ impl Cluster {
     }
 
     /// Asks the server that has the slot, wherever it is by now.
-    pub(super) async fn ask<T: FromRedisValue>(
-        &self,
-        request: &Request<'_>,
-        slot: u16,
-    ) -> Result<T, CacheError> {
+    pub(super) async fn ask<T: FromRedisValue>(&self, request: &Request, slot: u16) -> Result<T, CacheError> {
         let (mut at, mut node) = self.owner(slot).await?;
         let (mut asking, mut sends) = (false, 0);
         loop {
@@ -80,7 +76,7 @@ impl Cluster {
                     asking = false;
                     (at, node) = self.owner(slot).await?;
                 }
-                Fault::NoScript | Fault::Failed(_) => return Err(fault.into()),
+                Fault::NoScript | Fault::Late(_) | Fault::Failed(_) => return Err(fault.into()),
             }
         }
     }

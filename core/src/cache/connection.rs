@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redis::FromRedisValue;
 
-use crate::meter::asks_redis;
+use crate::meter::{asks_redis, note_refusal};
 
 use super::access::Access;
 use super::cluster::Cluster;
@@ -34,18 +34,30 @@ impl Connection {
     }
 
     /// Asks whoever has the key.
-    pub(super) async fn ask<T: FromRedisValue>(
-        &self,
-        request: &Request<'_>,
-        key: &str,
-    ) -> Result<T, CacheError> {
+    pub(super) async fn ask<T: FromRedisValue>(&self, request: &Request, key: &str) -> Result<T, CacheError> {
         let answer = async {
             match &self.0 {
                 Kind::Single(node) => Ok(node.ask(request, false).await?),
                 Kind::Cluster(cluster) => Box::pin(cluster.ask(request, slot_of(key))).await,
             }
         };
-        asks_redis(answer).await
+        let answer = asks_redis(answer).await;
+        if let Err(CacheError::Refused(_)) = &answer {
+            note_refusal();
+        }
+        answer
+    }
+
+    /// The same, once more where the connection turns out to be closed: for what does no harm done twice, or late.
+    pub(super) async fn ask_again<T: FromRedisValue>(
+        &self,
+        request: &Request,
+        key: &str,
+    ) -> Result<T, CacheError> {
+        match self.ask(request, key).await {
+            Err(CacheError::Closed(_)) => self.ask(request, key).await,
+            answer => answer,
+        }
     }
 
     /// Lets whoever has the key be asked again, if it was left alone because it did not answer.

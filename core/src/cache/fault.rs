@@ -20,7 +20,7 @@ pub enum CacheError {
     Refused(String),
 }
 
-/// An error, by what is to be done about it. All but [`Fault::Failed`] say that nothing was done.
+/// An error, by what is to be done about it. All but [`Fault::Late`] and [`Fault::Failed`] say that nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// `MOVED`: another server has the slot.
@@ -33,6 +33,8 @@ pub(super) enum Fault {
     NoScript,
     /// `READONLY`: the connection leads to a server that is no primary, or not any more.
     ReadOnly(String),
+    /// There was no answer in time.
+    Late(String),
     /// Anything else.
     Failed(CacheError),
 }
@@ -59,9 +61,8 @@ impl Fault {
             (_, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
                 CacheError::Refused("the answer has another form than it should".into()).into()
             }
-            (_, ErrorKind::Io) if error.is_connection_refusal() || error.is_timeout() => {
-                CacheError::Unreachable(said).into()
-            }
+            (_, ErrorKind::Io) if error.is_timeout() => Self::Late(said),
+            (_, ErrorKind::Io) if error.is_connection_refusal() => CacheError::Unreachable(said).into(),
             (_, ErrorKind::Io) if error.is_connection_dropped() => CacheError::Closed(said).into(),
             (_, ErrorKind::Io) => CacheError::Unreachable(said).into(),
             // OOM, NOPERM, NOREPLICAS, MISCONF, and whatever else a server has to say.
@@ -94,8 +95,11 @@ impl From<Fault> for CacheError {
             Fault::Moved(address) | Fault::Ask(address) => Self::Refused(format!(
                 "the server sends on to {address}, and on: is it a cluster whose slots move, or is REDIS_CLUSTER not true?"
             )),
+            Fault::Late(said) => Self::Unreachable(said),
             Fault::TryAgain(said) | Fault::ReadOnly(said) => Self::Refused(said),
-            Fault::NoScript => Self::Refused("the server forgets scripts at once".into()),
+            Fault::NoScript => {
+                Self::Refused("the server does not know a script that came with its text".into())
+            }
         }
     }
 }
@@ -160,10 +164,11 @@ mod tests {
 
     #[test]
     fn a_lost_connection_is_no_outage_yet() {
-        let of = |kind: io::ErrorKind| failed(Fault::of(&io::Error::from(kind).into()));
+        let fault = |kind: io::ErrorKind| Fault::of(&io::Error::from(kind).into());
+        let of = |kind: io::ErrorKind| failed(fault(kind));
         assert!(matches!(of(io::ErrorKind::BrokenPipe), CacheError::Closed(_)));
         assert!(matches!(of(io::ErrorKind::ConnectionReset), CacheError::Closed(_)));
-        assert!(matches!(of(io::ErrorKind::TimedOut), CacheError::Unreachable(_)));
+        assert!(matches!(fault(io::ErrorKind::TimedOut), Fault::Late(_)));
         assert!(matches!(of(io::ErrorKind::ConnectionRefused), CacheError::Unreachable(_)));
         assert!(matches!(of(io::ErrorKind::HostUnreachable), CacheError::Unreachable(_)));
     }

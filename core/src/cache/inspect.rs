@@ -5,60 +5,70 @@ use std::collections::{BTreeMap, HashMap};
 use redis::Cmd;
 
 use crate::conversation::{Conversation, ConversationKey};
-use crate::message::Message;
 use crate::page::Limit;
+use crate::snapshot::Window;
 use crate::store::{EntryState, FenceState, NextRead};
 
+use super::key::Keys;
 use super::look::{self, Look, Seen};
 use super::request::Request;
-use super::{Cache, CacheError};
-
-/// The replies of a look, and how long entry and window live yet.
-type Replies = (String, (u64, u64), HashMap<String, String>, usize, Vec<Vec<u8>>, i64, i64);
+use super::{Cache, CacheError, Miss};
 
 impl Cache {
     /// What lies under a conversation's keys, none if nothing does; its window; and what a reader would make of it.
     pub(crate) async fn inspect(
         &self,
         key: &ConversationKey,
-    ) -> Result<(Option<EntryState>, Vec<Message>, NextRead), CacheError> {
+    ) -> Result<(Option<EntryState>, Window, NextRead), CacheError> {
         let keys = self.keys(key);
-        let request = Request::Transaction(vec![
-            redis::cmd("INFO").arg("replication").take(),
-            redis::cmd("TIME"),
-            Cmd::hgetall(&keys.entry),
-            Cmd::llen(&keys.messages),
-            Cmd::lrange(&keys.messages, 0, -1),
-            Cmd::pttl(&keys.entry),
-            Cmd::pttl(&keys.messages),
-        ]);
-        let replies: Replies = self.connection.ask(&request, &keys.entry).await?;
-        let (replication, time, fields, length, elements, entry_ttl, window_ttl) = replies;
-        let now = time.0 * 1_000 + time.1 / 1_000;
-        let window: Vec<Message> =
-            elements.iter().filter_map(|element| Message::from_element(element.clone())).collect();
+        let commands =
+            vec![Cmd::hgetall(&keys.entry), Cmd::lrange(&keys.messages, 0, -1), Cmd::llen(&keys.messages)];
+        let seen = self.see(&keys, commands).await?;
+        let (entry_ttl_ms, window_ttl_ms) = self.lifetimes(&keys).await?;
+        let fields: HashMap<String, String> = seen.entry.iter().cloned().collect();
+        let (mut window, mut foreign) = (Window::default(), 0);
+        for element in &seen.elements {
+            match look::window(vec![element.clone()]) {
+                Some(one) => {
+                    window.bare.extend(one.bare);
+                    window.messages.extend(one.messages);
+                }
+                None => foreign += 1,
+            }
+        }
+        let replication = seen.replication.as_deref().unwrap_or_default();
+        let said = |field| look::field_of(replication, field).unwrap_or("hidden").to_owned();
+        let length = seen.length.unwrap_or_default();
         let state = (!fields.is_empty() || length > 0).then(|| EntryState {
             window_length: length,
-            window_first: window.first().map(Message::seq),
-            window_last: window.last().map(Message::seq),
-            window_bytes: elements.iter().map(Vec::len).sum(),
-            foreign_elements: length - window.len(),
-            entry_ttl_ms: entry_ttl,
-            window_ttl_ms: window_ttl,
-            server: look::field_of(&replication, "master_replid").unwrap_or("hidden").to_owned(),
-            role: look::field_of(&replication, "role").unwrap_or("hidden").to_owned(),
-            ..entry(&fields, now)
+            window_first: window.seqs().next(),
+            window_last: window.seqs().last(),
+            window_bytes: seen.elements.iter().map(Vec::len).sum(),
+            bare_elements: window.bare.len(),
+            foreign_elements: foreign,
+            entry_ttl_ms,
+            window_ttl_ms,
+            server: said("master_replid"),
+            role: said("role"),
+            ..entry(&fields, seen.now)
         });
-        let newest = elements.len().saturating_sub(Limit::MAX.get());
-        let entry = fields.into_iter().collect();
-        let seen =
-            Seen { replication, time, entry, elements: elements[newest..].to_vec(), length: Some(length) };
+        let newest = seen.elements.len().saturating_sub(Limit::MAX.get());
+        let seen = Seen { elements: seen.elements[newest..].to_vec(), ..seen };
         let next_read = match look::judge(seen, Some(Limit::MAX), None) {
+            Look::Hit(cached) if cached.messages.is_none() => NextRead::Miss(Miss::Large),
             Look::Hit(_) => NextRead::Hit,
             Look::Gone => NextRead::Gone,
             Look::Miss(reason, _) => NextRead::Miss(reason),
         };
         Ok((state, window, next_read))
+    }
+}
+
+impl Cache {
+    /// How long entry and window live yet, in milliseconds.
+    async fn lifetimes(&self, keys: &Keys) -> Result<(i64, i64), CacheError> {
+        let commands = vec![Cmd::pttl(&keys.entry), Cmd::pttl(&keys.messages)];
+        self.connection.ask_again(&Request::Transaction(commands), &keys.entry).await
     }
 }
 
@@ -74,7 +84,7 @@ fn entry(fields: &HashMap<String, String>, now: u64) -> EntryState {
         version: number("version"),
         first: number("first"),
         count: number("count"),
-        certified_for_ms: number("certified").map(|until| until - now.cast_signed()),
+        certified_ms_ago: fields.get("certified").map(|made| age(made)),
         gone_at_version: number("gone"),
         leased_ms_ago: fields.get("leased").map(|since| age(since)),
         fences: fences

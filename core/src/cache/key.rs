@@ -14,6 +14,10 @@ pub(crate) const LEASED_TTL: Duration = Duration::from_secs(10);
 /// needs bounded: an isolated old primary, say.
 pub(crate) const CHECK_BY: Duration = Duration::from_secs(60 * 60);
 
+/// The same where the server does not say who it is. A failover goes unnoticed there, and may have forgotten what was
+/// acknowledged: this bounds for how long a reader may be answered what was before.
+pub(crate) const HIDDEN_CHECK_BY: Duration = Duration::from_secs(30);
+
 /// How long a lease or a fence is taken to have somebody behind it. Time decides only when to give up waiting.
 pub(crate) const PRESUMED_DEAD: Duration = Duration::from_secs(5);
 
@@ -77,7 +81,8 @@ mod tests {
             ConversationKey { owner: OwnerId::new("a/b|7").unwrap(), id: ConversationId::new("c1").unwrap() };
         let keys = Keys::of("p*:", &key);
         assert_eq!(Keys::conversation("p*:", &keys.entry), Some(key));
-        for other in [keys.messages.as_str(), "p*:sweep:cursors", "conversation:{a/b}", "p*:conversation:{a}"]
+        for other in
+            [keys.messages.as_str(), "p*:conversation:sweep", "conversation:{a/b}", "p*:conversation:{a}"]
         {
             assert_eq!(Keys::conversation("p*:", other), None, "{other}");
         }

@@ -1,31 +1,31 @@
 -- Asks for the right to fill the entry, so that of many readers that miss one reads the window.
 --
 --   ARGV[1]  how long the entry lives if it has to be made: seconds, for there may be no such conversation
---   ARGV[2]  the reader's token
---   ARGV[3]  the age in milliseconds from which a fence or a lease is taken for dead
---   ARGV[4]  the certificate that the reader saw, or ''
+--   ARGV[6]  the reader's token
+--   ARGV[7]  the age in milliseconds from which a fence or a lease is taken for dead
+--   ARGV[8]  the certificate that the reader saw, or ''
 --   Reply    {granted 0|1, epoch or '', version or '', certified 0|1, dead fences, live fences,
---             {all fences' fields}}
+--             {the fields of fences, 1,000 at most}}
 --
 -- Refused behind live fences alone, whose writes will publish, behind a live lease, and where somebody certified the entry
--- since the reader looked: then there is nothing to fill, but to look again. Ages are absolute differences: a
--- clock that jumped must not keep an entry fenced.
+-- since the reader looked: then there is nothing to fill, but to look again. Fences beyond the thousandth stay for the
+-- next reader: fill takes them back as arguments, of which a managed server allows 3,999.
 touch()
 local fields = redis.call('HGETALL', entry)
 local value, fences, dead, live = {}, {}, 0, 0
 for i = 1, #fields, 2 do
   value[fields[i]] = fields[i + 1]
   if string.sub(fields[i], 1, 6) == 'fence:' then
-    fences[#fences + 1] = fields[i]
-    if math.abs(now - tonumber(fields[i + 1])) > tonumber(ARGV[3]) then dead = dead + 1 else live = live + 1 end
+    if #fences < 1000 then fences[#fences + 1] = fields[i] end
+    if age(fields[i + 1]) > tonumber(ARGV[7]) then dead = dead + 1 else live = live + 1 end
   end
 end
 
 local granted = 0
-local leased = value.lease and math.abs(now - tonumber(value.leased)) <= tonumber(ARGV[3])
-local filled = certified() and live == 0 and dead == 0 and value.certified ~= ARGV[4]
+local leased = value.lease and age(value.leased) <= tonumber(ARGV[7])
+local filled = certified() and live == 0 and dead == 0 and value.certified ~= ARGV[8]
 if not leased and not filled and (live == 0 or dead > 0) then
-  redis.call('HSET', entry, 'lease', ARGV[2], 'leased', now)
+  redis.call('HSET', entry, 'lease', ARGV[6], 'leased', ARGV[2])
   granted = 1
 end
 return {granted, value.epoch or '', value.version or '', certified() and 1 or 0, dead, live, fences}

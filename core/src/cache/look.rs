@@ -1,15 +1,17 @@
 //! The hit check: may this entry be answered as it is?
 
 use std::fmt;
+use std::time::Duration;
 
-use redis::{FromRedisValue, ParsingError, Value};
+use redis::{FromRedisValue, Value};
 
 use crate::conversation::Conversation;
 use crate::message::Message;
 use crate::page::Limit;
-use crate::snapshot::WINDOW;
+use crate::snapshot::{WINDOW, Window};
 
-use super::key::{PRESUMED_DEAD, millis};
+use super::CacheError;
+use super::key::{CHECK_BY, HIDDEN_CHECK_BY, PRESUMED_DEAD, millis};
 
 /// What a look at a conversation's entry found.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ pub(crate) enum Look {
 #[derive(Debug)]
 pub(crate) struct Cached {
     pub(crate) conversation: Conversation,
-    /// The newest messages, as many as were asked for.
-    pub(crate) messages: Vec<Message>,
+    /// The newest messages, as many as were asked for; none if they are too large to be cached all.
+    pub(crate) messages: Option<Vec<Message>>,
 }
 
 /// Why a read had to go to Postgres.
@@ -50,6 +52,8 @@ pub enum Miss {
     Check,
     /// The caller has seen a newer version.
     MinVersion,
+    /// The messages are too large to be cached all.
+    Large,
     /// The cache cannot be reached or answered an error.
     Unreachable,
 }
@@ -64,6 +68,7 @@ impl fmt::Display for Miss {
             Self::Failover => "failover",
             Self::Check => "check",
             Self::MinVersion => "min-version",
+            Self::Large => "large",
             Self::Unreachable => "unreachable",
         })
     }
@@ -72,10 +77,10 @@ impl fmt::Display for Miss {
 /// The replies of a look.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// `INFO replication`.
-    pub(super) replication: String,
-    /// `TIME`.
-    pub(super) time: (u64, u64),
+    /// `INFO replication`; none if the server was not asked, or did not say.
+    pub(super) replication: Option<String>,
+    /// The reader's clock, Unix milliseconds.
+    pub(super) now: u64,
     /// The entry's fields.
     pub(super) entry: Vec<(String, String)>,
     /// The newest elements of the window, if they were asked for.
@@ -84,32 +89,38 @@ pub(super) struct Seen {
     pub(super) length: Option<usize>,
 }
 
-impl FromRedisValue for Seen {
-    fn from_redis_value(replies: Value) -> Result<Self, ParsingError> {
-        let mut replies = Vec::<Value>::from_redis_value(replies)?.into_iter();
-        let mut next = || replies.next().unwrap_or(Value::Nil);
+impl Seen {
+    /// From the replies to the entry, the elements and the length, as many as were asked for.
+    pub(super) fn of(replies: Vec<Value>, replication: Option<String>, now: u64) -> Result<Self, CacheError> {
+        let mut replies = replies.into_iter();
         Ok(Self {
-            replication: String::from_redis_value(next())?,
-            time: FromRedisValue::from_redis_value(next())?,
-            entry: FromRedisValue::from_redis_value(next())?,
-            elements: FromRedisValue::from_redis_value(next())?,
-            length: FromRedisValue::from_redis_value(next())?,
+            replication,
+            now,
+            entry: read(&mut replies)?,
+            elements: read(&mut replies)?,
+            length: read(&mut replies)?,
         })
     }
 }
 
+/// The next reply. What is wrong with it may be somebody's message, and must not get into a log.
+pub(super) fn read<T: FromRedisValue>(replies: &mut impl Iterator<Item = Value>) -> Result<T, CacheError> {
+    let reply = T::from_redis_value(replies.next().unwrap_or(Value::Nil));
+    reply.map_err(|_| CacheError::Refused("the answer has another form than it should".into()))
+}
+
 /// Holds what was seen against the rules. A hit needs every one of them.
 pub(super) fn judge(seen: Seen, limit: Option<Limit>, min_version: Option<i64>) -> Look {
-    let Seen { replication, time: (seconds, micros), entry, elements, length } = seen;
+    let Seen { replication, now, entry, elements, length } = seen;
     let length = length.unwrap_or(elements.len());
-    let entry = Entry { fields: entry, now: seconds * 1_000 + micros / 1_000 };
+    let entry = Entry { fields: entry, now };
     if entry.fields.is_empty() {
         return Look::Miss(Miss::Cold, None);
     }
     if entry.field("gone").is_some() {
         return Look::Gone;
     }
-    if let Some(miss) = entry.miss(&replication, min_version) {
+    if let Some(miss) = entry.miss(replication.as_deref(), min_version) {
         return Look::Miss(miss, entry.certificate());
     }
     match entry.read(limit, length, elements) {
@@ -121,7 +132,7 @@ pub(super) fn judge(seen: Seen, limit: Option<Limit>, min_version: Option<i64>) 
 /// A handful of fields, which are found faster by looking at each than by hashing them all.
 struct Entry {
     fields: Vec<(String, String)>,
-    /// The server's clock, Unix milliseconds.
+    /// The reader's clock, Unix milliseconds.
     now: u64,
 }
 
@@ -140,21 +151,33 @@ impl Entry {
     }
 
     /// What is wrong with the certificate, if anything is.
-    fn miss(&self, replication: &str, min_version: Option<i64>) -> Option<Miss> {
-        let replid = field_of(replication, "master_replid").unwrap_or("hidden");
-        let is_replica = field_of(replication, "role") == Some("slave");
-        if is_replica || self.field("replid").is_none_or(|held| held != replid) {
+    fn miss(&self, replication: Option<&str>, min_version: Option<i64>) -> Option<Miss> {
+        let Some(stands_for) = self.stands_for(replication.unwrap_or_default()) else {
             return Some(Miss::Failover);
-        }
+        };
         let mut fences = self.fields.iter().filter(|(field, _)| field.starts_with("fence:")).peekable();
         if fences.peek().is_some() {
             return Some(Miss::Fenced { live: fences.any(|(_, since)| self.is_live(since)) });
         }
         match self.number::<u64>("certified") {
             None => Some(Miss::Uncertified),
-            Some(check_by) if check_by < self.now => Some(Miss::Check),
+            Some(made) if self.now.abs_diff(made) > millis(stands_for) => Some(Miss::Check),
             Some(_) if min_version > self.number("version") => Some(Miss::MinVersion),
             Some(_) => None,
+        }
+    }
+
+    /// How long a certificate stands: for long on a server that says that it is the one which holds the entry, not at all
+    /// on another one or on a replica, and shortly where nobody can tell.
+    fn stands_for(&self, replication: &str) -> Option<Duration> {
+        let held = self.field("replid")?;
+        if field_of(replication, "role") == Some("slave") {
+            return None;
+        }
+        match field_of(replication, "master_replid") {
+            Some(server) if server == held => Some(CHECK_BY),
+            Some(_) if held != HIDDEN => None,
+            _ => Some(HIDDEN_CHECK_BY),
         }
     }
 
@@ -166,16 +189,37 @@ impl Entry {
     /// from its beginning on, so a hole would show in its length.
     fn read(&self, limit: Option<Limit>, length: usize, elements: Vec<Vec<u8>>) -> Option<Cached> {
         let conversation: Conversation = serde_json::from_str(self.field("conversation")?).ok()?;
-        let messages: Vec<Message> =
-            elements.into_iter().map(Message::from_element).collect::<Option<_>>()?;
-        if let Some(limit) = limit {
-            let whole = usize::try_from(self.number::<i64>("count")?).ok()?.min(WINDOW);
-            if length != whole || messages.len() != whole.min(limit.get()) {
-                return None;
-            }
+        let Some(limit) = limit else { return Some(Cached { conversation, messages: Some(Vec::new()) }) };
+        let whole = usize::try_from(self.number::<i64>("count")?).ok()?.min(WINDOW);
+        if length != whole || elements.len() != whole.min(limit.get()) {
+            return None;
         }
-        Some(Cached { conversation, messages })
+        Some(Cached { conversation, messages: window(elements)?.newest(limit) })
     }
+}
+
+/// What an entry bears in the place of a replication id that the server does not say.
+const HIDDEN: &str = "hidden";
+
+/// A window from its elements; none if one of them is none of this store's.
+pub(super) fn window(elements: Vec<Vec<u8>>) -> Option<Window> {
+    let mut window = Window { bare: Vec::new(), messages: Vec::with_capacity(elements.len()) };
+    for element in elements {
+        match bare(&element) {
+            Some(seq) => window.bare.push(seq),
+            None => window.messages.push(Message::from_element(element)?),
+        }
+    }
+    Some(window)
+}
+
+/// The position of a message whose JSON did not fit.
+fn bare(element: &[u8]) -> Option<i64> {
+    // What is longer is no number: most elements are, and need not be looked through.
+    if element.len() > 20 {
+        return None;
+    }
+    std::str::from_utf8(element).ok()?.parse().ok()
 }
 
 /// A field of INFO's text.
@@ -195,7 +239,7 @@ mod tests {
         let conversation = r#"{"id":"c","object":"conversation","title":null,"metadata":{},"message_count":2,"version":3,"created_at":1,"updated_at":1,"last_message_at":1}"#;
         let mut fields: HashMap<String, String> = [
             ("replid", "abc"),
-            ("certified", "2000"),
+            ("certified", "9999000"),
             ("version", "3"),
             ("first", "1"),
             ("count", "2"),
@@ -213,10 +257,22 @@ mod tests {
     }
 
     fn look(info: &str, entry: HashMap<String, String>, elements: &[&str], min_version: Option<i64>) -> Look {
+        look_at(NOW, Some(info), entry, elements, min_version)
+    }
+
+    const NOW: u64 = 10_000_000;
+
+    fn look_at(
+        now: u64,
+        info: Option<&str>,
+        entry: HashMap<String, String>,
+        elements: &[&str],
+        min_version: Option<i64>,
+    ) -> Look {
         let elements: Vec<_> = elements.iter().map(|element| element.as_bytes().to_vec()).collect();
         let limit = Some(Limit::MAX);
-        let (replication, entry) = (info.into(), entry.into_iter().collect());
-        judge(Seen { replication, time: (1, 0), entry, elements, length: None }, limit, min_version)
+        let (replication, entry) = (info.map(str::to_owned), entry.into_iter().collect());
+        judge(Seen { replication, now, entry, elements, length: None }, limit, min_version)
     }
 
     fn miss(look: Look) -> Miss {
@@ -234,15 +290,16 @@ mod tests {
         for (expected, entry, elements, min_version) in [
             (Miss::Cold, HashMap::new(), &whole[..], None),
             (Miss::Failover, entry(&[("replid", Some("old"))]), &whole, None),
-            (Miss::Fenced { live: true }, entry(&[("fence:1:0", Some("900"))]), &whole, None),
-            (Miss::Fenced { live: false }, entry(&[("fence:1:0", Some("900000"))]), &whole, None),
+            (Miss::Fenced { live: true }, entry(&[("fence:1:0", Some("9999900"))]), &whole, None),
+            (Miss::Fenced { live: false }, entry(&[("fence:1:0", Some("900"))]), &whole, None),
             (Miss::Uncertified, entry(&[("certified", None)]), &whole, None),
-            (Miss::Check, entry(&[("certified", Some("999"))]), &whole, None),
+            (Miss::Check, entry(&[("certified", Some("6399999"))]), &whole, None),
+            (Miss::Check, entry(&[("certified", Some("13600001"))]), &whole, None),
             (Miss::MinVersion, entry(&[]), &whole, Some(4)),
             (Miss::Gap, entry(&[]), &whole[..1], None),
             (Miss::Gap, entry(&[("count", Some("3"))]), &whole, None),
             (Miss::Gap, entry(&[("count", Some("1"))]), &whole, None),
-            (Miss::Gap, entry(&[]), &["1 {}", "2"], None),
+            (Miss::Gap, entry(&[]), &["1 {}", "2 x"], None),
         ] {
             assert_eq!(miss(look(INFO, entry, elements, min_version)), expected);
         }
@@ -250,8 +307,29 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_replication_id_is_the_same_for_all_time() {
-        let hidden = entry(&[("replid", Some("hidden"))]);
-        assert!(matches!(look("", hidden, &["1 {}", "2 {}"], None), Look::Hit(_)));
+    fn where_nobody_says_who_it_is_a_certificate_stands_shortly() {
+        let whole = ["1 {}", "2 {}"];
+        let hidden = || entry(&[("replid", Some("hidden"))]);
+        // The entry says nothing, the server does not, or neither does.
+        for (info, of) in [(Some(INFO), hidden()), (None, entry(&[])), (Some("role:master"), hidden())] {
+            let made = 9_999_000;
+            for (now, is_hit) in [(made + 30_000, true), (made + 30_001, false), (made - 30_001, false)] {
+                let look = look_at(now, info, of.clone(), &whole, None);
+                assert_eq!(matches!(look, Look::Hit(_)), is_hit, "{info:?} {now}");
+                assert!(is_hit || miss(look) == Miss::Check);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_too_large_says_so() {
+        let found = |elements: &[&str]| match look(INFO, entry(&[]), elements, None) {
+            Look::Hit(cached) => cached.messages.map(|messages| messages.len()),
+            other => panic!("no hit: {other:?}"),
+        };
+        assert_eq!(
+            (found(&["1 {}", "2 {}"]), found(&["1", "2 {}"]), found(&["1", "2"])),
+            (Some(2), None, None)
+        );
     }
 }

@@ -66,15 +66,19 @@ impl Node {
         Self { access, state: Mutex::default(), opening: tokio::sync::Mutex::default() }
     }
 
-    /// Asks the server. A script that it does not know is brought along the second time: what answers NOSCRIPT has done
+    /// Asks the server. A script that it does not know goes with its text the second time: what answers NOSCRIPT has done
     /// nothing.
-    pub(super) async fn ask<T: FromRedisValue>(
-        &self,
-        request: &Request<'_>,
-        asking: bool,
-    ) -> Result<T, Fault> {
-        match self.ask_once(request, Manner { asking, load: false }).await {
-            Err(Fault::NoScript) => self.ask_once(request, Manner { asking, load: true }).await,
+    pub(super) async fn ask<T: FromRedisValue>(&self, request: &Request, asking: bool) -> Result<T, Fault> {
+        match self.ask_once(request, Manner { asking, with_text: false }).await {
+            Err(Fault::NoScript) => self.ask_once(request, Manner { asking, with_text: true }).await,
+            answer => answer,
+        }
+    }
+
+    /// The same, once more where the connection turns out to be closed: for what does no harm done twice.
+    pub(super) async fn ask_again<T: FromRedisValue>(&self, request: &Request) -> Result<T, Fault> {
+        match self.ask(request, false).await {
+            Err(Fault::Failed(CacheError::Closed(_))) => self.ask(request, false).await,
             answer => answer,
         }
     }
@@ -89,7 +93,7 @@ impl Node {
         self.state().rests_until = None;
     }
 
-    async fn ask_once<T: FromRedisValue>(&self, request: &Request<'_>, manner: Manner) -> Result<T, Fault> {
+    async fn ask_once<T: FromRedisValue>(&self, request: &Request, manner: Manner) -> Result<T, Fault> {
         let Open { mut connection, nth } = self.open().await?;
         let answer = request.send(&mut connection, manner).await;
         let answer = answer.and_then(|value| T::from_redis_value(value).map_err(RedisError::from));
@@ -125,17 +129,20 @@ impl Node {
         Ok(self.state().connection.clone())
     }
 
-    /// A server that closes connections before it has said anything is not there.
+    /// A server that closes connections before it has said anything, or says nothing, is not there.
     fn note_unopened(&self, fault: Fault) -> Fault {
         let fault = match fault {
-            Fault::Failed(CacheError::Closed(said)) => CacheError::Unreachable(said).into(),
+            Fault::Late(said) | Fault::Failed(CacheError::Closed(said)) => {
+                CacheError::Unreachable(said).into()
+            }
             fault => fault,
         };
         self.note(fault, 0)
     }
 
-    /// Draws the consequences. After a time-out, too, the connection is given up: the other end may be gone without a
-    /// word. And one to a server that has become a replica may, made anew, lead to the new primary.
+    /// Draws the consequences. After a time-out the connection is given up, since the other end may be gone without a word;
+    /// but the server is left alone only if another one cannot be opened: one key may be slow, and the server well for all
+    /// others. And a connection to a server that has become a replica may, made anew, lead to the new primary.
     fn note(&self, fault: Fault, nth: u64) -> Fault {
         let mut state = self.state();
         if let Fault::Failed(CacheError::Unreachable(_)) = fault {
@@ -143,7 +150,9 @@ impl Node {
         }
         let lost = matches!(
             fault,
-            Fault::ReadOnly(_) | Fault::Failed(CacheError::Unreachable(_) | CacheError::Closed(_))
+            Fault::Late(_)
+                | Fault::ReadOnly(_)
+                | Fault::Failed(CacheError::Unreachable(_) | CacheError::Closed(_))
         );
         if lost && state.connection.as_ref().is_some_and(|open| open.nth == nth) {
             state.connection = None;

@@ -1,18 +1,23 @@
 //! What a server is asked in one round trip.
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, RedisResult, Script, ScriptInvocation, Value};
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+use super::script::Call;
 
 /// One question to one server.
-pub(super) enum Request<'a> {
+pub(super) enum Request {
     /// A command.
     Command(Cmd),
     /// Several commands, between which nothing else happens.
     Transaction(Vec<Cmd>),
     /// Several commands that have nothing to do with each other, at least one. The answer is the list of theirs.
     Batch(Vec<Cmd>),
-    /// A script, by its hash.
-    Script(&'a Script, ScriptInvocation<'a>),
+    /// The same, then a command that the server may refuse: the answer is that of the transaction and that of the command,
+    /// nil if it was refused.
+    TransactionThen(Vec<Cmd>, Cmd),
+    /// A script.
+    Script(Call),
 }
 
 /// What goes before a request.
@@ -20,11 +25,11 @@ pub(super) enum Request<'a> {
 pub(super) struct Manner {
     /// The slot is not the server's yet: it was named by another one's `ASK`.
     pub(super) asking: bool,
-    /// The server does not know the script.
-    pub(super) load: bool,
+    /// The server does not know the script: it comes with its text.
+    pub(super) with_text: bool,
 }
 
-impl Request<'_> {
+impl Request {
     /// Sends it and waits for the answer. What goes before it goes with it: on a connection that others use too, nothing
     /// of theirs gets in between.
     pub(super) async fn send(
@@ -34,6 +39,10 @@ impl Request<'_> {
     ) -> RedisResult<Value> {
         let pipeline = self.pipeline(manner);
         let mut answers = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
+        let last = match self {
+            Self::TransactionThen(..) => answers.pop(),
+            _ => None,
+        };
         // The first error is the reason of those that follow: of EXECABORT, say.
         for answer in &mut answers {
             if let Value::ServerError(_) = answer {
@@ -43,15 +52,16 @@ impl Request<'_> {
         if let Self::Batch(_) = self {
             return Ok(Value::Array(answers));
         }
-        answers.pop().unwrap_or_default().extract_error()
+        let answer = answers.pop().unwrap_or_default().extract_error()?;
+        Ok(match last {
+            Some(last) => Value::Array(vec![answer, last.extract_error().unwrap_or_default()]),
+            None => answer,
+        })
     }
 
     /// The library's own transactions would take an error of EXEC, as a moved slot's, for an answer of another form.
     fn pipeline(&self, manner: Manner) -> Pipeline {
         let mut pipeline = redis::pipe();
-        if let (true, Self::Script(script, _)) = (manner.load, self) {
-            pipeline.load_script(script);
-        }
         if manner.asking {
             pipeline.cmd("ASKING");
         }
@@ -60,17 +70,23 @@ impl Request<'_> {
                 pipeline.add_command(command.clone());
             }
             Self::Batch(commands) => add_all(&mut pipeline, commands),
-            Self::Transaction(commands) => {
-                pipeline.cmd("MULTI");
-                add_all(&mut pipeline, commands);
-                pipeline.cmd("EXEC");
+            Self::Transaction(commands) => add_transaction(&mut pipeline, commands),
+            Self::TransactionThen(commands, then) => {
+                add_transaction(&mut pipeline, commands);
+                pipeline.add_command(then.clone());
             }
-            Self::Script(_, call) => {
-                pipeline.invoke_script(call);
+            Self::Script(call) => {
+                pipeline.add_command(call.command(manner.with_text));
             }
         }
         pipeline
     }
+}
+
+fn add_transaction(pipeline: &mut Pipeline, commands: &[Cmd]) {
+    pipeline.cmd("MULTI");
+    add_all(pipeline, commands);
+    pipeline.cmd("EXEC");
 }
 
 fn add_all(pipeline: &mut Pipeline, commands: &[Cmd]) {
@@ -81,10 +97,13 @@ fn add_all(pipeline: &mut Pipeline, commands: &[Cmd]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use super::super::script::Script;
     use super::*;
 
-    fn sent(request: &Request<'_>, asking: bool, load: bool) -> Vec<String> {
-        let pipeline = request.pipeline(Manner { asking, load });
+    fn sent(request: &Request, asking: bool, with_text: bool) -> Vec<String> {
+        let pipeline = request.pipeline(Manner { asking, with_text });
         pipeline
             .cmd_iter()
             .map(|command| match command.args_iter().next() {
@@ -96,11 +115,11 @@ mod tests {
 
     #[test]
     fn asking_goes_right_before_what_it_is_for() {
-        let script = Script::new("return 1");
-        let call = Request::Script(&script, script.prepare_invoke());
+        static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
+        let call = Request::Script(SCRIPT.call(["k", "l"]));
         assert_eq!(sent(&call, false, false), ["EVALSHA"]);
-        assert_eq!(sent(&call, true, true), ["SCRIPT", "ASKING", "EVALSHA"]);
-        let look = Request::Transaction(vec![redis::cmd("TIME"), redis::cmd("HGETALL")]);
-        assert_eq!(sent(&look, true, false), ["ASKING", "MULTI", "TIME", "HGETALL", "EXEC"]);
+        assert_eq!(sent(&call, true, true), ["ASKING", "EVAL"]);
+        let look = Request::TransactionThen(vec![redis::cmd("HGETALL")], redis::cmd("INFO"));
+        assert_eq!(sent(&look, true, false), ["ASKING", "MULTI", "HGETALL", "EXEC", "INFO"]);
     }
 }

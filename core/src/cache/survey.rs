@@ -16,8 +16,8 @@ use super::{Cache, CacheError};
 const STRIDE: usize = 500;
 /// How many strides are taken at a server before the next one has its turn, the rest being left for another time.
 const STRIDES: u32 = 20;
-/// How long a server remembers how far it was gone through, in seconds.
-const REMEMBERED: i64 = 24 * 60 * 60;
+/// How long a server remembers how far it was gone through, in milliseconds.
+const REMEMBERED: i64 = 24 * 60 * 60 * 1_000;
 
 /// How many entries of a stride are audited.
 const SAMPLED: usize = 5;
@@ -29,6 +29,8 @@ pub(crate) struct Surveyed {
     pub(crate) forsaken: Vec<Forsaken>,
     /// Some of all entries.
     pub(crate) sampled: Vec<ConversationKey>,
+    /// Servers that could not be gone through.
+    pub(crate) servers_failed: usize,
 }
 
 /// An entry with fences that nobody will take away any more.
@@ -45,7 +47,8 @@ impl Cache {
         let mut found = Surveyed::default();
         for (server, node) in self.connection.primaries().await? {
             if let Err(error) = self.survey_server(&server, &node, until, &mut found).await {
-                tracing::warn!(server, %error, "cannot look for dead fences");
+                tracing::error!(server, %error, "cannot look for dead fences");
+                found.servers_failed += 1;
             }
         }
         Ok(found)
@@ -59,10 +62,9 @@ impl Cache {
         found: &mut Surveyed,
     ) -> Result<(), CacheError> {
         let mut cursor = self.cursor(server).await?;
-        let time = Request::Command(redis::cmd("TIME"));
-        let (seconds, micros): (u64, u64) = node.ask(&time, false).await?;
+        let now = self.clock.now_ms();
         for _ in 0..STRIDES {
-            cursor = self.stride(node, cursor, seconds * 1_000 + micros / 1_000, found).await?;
+            cursor = self.stride(node, cursor, now, found).await?;
             // 0 is the end, and the beginning.
             if cursor == 0 || Instant::now() >= until {
                 break;
@@ -86,7 +88,7 @@ impl Cache {
             .arg(STRIDE)
             .arg("TYPE")
             .arg("hash");
-        let (next, names): (u64, Vec<String>) = node.ask(&Request::Command(scan), false).await?;
+        let (next, names): (u64, Vec<String>) = node.ask_again(&Request::Command(scan)).await?;
         if names.is_empty() {
             return Ok(next);
         }
@@ -98,7 +100,7 @@ impl Cache {
             redis::cmd("HSCAN").arg(name).arg(0).arg("MATCH").arg("fence:*").arg("COUNT").arg(STRIDE).take()
         });
         let fences = Request::Batch(fences.collect());
-        let fences: Vec<(u64, HashMap<String, u64>)> = node.ask(&fences, false).await?;
+        let fences: Vec<(u64, HashMap<String, u64>)> = node.ask_again(&fences).await?;
         for (name, (_, fences)) in names.iter().zip(fences) {
             let is_dead = |since: &&u64| since.abs_diff(now) > millis(PRESUMED_DEAD);
             let dead = fences.values().filter(is_dead).count();
@@ -112,18 +114,19 @@ impl Cache {
     async fn cursor(&self, server: &str) -> Result<u64, CacheError> {
         let name = self.cursors();
         let cursor: Option<u64> =
-            self.connection.ask(&Request::Command(Cmd::hget(&name, server)), &name).await?;
+            self.connection.ask_again(&Request::Command(Cmd::hget(&name, server)), &name).await?;
         Ok(cursor.unwrap_or(0))
     }
 
     async fn set_cursor(&self, server: &str, cursor: u64) -> Result<(), CacheError> {
         let name = self.cursors();
-        let remember = vec![Cmd::hset(&name, server, cursor), Cmd::expire(&name, REMEMBERED)];
-        self.connection.ask::<(i64, i64)>(&Request::Transaction(remember), &name).await.map(drop)
+        let remember = vec![Cmd::hset(&name, server, cursor), Cmd::pexpire(&name, REMEMBERED)];
+        self.connection.ask_again::<(i64, i64)>(&Request::Transaction(remember), &name).await.map(drop)
     }
 
-    /// No conversation has this key: theirs go on with `conversation:`.
+    /// No conversation has this key: theirs go on with a brace. It begins as theirs do, so that whoever may use those may
+    /// use it.
     fn cursors(&self) -> String {
-        format!("{}sweep:cursors", self.prefix)
+        format!("{}conversation:sweep", self.prefix)
     }
 }

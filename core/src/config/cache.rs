@@ -4,6 +4,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
 
 use super::{Auth, ConfigError, Lookup, auth, environment, of_settings, optional, region, required, switch};
+use crate::clock::Clock;
 use crate::iam::{Audience, Iam};
 
 /// Where Redis is: `REDIS_URL`; whether that is a server of a cluster: `REDIS_CLUSTER`, by default `false`; who signs its
@@ -11,15 +12,20 @@ use crate::iam::{Audience, Iam};
 /// `iam`; and what its keys begin with: `CACHE_KEY_PREFIX`, by default nothing. A changed prefix makes a restored database
 /// start with an empty cache.
 ///
+/// `REDIS_SERVERLESS`, by default `false`, says that it is ElastiCache Serverless, or another service that stands for many
+/// servers and does not say which one answers. Then nobody notices a failover, and what is cached is checked against
+/// Postgres every 30 seconds instead of every hour.
+///
 /// With `iam` the URL is one with TLS, names a user and has no password; `REDIS_CACHE_NAME` is the name of the ElastiCache
-/// cache or replication group; `REDIS_SERVERLESS`, by default `false`, says whether it is a serverless one; and `AWS_REGION`
-/// where it is.
+/// cache or replication group; and `AWS_REGION` says where it is.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
     pub(crate) client: Client,
     pub(crate) iam: Option<Iam>,
     pub(crate) cluster: bool,
-    pub(crate) prefix: String,
+    pub(crate) serverless: bool,
+    pub(crate) clock: Clock,
+    prefix: String,
 }
 
 const EXPECTED: &str = "a URL like redis://host:6379, or rediss:// with TLS";
@@ -66,7 +72,25 @@ impl CacheConfig {
             Some(authorities) => with_authorities(info, authorities)?,
             None => Client::open(info).map_err(|error| malformed(error.to_string()))?,
         };
-        Ok(Self { client, iam, cluster: switch(lookup, "REDIS_CLUSTER")?, prefix: prefix(lookup)? })
+        Ok(Self {
+            client,
+            iam,
+            cluster: switch(lookup, "REDIS_CLUSTER")?,
+            serverless: switch(lookup, "REDIS_SERVERLESS")?,
+            clock: Clock::default(),
+            prefix: prefix(lookup)?,
+        })
+    }
+
+    /// The same with another clock than the system's: for tests.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What its keys begin with.
+    pub(crate) fn key_prefix(&self) -> &str {
+        &self.prefix
     }
 }
 

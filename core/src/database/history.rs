@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::message::{Message, MessageId};
 use crate::page::{Anchor, Limit, Range};
 
-use super::rows::{message, stretch};
+use super::rows::{message, newest, stretch};
 use super::{Database, Failure};
 
 /// A conversation and the messages next to a position, as one snapshot; one message more than asked for if there is.
@@ -17,7 +17,23 @@ pub(crate) struct Stretch {
     pub(crate) messages: Vec<Message>,
 }
 
+/// The newest messages of a conversation, as many as were asked for and as an answer holds.
+#[derive(Debug)]
+pub(crate) struct Newest {
+    pub(crate) version: i64,
+    pub(crate) message_count: i64,
+    /// Oldest first.
+    pub(crate) messages: Vec<Message>,
+}
+
 impl Database {
+    /// The newest messages. None: there is no such conversation.
+    pub(crate) async fn newest(&self, key: &ConversationKey, limit: Limit) -> Result<Option<Newest>, Error> {
+        let query = sqlx::query(NEWEST).bind(key.owner.as_str()).bind(key.id.as_str()).bind(limit.rows());
+        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        newest(&rows).map_err(Error::Database)
+    }
+
     /// One message more than `limit` next to a position, oldest first. None: there is no such conversation.
     pub(crate) async fn stretch(
         &self,
@@ -62,6 +78,16 @@ impl Database {
         rows.first().map(message).transpose().map_err(Error::Database)
     }
 }
+
+// Of messages that are larger than an answer may be, 6 MiB, the oldest stay where they are.
+const NEWEST: &str = "select c.version, c.message_count, m.* from conversations c left join lateral (
+        select seq, id, at, body from (
+            select *, sum(octet_length(body)) over (order by seq desc) as bytes from (
+                select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at,
+                    body::text as body
+                from messages where conversation_key = c.key order by seq desc limit $3) newest) sized
+        where bytes <= 6291456) m on true
+    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
 
 // A conversation without messages there still answers one row, so that it is told from none.
 const BEFORE: &str = "select c.version, true as anchored, m.* from conversations c left join lateral (

@@ -6,9 +6,9 @@ use sqlx::{FromRow, Row as _};
 use crate::conversation::{Conversation, ConversationId, ConversationKey, Kind, OwnerId};
 use crate::error::Error;
 use crate::message::{Batch, Message};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Window};
 
-use super::history::Stretch;
+use super::history::{Newest, Stretch};
 use super::{Added, Commit, Debt, Listed, Record};
 
 /// A query for a snapshot. Each of its attributes is named: a statement that is prepared on a connection must not change
@@ -129,24 +129,41 @@ fn conversation(row: &PgRow, id: ConversationId) -> sqlx::Result<Conversation> {
     })
 }
 
-fn window(row: &PgRow) -> sqlx::Result<Option<Vec<Message>>> {
-    let Some(seqs) = row.try_get::<Option<Vec<i64>>, _>("window_seqs")? else { return Ok(None) };
+/// Of the oldest messages that do not fit into a window the row has the positions alone.
+fn window(row: &PgRow) -> sqlx::Result<Option<Window>> {
+    let Some(mut seqs) = row.try_get::<Option<Vec<i64>>, _>("window_seqs")? else { return Ok(None) };
     let ids: Vec<Option<String>> = row.try_get("window_ids")?;
     let ats: Vec<i64> = row.try_get("window_ats")?;
     let bodies: Vec<String> = row.try_get("window_bodies")?;
-    let rows = seqs.into_iter().zip(ids).zip(ats).zip(bodies);
-    Ok(Some(rows.map(|(((seq, id), at), body)| Message::assemble(seq, id.as_deref(), at, &body)).collect()))
+    let with_json = seqs.split_off(seqs.len().saturating_sub(bodies.len()));
+    let rows = with_json.into_iter().zip(ids).zip(ats).zip(bodies);
+    let message = |(((seq, id), at), body): (((_, Option<String>), _), String)| {
+        Message::assemble(seq, id.as_deref(), at, &body)
+    };
+    Ok(Some(Window { bare: seqs, messages: rows.map(message).collect() }))
+}
+
+pub(super) fn newest(rows: &[PgRow]) -> sqlx::Result<Option<Newest>> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let (version, message_count) = (first.try_get("version")?, first.try_get("message_count")?);
+    Ok(Some(Newest { version, message_count, messages: messages(rows)? }))
 }
 
 pub(super) fn stretch(rows: &[PgRow]) -> sqlx::Result<Option<Stretch>> {
     let Some(first) = rows.first() else { return Ok(None) };
+    let (version, anchored) = (first.try_get("version")?, first.try_get("anchored")?);
+    Ok(Some(Stretch { version, anchored, messages: messages(rows)? }))
+}
+
+/// The messages in rows of which one without a message says only that there is a conversation.
+fn messages(rows: &[PgRow]) -> sqlx::Result<Vec<Message>> {
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows {
         if row.try_get::<Option<i64>, _>("seq")?.is_some() {
             messages.push(message(row)?);
         }
     }
-    Ok(Some(Stretch { version: first.try_get("version")?, anchored: first.try_get("anchored")?, messages }))
+    Ok(messages)
 }
 
 pub(super) fn message(row: &PgRow) -> sqlx::Result<Message> {

@@ -6,8 +6,9 @@ use crate::cache::{Cached, Look};
 use crate::conversation::ConversationKey;
 use crate::database::Record;
 use crate::error::Error;
+use crate::message::Message;
 use crate::page::Limit;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Window};
 
 use super::ConversationStore;
 
@@ -82,10 +83,17 @@ fn is_fresh(Cached { conversation, messages }: &Cached, stored: &Snapshot) -> bo
     match conversation.version.cmp(&stored.conversation.version) {
         std::cmp::Ordering::Less => false,
         std::cmp::Ordering::Equal => {
-            *conversation == stored.conversation
-                && stored.window.as_ref().is_none_or(|window| window == messages)
+            *conversation == stored.conversation && same_messages(messages.as_deref(), stored.window.clone())
         }
         std::cmp::Ordering::Greater => true,
+    }
+}
+
+/// What is too large to be cached all says nothing of its messages.
+fn same_messages(cached: Option<&[Message]>, stored: Option<Window>) -> bool {
+    match (cached, stored.and_then(|window| window.newest(Limit::MAX))) {
+        (Some(cached), Some(stored)) => cached == stored,
+        _ => true,
     }
 }
 

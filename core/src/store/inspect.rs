@@ -8,7 +8,7 @@ use crate::cache::Miss;
 use crate::conversation::{Conversation, ConversationKey};
 use crate::database::Record;
 use crate::error::Error;
-use crate::message::Message;
+use crate::snapshot::Window;
 
 use super::ConversationStore;
 
@@ -53,7 +53,7 @@ pub struct RowState {
     pub window_length: usize,
 }
 
-/// A conversation's entry and window in Redis. Times are milliseconds by the server's clock.
+/// A conversation's entry and window in Redis. Times are milliseconds by the clock of who looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EntryState {
     /// The highest epoch known there.
@@ -64,8 +64,8 @@ pub struct EntryState {
     pub first: Option<i64>,
     /// How many messages there are in all.
     pub count: Option<i64>,
-    /// How long the certificate stands yet; none: there is none.
-    pub certified_for_ms: Option<i64>,
+    /// How long ago the certificate was made; none: there is none.
+    pub certified_ms_ago: Option<i64>,
     /// The version at which the conversation was deleted, where this is a mark of that.
     pub gone_at_version: Option<i64>,
     /// Since when a reader has the lease to fill it.
@@ -92,6 +92,8 @@ pub struct EntryState {
     pub window_length: usize,
     /// See above.
     pub window_bytes: usize,
+    /// Elements that are a position alone: of messages that with the newer ones are larger than what is cached.
+    pub bare_elements: usize,
     /// Elements that are none of this store's.
     pub foreign_elements: usize,
 }
@@ -175,15 +177,15 @@ impl ConversationStore {
         Ok(self.cache.invalidate(key).await?)
     }
 
-    async fn row(&self, key: &ConversationKey) -> Result<(Option<RowState>, Vec<Message>), Error> {
+    async fn row(&self, key: &ConversationKey) -> Result<(Option<RowState>, Window), Error> {
         let Some((last_seq, debt)) = self.database().counters(key).await? else {
-            return Ok((None, Vec::new()));
+            return Ok((None, Window::default()));
         };
         match self.database().read(key, false).await? {
-            Record::Absent => Ok((None, Vec::new())),
+            Record::Absent => Ok((None, Window::default())),
             Record::Deleted(version) => {
                 let row = RowState { deleted: true, version, last_seq, debt, ..RowState::default() };
-                Ok((Some(row), Vec::new()))
+                Ok((Some(row), Window::default()))
             }
             Record::Live(snapshot) => {
                 let window = snapshot.window.unwrap_or_default();
@@ -194,9 +196,9 @@ impl ConversationStore {
                     last_seq,
                     debt,
                     conversation: Some(snapshot.conversation),
-                    window_first: window.first().map(Message::seq),
-                    window_last: window.last().map(Message::seq),
-                    window_length: window.len(),
+                    window_first: window.seqs().next(),
+                    window_last: window.seqs().last(),
+                    window_length: window.seqs().count(),
                 };
                 Ok((Some(row), window))
             }
@@ -208,16 +210,16 @@ impl ConversationStore {
 fn timeless(entry: Option<&EntryState>) -> Option<EntryState> {
     let entry = entry?.clone();
     let fences = entry.fences.iter().map(|fence| FenceState { set_ms_ago: 0, ..fence.clone() }).collect();
-    let (certified_for_ms, leased_ms_ago) =
-        (entry.certified_for_ms.map(|_| 0), entry.leased_ms_ago.map(|_| 0));
-    Some(EntryState { fences, certified_for_ms, leased_ms_ago, entry_ttl_ms: 0, window_ttl_ms: 0, ..entry })
+    let (certified_ms_ago, leased_ms_ago) =
+        (entry.certified_ms_ago.map(|_| 0), entry.leased_ms_ago.map(|_| 0));
+    Some(EntryState { fences, certified_ms_ago, leased_ms_ago, entry_ttl_ms: 0, window_ttl_ms: 0, ..entry })
 }
 
 fn differences(
     row: Option<&RowState>,
-    messages: &[Message],
+    messages: &Window,
     entry: Option<&EntryState>,
-    window: &[Message],
+    window: &Window,
 ) -> Vec<String> {
     let Some(entry) = entry else { return Vec::new() };
     let mut found = Vec::new();
@@ -229,7 +231,7 @@ fn differences(
         return found;
     }
     if !is_live {
-        if entry.conversation.is_some() || !window.is_empty() {
+        if entry.conversation.is_some() || *window != Window::default() {
             found.push("Redis has it, Postgres has not".into());
         }
         return found;
@@ -248,7 +250,7 @@ fn differences(
     if entry.foreign_elements > 0 {
         found.push(format!("window: {} elements are no messages", entry.foreign_elements));
     }
-    if entry.conversation.is_some() || !window.is_empty() {
+    if entry.conversation.is_some() || *window != Window::default() {
         found.extend(of_windows(messages, window));
     }
     found
@@ -268,17 +270,23 @@ fn of_conversation(row: &RowState, entry: &EntryState) -> Vec<String> {
 }
 
 /// Positions that only one of them has, and those where they have different messages.
-fn of_windows(messages: &[Message], window: &[Message]) -> Vec<String> {
-    let by_seq = |messages: &[Message]| -> BTreeMap<i64, String> {
-        messages.iter().map(|message| (message.seq(), message.json().to_owned())).collect()
+/// Where one has a position alone, nothing is told of the message.
+fn of_windows(messages: &Window, window: &Window) -> Vec<String> {
+    let by_seq = |window: &Window| -> BTreeMap<i64, Option<String>> {
+        let bare = window.bare.iter().map(|seq| (*seq, None));
+        let messages = window.messages.iter().map(|message| (message.seq(), Some(message.json().to_owned())));
+        bare.chain(messages).collect()
     };
     let (postgres, redis) = (by_seq(messages), by_seq(window));
     let of =
         |what: &str, seqs: Vec<i64>| (!seqs.is_empty()).then(|| format!("window: {what} {}", ranges(&seqs)));
-    let only = |these: &BTreeMap<i64, String>, others: &BTreeMap<i64, String>| {
+    let only = |these: &BTreeMap<i64, _>, others: &BTreeMap<i64, _>| {
         these.keys().filter(|seq| !others.contains_key(*seq)).copied().collect()
     };
-    let differing = postgres.iter().filter(|(seq, json)| redis.get(*seq).is_some_and(|other| other != *json));
+    let is_other =
+        |json: &Option<String>, other: &Option<String>| json.is_some() && other.is_some() && json != other;
+    let differing =
+        postgres.iter().filter(|(seq, json)| redis.get(*seq).is_some_and(|other| is_other(json, other)));
     [
         of("Redis lacks", only(&postgres, &redis)),
         of("only Redis has", only(&redis, &postgres)),
@@ -311,18 +319,21 @@ fn number(number: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Message;
 
     #[test]
     fn windows_differ_by_position() {
-        let messages = |seqs: &[i64]| -> Vec<Message> {
-            seqs.iter().map(|seq| Message::assemble(*seq, None, 1, "{}")).collect()
+        let message = |seq: &i64| Message::assemble(*seq, None, 1, "{}");
+        let of = |bare: &[i64], seqs: &[i64]| Window {
+            bare: bare.to_vec(),
+            messages: seqs.iter().map(message).collect(),
         };
-        let other = vec![Message::assemble(3, None, 2, "{}")];
-        let window = [messages(&[9]), other].concat();
+        let mut window = of(&[2], &[9]);
+        window.messages.push(Message::assemble(3, None, 2, "{}"));
         assert_eq!(
-            of_windows(&messages(&[1, 2, 3, 5]), &window),
+            of_windows(&of(&[1], &[2, 3, 5]), &window),
             [
-                "window: Redis lacks 1-2, 5",
+                "window: Redis lacks 1, 5",
                 "window: only Redis has 9",
                 "window: Redis has another message at 3"
             ]

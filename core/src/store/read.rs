@@ -10,7 +10,7 @@ use crate::database::Record;
 use crate::error::Error;
 use crate::message::Message;
 use crate::page::{Limit, Page};
-use crate::snapshot::{Snapshot, newest};
+use crate::snapshot::Snapshot;
 
 use super::{ConversationStore, Read, Source};
 
@@ -32,11 +32,32 @@ impl ConversationStore {
         limit: Limit,
         min_version: Option<i64>,
     ) -> Result<Read<Page<Message>>, Error> {
-        let read = self.read(key, Some(limit), min_version).await?;
-        Ok(read.map(|Cached { conversation, messages }| {
-            let held = i64::try_from(messages.len()).unwrap_or(i64::MAX);
-            Page { items: messages, has_more: conversation.message_count > held }
-        }))
+        let Read { found, source } = self.read(key, Some(limit), min_version).await?;
+        let Some(Cached { conversation, messages }) = found else { return Ok(Read { found: None, source }) };
+        match messages {
+            Some(messages) => Ok(Read { found: Some(page(messages, conversation.message_count)), source }),
+            None => self.recent_large(key, limit, min_version, source).await,
+        }
+    }
+
+    /// The same of a conversation whose messages are too large to be cached all: from Postgres, as many of the newest as an
+    /// answer holds.
+    async fn recent_large(
+        &self,
+        key: &ConversationKey,
+        limit: Limit,
+        min_version: Option<i64>,
+        source: Source,
+    ) -> Result<Read<Page<Message>>, Error> {
+        let source = match source {
+            Source::Hit => Source::Miss { reason: Miss::Large, stored: false },
+            missed => missed,
+        };
+        let Some(newest) = self.database().newest(key, limit).await? else {
+            return Ok(Read { found: None, source });
+        };
+        check_version(min_version, newest.version)?;
+        Ok(Read { found: Some(page(newest.messages, newest.message_count)), source })
     }
 
     /// Reads what is known of a conversation beside its messages.
@@ -139,7 +160,10 @@ impl ConversationStore {
         let Record::Live(snapshot) = record else { return Ok(Read { found: None, source }) };
         check_version(min_version, snapshot.conversation.version)?;
         let Snapshot { conversation, window, .. } = *snapshot;
-        let messages = limit.map(|limit| newest(window.unwrap_or_default(), limit)).unwrap_or_default();
+        let messages = match limit {
+            Some(limit) => window.unwrap_or_default().newest(limit),
+            None => Some(Vec::new()),
+        };
         Ok(Read { found: Some(Cached { conversation, messages }), source })
     }
 
@@ -170,6 +194,12 @@ impl ConversationStore {
     }
 }
 
+/// The newest messages as a page of a conversation that has so many.
+fn page(messages: Vec<Message>, message_count: i64) -> Page<Message> {
+    let held = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+    Page { items: messages, has_more: message_count > held }
+}
+
 impl<T> Read<T> {
     fn map<U>(self, change: impl FnOnce(T) -> U) -> Read<U> {
         Read { found: self.found.map(change), source: self.source }
@@ -177,9 +207,10 @@ impl<T> Read<T> {
 }
 
 /// Whether what is read must be read under a new epoch: there is no certificate to leave standing, a writer is presumed
-/// dead, or the certificate was disproved.
+/// dead, or the certificate was disproved or is due to the reader, who may be stricter than the script.
 fn must_certify(lease: &Lease, reason: Miss) -> bool {
-    lease.dead_fences > 0 || reason == Miss::MinVersion || (!lease.certified && lease.live_fences == 0)
+    let needs_another = matches!(reason, Miss::MinVersion | Miss::Check);
+    lease.dead_fences > 0 || needs_another || (!lease.certified && lease.live_fences == 0)
 }
 
 /// Whether the entry knows what the row had not come to before this read.

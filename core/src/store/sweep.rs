@@ -25,6 +25,8 @@ pub struct Swept {
     pub messages_purged: i64,
     /// Fences taken away that dead writers had left.
     pub fences_cleared: usize,
+    /// Cache servers that could not be gone through: fences of dead writers stay there until somebody reads.
+    pub servers_not_swept: usize,
     /// Whether there was more to do than there was time.
     pub unfinished: bool,
     /// Conversations whose cached copy may still be behind; 10,000 are that many or more.
@@ -48,10 +50,12 @@ impl ConversationStore {
         let mut swept = Swept::default();
         self.pay_debts(&mut swept, until).await?;
         self.purge(&mut swept, until).await?;
-        let Surveyed { forsaken, sampled } = self.cache.survey(until).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "dead fences stay until their conversations are read");
-            Surveyed::default()
-        });
+        let Surveyed { forsaken, sampled, servers_failed } =
+            self.cache.survey(until).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "dead fences stay until their conversations are read");
+                Surveyed { servers_failed: 1, ..Surveyed::default() }
+            });
+        swept.servers_not_swept = servers_failed;
         self.clear_fences(forsaken, &mut swept, until).await?;
         for key in sampled {
             if Instant::now() >= until {

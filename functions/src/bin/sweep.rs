@@ -32,6 +32,7 @@ fn told(swept: &Swept) -> Gauges {
         swept.debts_left,
         swept.messages_purged,
         swept.fences_cleared,
+        swept.servers_not_swept,
         swept.unfinished,
         swept.audit.samples,
         swept.audit.stale_at_1s,
@@ -39,6 +40,7 @@ fn told(swept: &Swept) -> Gauges {
     );
     Gauges {
         fences_cleared: swept.fences_cleared as u64,
+        servers_not_swept: swept.servers_not_swept as u64,
         cache_debt_depth: swept.debts_left,
         cache_debt_age: swept.oldest_debt.as_secs(),
         audit_samples: swept.audit.samples,

@@ -36,6 +36,8 @@ pub(super) struct Line {
     cache_misses: Option<AsCount<u64>>,
     redis_time: Option<Duration>,
     redis_requests: AsCount<u64>,
+    /// Told only where there are any.
+    cache_refused: Option<AsCount<u64>>,
     postgres_time: Option<Duration>,
     postgres_requests: AsCount<u64>,
     deferred_writes: Option<AsCount<u64>>,
@@ -49,6 +51,8 @@ pub(super) struct Line {
 pub struct Gauges {
     /// Fences taken away that dead writers had left.
     pub fences_cleared: u64,
+    /// Cache servers that could not be gone through.
+    pub servers_not_swept: u64,
     /// Conversations whose cached copy may be behind, 10,000 at most.
     pub cache_debt_depth: u64,
     /// Seconds for which the oldest of these has been.
@@ -66,6 +70,7 @@ pub struct Gauges {
 #[entry(rename_all = "PascalCase")]
 struct Found {
     fences_cleared: AsCount<u64>,
+    servers_not_swept: AsCount<u64>,
     cache_debt_depth: AsCount<u64>,
     cache_debt_age: AsSeconds<u64>,
     audit_samples: AsCount<u64>,
@@ -79,6 +84,7 @@ impl From<Gauges> for Found {
     fn from(gauges: Gauges) -> Self {
         Self {
             fences_cleared: gauges.fences_cleared.into(),
+            servers_not_swept: gauges.servers_not_swept.into(),
             cache_debt_depth: gauges.cache_debt_depth.into(),
             cache_debt_age: gauges.cache_debt_age.into(),
             audit_samples: gauges.audit_samples.into(),
@@ -122,6 +128,7 @@ impl Line {
             reason,
             redis_time: (metered.redis.times > 0).then_some(metered.redis.took),
             redis_requests: metered.redis.times.into(),
+            cache_refused: (metered.redis_refused > 0).then(|| metered.redis_refused.into()),
             postgres_time: (metered.postgres.times > 0).then_some(metered.postgres.took),
             postgres_requests: metered.postgres.times.into(),
             deferred_writes: written,

@@ -22,12 +22,17 @@ pub(super) enum Step {
     Begin {
         again: bool,
         hint: bool,
+        /// By a clock that is far off.
+        off: bool,
     },
     Publish {
         begun: u8,
         news: u8,
     },
-    Lease,
+    Lease {
+        /// By a clock that is far off.
+        off: bool,
+    },
     Fill {
         leased: u8,
         news: u8,
@@ -52,6 +57,11 @@ fn choice() -> impl Strategy<Value = u8> {
     prop_oneof![4 => Just(0_u8), 2 => 1..4_u8]
 }
 
+/// Mostly not.
+fn is_off() -> impl Strategy<Value = bool> {
+    prop_oneof![5 => Just(false), 1 => Just(true)]
+}
+
 fn changes() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..4_u8, any::<bool>()).prop_map(|(messages, takes_epoch)| Step::Add { messages, takes_epoch }),
@@ -64,9 +74,10 @@ fn changes() -> impl Strategy<Value = Step> {
 
 fn commands() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => any::<(bool, bool)>().prop_map(|(again, hint)| Step::Begin { again, hint }),
+        6 => (any::<(bool, bool)>(), is_off())
+            .prop_map(|((again, hint), off)| Step::Begin { again, hint, off }),
         8 => (choice(), choice()).prop_map(|(begun, news)| Step::Publish { begun, news }),
-        6 => Just(Step::Lease),
+        6 => is_off().prop_map(|off| Step::Lease { off }),
         8 => (choice(), choice()).prop_map(|(leased, news)| Step::Fill { leased, news }),
         1 => Just(Step::Bury),
         1 => any::<bool>().prop_map(|as_seen| Step::Drop { as_seen }),
@@ -89,7 +100,7 @@ fn misfortunes() -> impl Strategy<Value = Step> {
 
 /// Commands in any order, and between them whole writes and reads, so that there is something for them to disturb.
 pub(super) fn sequences() -> impl Strategy<Value = Vec<Step>> {
-    let begin = Step::Begin { again: false, hint: true };
+    let begin = Step::Begin { again: false, hint: true, off: false };
     // A write that is overtaken: another one begins with the epoch that a reader took meanwhile.
     let overtaken = changes().prop_map(move |change| {
         let (read, publish) = (Step::Read { takes_epoch: true }, Step::Publish { begun: 1, news: 1 });
@@ -97,7 +108,7 @@ pub(super) fn sequences() -> impl Strategy<Value = Vec<Step>> {
     });
     let write = changes().prop_map(move |change| vec![begin, change, Step::Publish { begun: 0, news: 0 }]);
     let read = any::<bool>().prop_map(|takes_epoch| {
-        vec![Step::Lease, Step::Read { takes_epoch }, Step::Fill { leased: 0, news: 0 }]
+        vec![Step::Lease { off: false }, Step::Read { takes_epoch }, Step::Fill { leased: 0, news: 0 }]
     });
     let one = prop_oneof![
         2 => write,

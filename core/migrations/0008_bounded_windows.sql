@@ -1,0 +1,38 @@
+-- A window is bounded in bytes as well: of the oldest messages, which together with the newer ones would be longer than
+-- the cache keeps, it has the positions alone. Then the arrays of ids, times and bodies are shorter than that of positions,
+-- and belong to its end.
+
+-- STABLE: it sees what the statement that calls it sees.
+create or replace function snapshot_of(c conversations, p_took_epoch boolean, p_want_window boolean, p_capacity integer,
+    out s snapshot)
+    language plpgsql stable as $$
+begin
+    s.deleted := c.deleted_at is not null;
+    s.epoch := c.epoch;
+    s.took_epoch := p_took_epoch;
+    s.version := c.version;
+    s.message_count := c.message_count;
+    s.title := c.title;
+    s.metadata := c.metadata::text;
+    s.created_at := unix_seconds(c.created_at);
+    s.updated_at := unix_seconds(c.updated_at);
+    s.last_message_at := unix_seconds(c.last_message_at);
+    if p_want_window then
+        select coalesce(min(seq), 0),
+               coalesce(array_agg(seq order by seq), '{}'),
+               coalesce(array_agg(case when not id_in_body then message_id end order by seq) filter (where fits), '{}'),
+               coalesce(array_agg(unix_seconds(created_at) order by seq) filter (where fits), '{}'),
+               coalesce(array_agg(body order by seq) filter (where fits), '{}')
+            into s.first_seq, s.window_seqs, s.window_ids, s.window_ats, s.window_bodies
+            -- 512 KiB: WINDOW_BYTES of the cache.
+            from (select *, sum(octet_length(body)) over (order by seq desc) <= 524288 as fits
+                  from (select seq, message_id, id_in_body, created_at, body::text as body from messages
+                        where conversation_key = c.key order by seq desc limit p_capacity) newest) sized;
+    elsif c.message_count = c.last_seq then
+        -- Nothing was ever deleted, so that it follows from the counters.
+        s.first_seq := case when c.last_seq = 0 then 0 else greatest(1, c.last_seq - p_capacity + 1) end;
+    else
+        select coalesce(min(seq), 0) into s.first_seq
+            from (select seq from messages where conversation_key = c.key order by seq desc limit p_capacity) newest;
+    end if;
+end $$;
