@@ -26,6 +26,7 @@ mod listing;
 mod long;
 mod lossless;
 mod lua;
+mod managed;
 mod migrate;
 mod openai;
 mod openai_items;
