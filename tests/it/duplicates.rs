@@ -1,10 +1,14 @@
 //! The same messages added many times over, at once.
 
 use conversation_core::{Added, Batch, ConversationStore, Error, Limit, Message};
-use conversation_tests::{Stack, batch, key, user_as};
+use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use redis::AsyncCommands as _;
+
+in_each_profile!(
+    a_thousand_adds_of_a_hundred_ids_leave_a_hundred_messages,
+);
 
 const IDS: usize = 100;
 const ADDS: usize = 1_000;
@@ -24,9 +28,8 @@ fn message(at: usize) -> String {
     user_as(&format!("m{at}"), &format!("message {at}"))
 }
 
-#[tokio::test]
-async fn a_thousand_adds_of_a_hundred_ids_leave_a_hundred_messages() {
-    let stack = Stack::start().await;
+async fn a_thousand_adds_of_a_hundred_ids_leave_a_hundred_messages(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let stores: Vec<ConversationStore> = (0..10).map(|_| stack.store()).collect();
     // Each id many times over: by itself, in pairs that overlap, and all together.
     let batches = (0..ADDS).map(|n| match n % 20 {

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use conversation_core::{ConversationStore, Limit, Message, Miss, Page, Range, Source};
-use conversation_tests::{Stack, all_reported, batch, key, user};
+use conversation_tests::{Profile, Stack, all_reported, batch, in_each_profile, key, user};
 use sqlx::PgConnection;
 use tokio::sync::Barrier;
+
+in_each_profile!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most,
+);
 
 /// Each with connections of its own, as so many instances of a function.
 const INSTANCES: usize = 25;
@@ -49,9 +54,8 @@ async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> (Lim
     (limit, read.found.unwrap(), read.source)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most() {
-    let stack = Stack::start().await;
+async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let expected = cold_conversation(&stack).await;
     let mut postgres = stack.postgres().await;
     count_calls(&mut postgres).await;

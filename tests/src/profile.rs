@@ -4,10 +4,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use conversation_core::ConversationStore;
 use conversation_local::Valkey;
 use redis::cmd;
 
-use crate::{Broken, Kind, Manners, fail, tools};
+use crate::{Broken, Kind, Manners, fail, store_with, tools};
 
 /// A kind of cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -33,6 +34,11 @@ impl Profile {
         })
     }
 
+    /// Whether its servers do not say who they are, so that a failover goes unnoticed.
+    pub(crate) fn hides_servers(self) -> bool {
+        matches!(self, Self::Serverless | Self::Forgetful)
+    }
+
     /// The settings of a store beside where its cache is.
     pub(crate) fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -40,6 +46,13 @@ impl Profile {
             Self::Nodes => &[("REDIS_CLUSTER", "true")],
             Self::Serverless | Self::Forgetful => &[("REDIS_CLUSTER", "true"), ("REDIS_SERVERLESS", "true")],
         }
+    }
+}
+
+impl Profile {
+    /// A store with such a cache, at a URL.
+    pub fn store_at(self, database_url: &str, redis_url: &str) -> ConversationStore {
+        store_with(database_url, &[&[("REDIS_URL", redis_url)], self.settings()].concat())
     }
 }
 

@@ -144,8 +144,7 @@ impl Stack {
         let postgres = proxied(port_of(&self.database_url)).await;
         let database_url = at_port(&self.database_url, postgres.port());
         let url = at_port(&self.cache_url(), redis.port());
-        let settings = [&[("REDIS_URL", url.as_str())], self.profile.settings()].concat();
-        let store = store_with(&database_url, &settings);
+        let store = self.profile.store_at(&database_url, &url);
         (store, Behind { _proxies: [redis, postgres], _front: front })
     }
 
