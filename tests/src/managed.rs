@@ -121,11 +121,13 @@ impl Managed {
     pub async fn before(target: u16, manners: Manners) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
+        // Which calls those are that it forgets before differs from front to front, so that each kind of call is met.
+        let before = manners.forgets_before_every.map_or(0, |every| fastrand::u32(0..every));
         let shared = Arc::new(Shared {
             manners,
             target: AtomicU16::new(target),
             announced: AtomicU16::new(port),
-            calls: AtomicU32::new(0),
+            calls: AtomicU32::new(before),
             refused: Mutex::default(),
             over: watch::Sender::new(false),
         });

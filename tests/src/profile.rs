@@ -35,7 +35,7 @@ impl Profile {
     }
 
     /// Whether its servers do not say who they are, so that a failover goes unnoticed.
-    pub(crate) fn hides_servers(self) -> bool {
+    pub fn hides_servers(self) -> bool {
         matches!(self, Self::Serverless | Self::Forgetful)
     }
 

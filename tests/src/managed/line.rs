@@ -1,30 +1,48 @@
-//! One connection through a front. One command at a time is with the server, so that every reply has its place.
+//! One connection through a front: what comes from the client is passed on or answered, and every answer has its turn.
 
 use std::collections::HashSet;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::wire::{self, Command};
 use super::{Kind, Shared, rules};
 use crate::access::{BEHIND, USER};
 
-/// What a serverless cache says instead, of commands that scripts may not use.
+/// What a serverless cache says of commands that scripts may not use.
 const NOT_FROM_SCRIPT: &str = "ERR This Redis command is not allowed from script";
 /// Its words for this are not known; a client knows nothing but that it is an error.
 const THROTTLED: &str = "ERR Request throttled: the cache is scaling, or at its limit";
+const FORGOTTEN: &str = "NOSCRIPT No matching script. Please use EVAL.";
+const DISCARDED: &str = "EXECABORT Transaction discarded because of previous errors.";
 
-/// A connection, and what is known of it.
+/// What the client is answered next.
+enum Answer {
+    /// This.
+    Ours(Vec<u8>),
+    /// What the server answers to a command.
+    OfTheServer(Command),
+    /// This, when the server has answered.
+    After(Vec<u8>),
+}
+
+/// What both directions of a connection know.
 struct Line {
     shared: Arc<Shared>,
-    from_server: BufReader<OwnedReadHalf>,
-    to_server: OwnedWriteHalf,
-    logged_in: bool,
+    logged_in: AtomicBool,
+}
+
+/// What comes from the client.
+struct Requests {
+    line: Arc<Line>,
+    to_server: BufWriter<OwnedWriteHalf>,
+    answers: UnboundedSender<Answer>,
     /// A transaction is being put together; whether something of it was refused.
     transaction: Option<bool>,
     /// The hashes of the scripts that came with this connection.
@@ -48,24 +66,20 @@ async fn talk(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_server, to_server) = server.into_split();
-    let (from, to) = client.into_split();
-    let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
-    let mut line = Line {
-        shared,
-        from_server: BufReader::new(from_server),
-        to_server,
-        logged_in: false,
+    let (from_client, to_client) = client.into_split();
+    let line = Arc::new(Line { shared, logged_in: AtomicBool::new(false) });
+    let (answers, due) = unbounded_channel();
+    let requests = Requests {
+        line: Arc::clone(&line),
+        to_server: BufWriter::new(to_server),
+        answers,
         transaction: None,
         scripts: HashSet::new(),
         forgotten: 0,
     };
-    while let Some(command) = line.next(&mut from).await? {
-        to.write_all(&line.answer(command).await?).await?;
-        if from.buffer().is_empty() {
-            to.flush().await?;
-        }
-    }
-    to.flush().await
+    let replies = line.replies(due, BufReader::new(from_server), BufWriter::new(to_client));
+    // What was asked is done also when its client is gone.
+    tokio::try_join!(requests.pass(BufReader::new(from_client)), replies).map(drop)
 }
 
 /// Whether it happens this time, which is so once in so often.
@@ -74,38 +88,51 @@ fn happens(one_in: Option<u32>) -> bool {
 }
 
 impl Line {
-    /// The next command; none: there will be no more.
-    async fn next(&self, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Command>> {
-        let Some(idle) = self.shared.manners.idle else { return wire::command(from).await };
-        tokio::time::timeout(idle, wire::command(from)).await.unwrap_or(Ok(None))
-    }
-
-    async fn answer(&mut self, command: Command) -> io::Result<Vec<u8>> {
-        if self.shared.manners.kind == Kind::Nodes {
-            return self.pass_on_as(&command).await;
-        }
-        let refusal = self.refusal(&command);
-        if let Some(said) = refusal {
-            return Ok(self.refuse(&command, &said));
-        }
-        match command.word(0).as_str() {
-            "info" => Ok(rules::info(self.announced())),
-            "time" => Ok(rules::time()),
-            "multi" => self.begin(&command).await,
-            "exec" | "discard" => self.end(&command).await,
-            _ if rules::runs_a_script(&command) => self.run(&command).await,
-            "script" => self.load(&command).await,
-            "auth" | "hello" => self.log_in(command).await,
-            _ => self.pass_on_as(&command).await,
-        }
-    }
-
     fn announced(&self) -> u16 {
         self.shared.announced.load(Ordering::SeqCst)
     }
 
+    async fn replies(
+        &self,
+        mut due: UnboundedReceiver<Answer>,
+        mut from: BufReader<OwnedReadHalf>,
+        mut to: BufWriter<OwnedWriteHalf>,
+    ) -> io::Result<()> {
+        while let Some(answer) = due.recv().await {
+            let reply = match answer {
+                Answer::Ours(reply) => reply,
+                Answer::OfTheServer(command) => self.translated(&command, wire::reply(&mut from).await?),
+                Answer::After(reply) => wire::reply(&mut from).await.map(|_| reply)?,
+            };
+            to.write_all(&reply).await?;
+            if due.is_empty() {
+                to.flush().await?;
+            }
+        }
+        to.shutdown().await
+    }
+
+    /// A reply as the front gives it. What a server says of itself and its cluster becomes what the front does.
+    fn translated(&self, command: &Command, reply: Vec<u8>) -> Vec<u8> {
+        let (name, said) = (command.word(0), wire::said(&reply).map(|said| in_its_words(&said)));
+        // Who may not ask is told so by the server. One that is in no cluster is to seem as if it were.
+        let denied = said.as_ref().is_some_and(|said| said.starts_with("NO"));
+        let ours = (name == "cluster" && !denied).then(|| rules::cluster(&command.word(1), self.announced()));
+        if let Some(ours) = ours.flatten() {
+            return ours;
+        }
+        let Some(said) = said else {
+            self.logged_in.fetch_or(matches!(name.as_str(), "auth" | "hello"), Ordering::SeqCst);
+            return reply;
+        };
+        if ["NOPERM", "ACL failure", NOT_FROM_SCRIPT].iter().any(|denied| said.contains(denied)) {
+            self.shared.note(&name, &said);
+        }
+        wire::error(&said)
+    }
+
     /// Why a command goes no further, if it does not.
-    fn refusal(&self, command: &Command) -> Option<String> {
+    fn refusal(&self, command: &Command, in_transaction: bool) -> Option<String> {
         let (name, manners) = (command.word(0), &self.shared.manners);
         if let Some(said) = rules::refusal(command) {
             return Some(said);
@@ -114,108 +141,110 @@ impl Line {
             return Some(rules::unknown(command));
         }
         if matches!(name.as_str(), "info" | "time") {
-            return self.refusal_of_what_is_answered_here(&name);
+            return self.refusal_of_what_is_answered_here(&name, in_transaction);
         }
         let throttled = !rules::sets_up(command) && happens(manners.throttles_one_in);
         throttled.then(|| THROTTLED.to_owned())
     }
 
-    fn refusal_of_what_is_answered_here(&self, name: &str) -> Option<String> {
-        if !self.logged_in {
+    fn refusal_of_what_is_answered_here(&self, name: &str, in_transaction: bool) -> Option<String> {
+        if !self.logged_in.load(Ordering::SeqCst) {
             return Some("NOAUTH Authentication required.".into());
         }
-        if self.transaction.is_some() {
+        if in_transaction {
             return Some(format!("ERR {name} is not supported inside of a transaction"));
         }
         let allowed = self.shared.manners.access.allows(name);
         (!allowed).then(|| format!("NOPERM User {USER} has no permissions to run the '{name}' command"))
     }
+}
 
-    fn refuse(&mut self, command: &Command, said: &str) -> Vec<u8> {
-        self.shared.note(&command.word(0), said);
+impl Requests {
+    async fn pass(mut self, mut from: BufReader<OwnedReadHalf>) -> io::Result<()> {
+        while let Some(command) = self.next(&mut from).await? {
+            let answer = self.answer(command).await?;
+            // Nobody takes it any more when the connection is over.
+            let _ = self.answers.send(answer);
+            if from.buffer().is_empty() {
+                self.to_server.flush().await?;
+            }
+        }
+        self.to_server.shutdown().await
+    }
+
+    /// The next command; none: there will be no more.
+    async fn next(&self, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Command>> {
+        let Some(idle) = self.line.shared.manners.idle else { return wire::command(from).await };
+        tokio::time::timeout(idle, wire::command(from)).await.unwrap_or(Ok(None))
+    }
+
+    async fn answer(&mut self, command: Command) -> io::Result<Answer> {
+        if self.line.shared.manners.kind == Kind::Nodes {
+            return self.pass_on(command).await;
+        }
+        if let Some(said) = self.line.refusal(&command, self.transaction.is_some()) {
+            return Ok(self.refuse(&command, &said));
+        }
+        match command.word(0).as_str() {
+            "info" => return Ok(Answer::Ours(rules::info(self.line.announced()))),
+            "time" => return Ok(Answer::Ours(rules::time())),
+            "multi" => self.transaction = Some(false),
+            "exec" if self.transaction.take() == Some(true) => return self.discard().await,
+            "discard" => self.transaction = None,
+            "script" if command.word(1) == "load" => self.learn(command.0.get(2)),
+            "auth" | "hello" => return self.pass_on(from_behind(command)).await,
+            _ if rules::runs_a_script(&command) && self.forgets(&command) => {
+                return Ok(Answer::Ours(wire::error(FORGOTTEN)));
+            }
+            _ => {}
+        }
+        self.pass_on(command).await
+    }
+
+    fn refuse(&mut self, command: &Command, said: &str) -> Answer {
+        self.line.shared.note(&command.word(0), said);
         if let Some(refused) = &mut self.transaction {
             *refused = true;
         }
-        wire::error(said)
+        Answer::Ours(wire::error(said))
     }
 
-    /// Passes a command on; what the server says of itself and its cluster becomes what the front does.
-    async fn pass_on_as(&mut self, command: &Command) -> io::Result<Vec<u8>> {
-        let reply = self.pass_on(command).await?;
-        // Who may not ask is told so by the server. One that is in no cluster is to seem as if it were.
-        let denied = wire::said(&reply).is_some_and(|said| said.starts_with("NO"));
-        let ours = rules::cluster(&command.word(1), self.announced()).filter(|_| !denied);
-        Ok(if command.word(0) == "cluster" { ours.unwrap_or(reply) } else { reply })
-    }
-
-    async fn pass_on(&mut self, command: &Command) -> io::Result<Vec<u8>> {
+    async fn pass_on(&mut self, command: Command) -> io::Result<Answer> {
         self.to_server.write_all(&command.bytes()).await?;
-        let reply = wire::reply(&mut self.from_server).await?;
-        let Some(said) = wire::said(&reply) else { return Ok(reply) };
-        let said = in_its_words(&said);
-        if ["NOPERM", "ACL failure", NOT_FROM_SCRIPT].iter().any(|denied| said.contains(denied)) {
-            self.shared.note(&command.word(0), &said);
-        }
-        Ok(wire::error(&said))
-    }
-
-    /// Logs in behind as a user who may do the same, but for what scripts may not.
-    async fn log_in(&mut self, mut command: Command) -> io::Result<Vec<u8>> {
-        if let Some(user) = command.0.iter_mut().skip(1).find(|word| word.as_slice() == USER.as_bytes()) {
-            *user = BEHIND.into();
-        }
-        let reply = self.pass_on(&command).await?;
-        self.logged_in |= wire::said(&reply).is_none();
-        Ok(reply)
-    }
-
-    async fn begin(&mut self, command: &Command) -> io::Result<Vec<u8>> {
-        let reply = self.pass_on(command).await?;
-        if wire::said(&reply).is_none() {
-            self.transaction = Some(false);
-        }
-        Ok(reply)
+        Ok(Answer::OfTheServer(command))
     }
 
     /// A transaction of which something was refused here is none that the server may execute.
-    async fn end(&mut self, command: &Command) -> io::Result<Vec<u8>> {
-        let refused = self.transaction.take() == Some(true);
-        if refused && command.word(0) == "exec" {
-            self.pass_on(&Command::of(&["DISCARD"])).await?;
-            return Ok(wire::error("EXECABORT Transaction discarded because of previous errors."));
-        }
-        self.pass_on(command).await
+    async fn discard(&mut self) -> io::Result<Answer> {
+        self.to_server.write_all(&Command::of(&["DISCARD"]).bytes()).await?;
+        Ok(Answer::After(wire::error(DISCARDED)))
     }
 
-    /// Runs a script if it came with this connection and was not forgotten meanwhile.
-    async fn run(&mut self, command: &Command) -> io::Result<Vec<u8>> {
-        let forgotten = self.shared.forgotten();
+    /// Whether a script did not come with this connection, or was forgotten since.
+    fn forgets(&mut self, command: &Command) -> bool {
+        let forgotten = self.line.shared.forgotten();
         if std::mem::replace(&mut self.forgotten, forgotten) != forgotten {
             self.scripts.clear();
         }
-        if command.word(0).starts_with("evalsha") {
-            let known = self.scripts.contains(&command.word(1));
-            if !known || happens(self.shared.manners.forgets_one_in) {
-                return Ok(wire::error("NOSCRIPT No matching script. Please use EVAL."));
-            }
-        } else {
+        if !command.word(0).starts_with("evalsha") {
             self.learn(command.0.get(1));
+            return false;
         }
-        self.pass_on(command).await
-    }
-
-    async fn load(&mut self, command: &Command) -> io::Result<Vec<u8>> {
-        let reply = self.pass_on(command).await?;
-        if command.word(1) == "load" && wire::said(&reply).is_none() {
-            self.learn(command.0.get(2));
-        }
-        Ok(reply)
+        !self.scripts.contains(&command.word(1)) || happens(self.line.shared.manners.forgets_one_in)
     }
 
     fn learn(&mut self, text: Option<&Vec<u8>>) {
         let text = text.map(|text| String::from_utf8_lossy(text)).unwrap_or_default();
         self.scripts.insert(redis::Script::new(&text).get_hash().to_owned());
     }
+}
+
+/// The same as a user who may do the same, but for what scripts may not.
+fn from_behind(mut login: Command) -> Command {
+    if let Some(user) = login.0.iter_mut().skip(1).find(|word| word.as_slice() == USER.as_bytes()) {
+        *user = BEHIND.into();
+    }
+    login
 }
 
 /// An error as a serverless cache tells it: what no user may do in a script is no matter of rights there.
