@@ -38,6 +38,7 @@ mod pooler;
 mod postgres_tls;
 mod recording;
 mod redis_servers;
+mod rights;
 mod run;
 mod sizes;
 mod start;

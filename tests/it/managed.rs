@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use conversation_tests::{Access, Kind, Manners, Stack};
+use conversation_core::{Limit, Message, Source, Told};
+use conversation_tests::{Access, Kind, Manners, Stack, batch, key, user};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script, Value, cmd};
 
@@ -256,4 +257,44 @@ async fn one_right_less_or_one_command_less_is_refused_by_its_name() {
         assert!(said.contains("hget"), "{said}");
         assert_eq!(stack.front.unwrap().refused().len(), 2);
     }
+}
+
+/// Adds and reads in turn, after a pause: of so many writes and reads, how many were told to the cache, and how many were
+/// answered by it. Every read is right.
+async fn tellings_and_hits(manners: Manners, rounds: i64, pause: Duration) -> (usize, usize) {
+    let stack = Stack::behind(manners).await;
+    let store = stack.store();
+    let (mut told, mut hits) = (0, 0);
+    for round in 1..=rounds {
+        tokio::time::sleep(pause).await;
+        let added = store.add(&key("c"), &batch([user("x")])).await.unwrap();
+        let read = store.recent(&key("c"), Limit::MAX, Some(added.conversation.version)).await.unwrap();
+        let seqs: Vec<i64> = read.found.unwrap().items.iter().map(Message::seq).collect();
+        assert_eq!(seqs, (1..=round).collect::<Vec<_>>(), "{:?}", read.source);
+        told += usize::from(added.told == Told::Published);
+        hits += usize::from(read.source == Source::Hit);
+    }
+    (told, hits)
+}
+
+#[tokio::test]
+async fn a_store_brings_along_what_is_forgotten() {
+    let forgetful = Manners { forgets_one_in: Some(3), ..Manners::of(Kind::Serverless) };
+    assert_eq!(tellings_and_hits(forgetful, 50, Duration::ZERO).await, (50, 50));
+}
+
+#[tokio::test]
+async fn a_store_is_served_although_its_idle_connections_are_cut() {
+    let idle = Some(Duration::from_millis(300));
+    let cutting = Manners { idle, ..Manners::of(Kind::Serverless) };
+    let (told, hits) = tellings_and_hits(cutting, 8, Duration::from_millis(600)).await;
+    // On a busy machine one may be cut in the midst of a write as well.
+    assert!(told >= 6 && hits >= 6, "{told} {hits}");
+}
+
+#[tokio::test]
+async fn what_is_throttled_costs_hits_and_no_truth() {
+    let throttling = Manners { throttles_one_in: Some(10), ..Manners::of(Kind::Serverless) };
+    let (told, hits) = tellings_and_hits(throttling, 100, Duration::ZERO).await;
+    assert!((30..100).contains(&told) && (30..100).contains(&hits), "{told} {hits}");
 }

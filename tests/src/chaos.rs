@@ -88,7 +88,8 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
     let mut verdict = check::check(&records, &mut connection, strict, &failovers).await?;
     if !strict {
         calm(&servers);
-        let stale_until = if options.profile.hides_servers() { Instant::now() + BOUND } else { Instant::now() };
+        let stale_until =
+            if options.profile.hides_servers() { Instant::now() + BOUND } else { Instant::now() };
         verdict.violations.extend(settle(&own, &conversations, &mut connection, stale_until).await?);
     }
     Ok(Report::new(options, &records, faults, verdict))

@@ -85,6 +85,11 @@ impl Stack {
         Self { profile: manners.kind.profile(), ..stack }.fronted(Some(manners)).await
     }
 
+    /// The same cache behind another front.
+    pub async fn behind_another(self, manners: Manners) -> Self {
+        self.fronted(Some(manners)).await
+    }
+
     async fn with_cache(profile: Profile, database_url: String, postgres: Option<Postgres>) -> Self {
         let valkey = if profile == Profile::Plain { valkey(&[]) } else { one_node().await };
         let stack = Self { profile, ..Self::of(database_url, valkey, postgres) };

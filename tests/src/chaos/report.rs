@@ -96,8 +96,7 @@ impl Report {
         let faults = Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault));
         let mut missing: Vec<String> = faults.map(|fault| format!("the fault '{fault}'")).collect();
         let hidden = |reason: &str| reason == "failover" && self.options.profile.hides_servers();
-        let reasons =
-            REASONS.iter().filter(|reason| !self.reasons.contains_key(**reason) && !hidden(reason));
+        let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(**reason) && !hidden(reason));
         missing.extend(reasons.map(|reason| format!("a read for which the cache was '{reason}'")));
         if self.hits * 2 < self.checked {
             missing.push("enough hits: fewer than half of the reads were".into());

@@ -137,7 +137,8 @@ impl Line {
         if let Some(said) = rules::refusal(command) {
             return Some(said);
         }
-        if manners.access.is_unknown(&name) {
+        let both = format!("{name}|{}", command.word(1));
+        if manners.access.is_unknown(&name) || manners.access.is_unknown(&both) {
             return Some(rules::unknown(command));
         }
         if matches!(name.as_str(), "info" | "time") {
