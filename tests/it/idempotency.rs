@@ -1,7 +1,9 @@
 //! Requests under an `Idempotency-Key`: done once, however often and wherever they are tried.
 
 use conversation_core::{Change, Error, IdempotencyKey, NewConversation, OwnerId, Title};
-use conversation_tests::{Answer, Api, Loss, Mischief, OWNER, Profile, Stack, Trap, batch, in_each_profile, key, user, user_as};
+use conversation_tests::{
+    Answer, Api, Loss, Mischief, OWNER, Profile, Stack, Trap, batch, in_each_profile, key, user, user_as,
+};
 use futures_util::future::join_all;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;

@@ -261,16 +261,18 @@ async fn one_right_less_or_one_command_less_is_refused_by_its_name() {
 
 /// Adds and reads in turn, after a pause: of so many writes and reads, how many were told to the cache, and how many were
 /// answered by it. Every read is right.
-async fn tellings_and_hits(manners: Manners, rounds: i64, pause: Duration) -> (usize, usize) {
+async fn tellings_and_hits(manners: Manners, rounds: usize, pause: Duration) -> (usize, usize) {
     let stack = Stack::behind(manners).await;
     let store = stack.store();
     let (mut told, mut hits) = (0, 0);
-    for round in 1..=rounds {
+    for round in 0..rounds {
         tokio::time::sleep(pause).await;
-        let added = store.add(&key("c"), &batch([user("x")])).await.unwrap();
-        let read = store.recent(&key("c"), Limit::MAX, Some(added.conversation.version)).await.unwrap();
+        // Each of its own, since a fence that could not be taken away stands for some seconds.
+        let key = key(&format!("c{round}"));
+        let added = store.add(&key, &batch([user("x")])).await.unwrap();
+        let read = store.recent(&key, Limit::MAX, Some(added.conversation.version)).await.unwrap();
         let seqs: Vec<i64> = read.found.unwrap().items.iter().map(Message::seq).collect();
-        assert_eq!(seqs, (1..=round).collect::<Vec<_>>(), "{:?}", read.source);
+        assert_eq!(seqs, [1], "{:?}", read.source);
         told += usize::from(added.told == Told::Published);
         hits += usize::from(read.source == Source::Hit);
     }
