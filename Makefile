@@ -57,7 +57,7 @@ deploy: $(INFRA)/installed ## Build and deploy to AWS, as samconfig.toml says (E
 destroy: $(INFRA)/installed ## Delete what was deployed, leaving a snapshot of Postgres (ENV)
 	@$(SAM) delete --config-env $(ENV)
 
-chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL)
+chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL, PROFILE)
 	@$(FAST)
 	@exec $(or $(CARGO_TARGET_DIR),target)/fast/chaos
 

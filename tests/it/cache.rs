@@ -1,9 +1,22 @@
 //! What is in Redis, and what is answered when it is not.
 
 use conversation_core::{ConversationStore, Limit, Miss, Source};
-use conversation_tests::{Stack, batch, key, user, user_as};
+use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user, user_as};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
+
+in_each_profile!(
+    redis_holds_the_last_hundred_for_seven_days,
+    whatever_is_lost_a_miss_reads_the_same_and_warms_the_cache,
+    an_add_to_a_lost_window_brings_all_of_it_back,
+    a_fence_keeps_readers_from_the_cache_until_its_writer_is_dead,
+    an_entry_of_another_server_or_past_its_check_is_not_believed,
+    a_stale_copy_disproved_by_a_ticket_is_replaced,
+    a_cache_ahead_of_a_restored_database_is_dropped,
+    deleting_leaves_a_mark_and_no_content,
+    a_retried_add_is_answered_and_not_stored_again,
+    asking_for_what_never_was_leaves_nothing_that_stays,
+);
 
 const ENTRY: &str = "conversation:{local/c}";
 const WINDOW: &str = "conversation:{local/c}:messages";
@@ -31,9 +44,8 @@ fn miss(reason: Miss) -> Source {
     Source::Miss { reason, stored: true }
 }
 
-#[tokio::test]
-async fn redis_holds_the_last_hundred_for_seven_days() {
-    let stack = Stack::start().await;
+async fn redis_holds_the_last_hundred_for_seven_days(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 250).await;
     assert_eq!(cached_seqs(&mut redis).await, (151..=250).collect::<Vec<_>>());
@@ -57,9 +69,8 @@ async fn redis_holds_the_last_hundred_for_seven_days() {
     assert_eq!(rows, 251, "Postgres has all of them");
 }
 
-#[tokio::test]
-async fn whatever_is_lost_a_miss_reads_the_same_and_warms_the_cache() {
-    let stack = Stack::start().await;
+async fn whatever_is_lost_a_miss_reads_the_same_and_warms_the_cache(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 120).await;
     let all: Vec<i64> = (21..=120).collect();
@@ -77,9 +88,8 @@ async fn whatever_is_lost_a_miss_reads_the_same_and_warms_the_cache() {
     assert_eq!(recent(&store).await, (all, miss(Miss::Gap)));
 }
 
-#[tokio::test]
-async fn an_add_to_a_lost_window_brings_all_of_it_back() {
-    let stack = Stack::start().await;
+async fn an_add_to_a_lost_window_brings_all_of_it_back(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 30).await;
     for (round, lost) in [&[WINDOW][..], &[ENTRY], &[ENTRY, WINDOW]].into_iter().enumerate() {
@@ -95,9 +105,8 @@ async fn an_add_to_a_lost_window_brings_all_of_it_back() {
     }
 }
 
-#[tokio::test]
-async fn a_fence_keeps_readers_from_the_cache_until_its_writer_is_dead() {
-    let stack = Stack::start().await;
+async fn a_fence_keeps_readers_from_the_cache_until_its_writer_is_dead(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
     let (now, _): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
@@ -113,15 +122,15 @@ async fn a_fence_keeps_readers_from_the_cache_until_its_writer_is_dead() {
     assert_eq!(recent(&store).await.1, Source::Hit);
 }
 
-#[tokio::test]
-async fn an_entry_of_another_server_or_past_its_check_is_not_believed() {
-    let stack = Stack::start().await;
+async fn an_entry_of_another_server_or_past_its_check_is_not_believed(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
-    for (field, value, reason) in [("replid", "another", Miss::Failover), ("certified", "1000", Miss::Check)]
-    {
+    let wrong = [("certified", "1000", Miss::Check), ("replid", "another", Miss::Failover)];
+    // Where servers do not say who they are, only time tells.
+    for (field, value, reason) in &wrong[..if profile.hides_servers() { 1 } else { 2 }] {
         redis.hset::<_, _, _, ()>(ENTRY, field, value).await.unwrap();
-        assert_eq!(recent(&store).await, (vec![1, 2, 3], miss(reason)));
+        assert_eq!(recent(&store).await, (vec![1, 2, 3], miss(*reason)));
         assert_eq!(recent(&store).await.1, Source::Hit);
     }
     redis.hdel::<_, _, ()>(ENTRY, "certified").await.unwrap();
@@ -131,9 +140,8 @@ async fn an_entry_of_another_server_or_past_its_check_is_not_believed() {
     assert_eq!(read.source, Source::Hit);
 }
 
-#[tokio::test]
-async fn a_stale_copy_disproved_by_a_ticket_is_replaced() {
-    let stack = Stack::start().await;
+async fn a_stale_copy_disproved_by_a_ticket_is_replaced(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
     let dump = |key: &str| redis::cmd("DUMP").arg(key).to_owned();
@@ -149,9 +157,8 @@ async fn a_stale_copy_disproved_by_a_ticket_is_replaced() {
     assert_eq!(recent(&store).await, (vec![1, 2, 3, 4], Source::Hit));
 }
 
-#[tokio::test]
-async fn a_cache_ahead_of_a_restored_database_is_dropped() {
-    let stack = Stack::start().await;
+async fn a_cache_ahead_of_a_restored_database_is_dropped(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
     add(&store, 1).await;
@@ -171,9 +178,8 @@ async fn a_cache_ahead_of_a_restored_database_is_dropped() {
     assert_eq!(recent(&store).await, (vec![1], Source::Hit), "an entry of a row that is no more");
 }
 
-#[tokio::test]
-async fn deleting_leaves_a_mark_and_no_content() {
-    let stack = Stack::start().await;
+async fn deleting_leaves_a_mark_and_no_content(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
     assert_eq!(store.delete(&key("c")).await.unwrap(), conversation_core::Told::Published);
@@ -194,9 +200,8 @@ async fn deleting_leaves_a_mark_and_no_content() {
     assert_eq!(left, (0, None, 0), "messages, title, debts");
 }
 
-#[tokio::test]
-async fn a_retried_add_is_answered_and_not_stored_again() {
-    let stack = Stack::start().await;
+async fn a_retried_add_is_answered_and_not_stored_again(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     let messages = [user_as("a", "one"), user_as("b", "two")];
     let first = store.add(&key("c"), &batch(&messages)).await.unwrap();
@@ -214,9 +219,8 @@ async fn a_retried_add_is_answered_and_not_stored_again() {
     assert_eq!(recent(&store).await, (vec![1, 2, 3], Source::Hit));
 }
 
-#[tokio::test]
-async fn asking_for_what_never_was_leaves_nothing_that_stays() {
-    let stack = Stack::start().await;
+async fn asking_for_what_never_was_leaves_nothing_that_stays(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     for _ in 0..2 {
         let began = std::time::Instant::now();

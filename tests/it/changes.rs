@@ -1,17 +1,24 @@
 //! Updates, the deletion of one message, and what the sweep does.
 
 use conversation_core::{Change, Limit, Message, MessageId, Source};
-use conversation_tests::{Stack, batch, key, user, user_as};
+use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user, user_as};
 use redis::AsyncCommands as _;
 use serde_json::json;
+
+in_each_profile!(
+    title_and_metadata_change_apart_and_are_cached,
+    bad_updates_are_refused,
+    a_deleted_message_is_gone_everywhere_and_the_others_keep_their_places,
+    a_window_with_holes_is_still_the_last_hundred,
+    the_sweep_pays_debts_when_redis_is_back,
+);
 
 const C: &str = "/v1/conversations/c";
 const MESSAGES: &str = "/v1/conversations/c/messages";
 const WINDOW: &str = "conversation:{local/c}:messages";
 
-#[tokio::test]
-async fn title_and_metadata_change_apart_and_are_cached() {
-    let stack = Stack::start().await;
+async fn title_and_metadata_change_apart_and_are_cached(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     api.post(MESSAGES, user("x")).await;
     let titled = api.post(C, r#"{"title":"Trip"}"#).await;
@@ -41,9 +48,8 @@ async fn title_and_metadata_change_apart_and_are_cached() {
     assert_eq!((got.is_hit(), got.json(), recent.is_hit()), (true, cold.json(), true), "a cold update warms");
 }
 
-#[tokio::test]
-async fn bad_updates_are_refused() {
-    let stack = Stack::start().await;
+async fn bad_updates_are_refused(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     assert_eq!(api.post(C, r#"{"title":"x"}"#).await.status, 404);
     api.post(MESSAGES, user("x")).await;
@@ -73,9 +79,8 @@ async fn bad_updates_are_refused() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-#[tokio::test]
-async fn a_deleted_message_is_gone_everywhere_and_the_others_keep_their_places() {
-    let stack = Stack::start().await;
+async fn a_deleted_message_is_gone_everywhere_and_the_others_keep_their_places(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     for n in 1..=3 {
         api.post(MESSAGES, user_as(&format!("m{n}"), &format!("text {n}"))).await;
@@ -106,9 +111,8 @@ async fn a_deleted_message_is_gone_everywhere_and_the_others_keep_their_places()
     assert_eq!(debts, 0);
 }
 
-#[tokio::test]
-async fn a_window_with_holes_is_still_the_last_hundred() {
-    let stack = Stack::start().await;
+async fn a_window_with_holes_is_still_the_last_hundred(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let store = stack.store();
     let messages: Vec<_> = (1..=120).map(|n| user_as(&format!("m{n}"), "x")).collect();
     store.add(&key("c"), &batch(&messages[..100])).await.unwrap();
@@ -139,9 +143,8 @@ async fn a_window_with_holes_is_still_the_last_hundred() {
     assert_eq!((read.source, read.found.unwrap().items.len()), (Source::Hit, 100));
 }
 
-#[tokio::test]
-async fn the_sweep_pays_debts_when_redis_is_back() {
-    let stack = Stack::start().await;
+async fn the_sweep_pays_debts_when_redis_is_back(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     api.post(MESSAGES, user("one")).await;
     assert!(api.get(MESSAGES).await.is_hit());

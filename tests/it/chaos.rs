@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use conversation_tests::chaos::{Options, Protocol, Report, run};
+use conversation_tests::{Profile, in_each_profile};
 
-async fn run_for(protocol: Protocol, seconds: u64, seed: u64) -> Report {
+in_each_profile!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    reads_are_as_fresh_as_postgres_whatever_goes_wrong,
+);
+
+async fn run_for(protocol: Protocol, profile: Profile, seconds: u64, seed: u64) -> Report {
     let duration = Duration::from_secs(seconds);
-    run(&Options { protocol, duration, seed, clients: 6 }).await.unwrap()
+    run(&Options { protocol, profile, duration, seed, clients: 6 }).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_are_as_fresh_as_postgres_whatever_goes_wrong() {
-    let report = run_for(Protocol::EpochFencing, 10, fastrand::u64(..1_000_000)).await;
+async fn reads_are_as_fresh_as_postgres_whatever_goes_wrong(profile: Profile) {
+    let report = run_for(Protocol::EpochFencing, profile, 10, fastrand::u64(..1_000_000)).await;
     assert!(report.is_right(), "SEED={}\n{report}", report.options.seed);
     assert!(report.hits > 100, "{report}");
 }
@@ -19,7 +24,7 @@ async fn reads_are_as_fresh_as_postgres_whatever_goes_wrong() {
 /// A harness that does not catch the usual protocols proves nothing.
 async fn is_caught(protocol: Protocol) {
     for seed in 0..8 {
-        if !run_for(protocol, 5, seed).await.violations.is_empty() {
+        if !run_for(protocol, Profile::Plain, 5, seed).await.violations.is_empty() {
             return;
         }
     }

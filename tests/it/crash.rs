@@ -6,9 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversation_core::{Change, ConversationKey, ConversationStore, Error, Limit, MessageId, Range, Source};
-use conversation_tests::{Loss, Mischief, Stack, Trap, batch, key, user_as};
+use conversation_tests::{Loss, Mischief, Profile, Stack, Trap, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
 use redis::AsyncCommands as _;
+
+in_each_profile!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late,
+);
 
 /// Longer than a fence whose writer died keeps readers away.
 const FENCES_ARE_DEAD: Duration = Duration::from_millis(5_500);
@@ -284,9 +289,8 @@ async fn each<'a, F: Future<Output = ()>>(trials: &'a [Trial<'a>], step: impl Fn
     futures_util::stream::iter(trials).for_each_concurrent(32, step).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late() {
-    let stack = Stack::with_own_postgres().await;
+async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late(profile: Profile) {
+    let stack = Stack::in_profile_with_own_postgres(profile).await;
     for (operation, requests) in Operation::ALL.into_iter().zip(REQUESTS) {
         let mut made = Vec::new();
         while !made.contains(&requests) {

@@ -10,10 +10,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use conversation_tests::{Answer, Api, Stack, report, size};
+use conversation_tests::{Answer, Api, Profile, Stack, in_each_profile, report, size};
 use redis::AsyncCommands as _;
 use serde_json::json;
 use uuid::Uuid;
+
+in_each_profile!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    a_crowd_on_one_conversation_loses_nothing_and_reads_nothing_stale,
+);
 
 const WRITERS: usize = 8;
 const READERS: usize = 8;
@@ -298,9 +303,8 @@ async fn assert_cached(stack: &Stack, crowd: &Crowd, all: &[String]) {
     assert_eq!(recent.messages(), all[last..]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_on_one_conversation_loses_nothing_and_reads_nothing_stale() {
-    let stack = Stack::start().await;
+async fn a_crowd_on_one_conversation_loses_nothing_and_reads_nothing_stale(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let crowd = Arc::new(Crowd::new(stack.api().await));
     let (id, json) = message(WRITERS, 0);
     let seq = crowd.add(&[&json]).await.seqs()[0];

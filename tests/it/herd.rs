@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use conversation_core::{ConversationStore, Limit, Message, Miss, Page, Range, Source};
-use conversation_tests::{Stack, all_reported, batch, key, user};
+use conversation_core::{ConversationStore, Error, Limit, Message, Page, Range, Read, Source};
+use conversation_tests::{Profile, Stack, all_reported, batch, in_each_profile, key, user};
 use sqlx::PgConnection;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Mutex};
+
+in_each_profile!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most,
+);
 
 /// Each with connections of its own, as so many instances of a function.
 const INSTANCES: usize = 25;
@@ -41,20 +46,19 @@ async fn windows_read(postgres: &mut PgConnection) -> i64 {
     sqlx::query_scalar(calls).fetch_one(postgres).await.unwrap()
 }
 
-/// One reader's answer, asked for at the same moment as all the others'.
-async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> (Limit, Page<Message>, Source) {
+/// What one reader asked for and was answered.
+type Answered = (Limit, Result<Read<Page<Message>>, Error>);
+
+/// Asked for at the same moment as all the others'.
+async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> Answered {
     let limit = Limit::new(limit).unwrap();
     start.wait().await;
-    let read = store.recent(&key("c"), limit, None).await.unwrap();
-    (limit, read.found.unwrap(), read.source)
+    (limit, store.recent(&key("c"), limit, None).await)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most() {
-    let stack = Stack::start().await;
-    let expected = cold_conversation(&stack).await;
-    let mut postgres = stack.postgres().await;
-    count_calls(&mut postgres).await;
+/// All readers' answers; none if some of them gave up waiting for the cache, as on a busy machine.
+async fn herd(stack: &Stack) -> Option<Vec<(Limit, Page<Message>, Source)>> {
+    redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
     let start = Arc::new(Barrier::new(INSTANCES * READERS));
     let mut readers = Vec::new();
     for instance in 0..INSTANCES {
@@ -64,17 +68,37 @@ async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_a
             readers.push(tokio::spawn(read(store.clone(), limit, Arc::clone(&start))));
         }
     }
-    let (mut misses, mut unreachable) = (0, 0);
+    let mut answers = Vec::new();
     for reader in readers {
-        let (limit, page, source) = reader.await.unwrap();
-        assert_eq!(page.items, expected[expected.len() - limit.get()..], "{limit:?} from {source:?}");
-        assert!(page.has_more, "{limit:?} from {source:?}");
-        misses += i64::from(source != Source::Hit);
-        // On a busy machine a look may exceed its time-out.
-        unreachable += i64::from(matches!(source, Source::Miss { reason: Miss::Unreachable, .. }));
+        if let (limit, Ok(Read { found: Some(page), source, .. })) = reader.await.unwrap() {
+            answers.push((limit, page, source));
+        }
     }
-    let reads = windows_read(&mut postgres).await;
-    assert_eq!(reads, misses, "who read Postgres says so");
-    assert!((1..=3).contains(&(reads - unreachable)), "the window was read {reads} times");
-    assert!(unreachable < 250, "the cache was hardly ever reached");
+    let gave_up = |source: &Source| matches!(source, Source::Miss { stored: false, .. });
+    let all = answers.len() == INSTANCES * READERS && !answers.iter().any(|(_, _, source)| gave_up(source));
+    all.then_some(answers)
+}
+
+async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most(profile: Profile) {
+    // Two herds at a time would be in each other's way.
+    static TURN: Mutex<()> = Mutex::const_new(());
+    let _turn = TURN.lock().await;
+    let stack = Stack::in_profile(profile).await;
+    let expected = cold_conversation(&stack).await;
+    let mut postgres = stack.postgres().await;
+    count_calls(&mut postgres).await;
+    for _ in 0..10 {
+        let before = windows_read(&mut postgres).await;
+        let Some(answers) = herd(&stack).await else { continue };
+        for (limit, page, source) in &answers {
+            assert_eq!(page.items, expected[expected.len() - limit.get()..], "{limit:?} from {source:?}");
+            assert!(page.has_more, "{limit:?} from {source:?}");
+        }
+        let reads = windows_read(&mut postgres).await - before;
+        let misses = answers.iter().filter(|(_, _, source)| *source != Source::Hit).count();
+        assert_eq!(usize::try_from(reads).unwrap(), misses, "who read Postgres says so");
+        assert!((1..=3).contains(&reads), "the window was read {reads} times");
+        return;
+    }
+    panic!("every time some reader gave up waiting for the cache");
 }

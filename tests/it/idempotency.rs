@@ -1,10 +1,20 @@
 //! Requests under an `Idempotency-Key`: done once, however often and wherever they are tried.
 
 use conversation_core::{Change, Error, IdempotencyKey, NewConversation, OwnerId, Title};
-use conversation_tests::{Answer, Api, Loss, Mischief, OWNER, Stack, Trap, batch, key, user, user_as};
+use conversation_tests::{
+    Answer, Api, Loss, Mischief, OWNER, Profile, Stack, Trap, batch, in_each_profile, key, user, user_as,
+};
 use futures_util::future::join_all;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
+
+in_each_profile!(
+    a_request_is_answered_again_as_it_was_and_done_once,
+    a_key_stands_for_one_request_of_one_owner,
+    a_late_retry_undoes_nothing,
+    of_concurrent_tries_one_is_done_and_all_are_answered,
+    a_try_whose_answer_was_lost_is_told_by_the_next,
+);
 
 const CONVERSATIONS: &str = "/v1/conversations";
 const MESSAGES: &str = "/v1/conversations/c/messages";
@@ -24,9 +34,8 @@ fn refused(answer: &Answer) {
     assert_eq!(answer.at("/error/param"), "idempotency-key");
 }
 
-#[tokio::test]
-async fn a_request_is_answered_again_as_it_was_and_done_once() {
-    let stack = Stack::start().await;
+async fn a_request_is_answered_again_as_it_was_and_done_once(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     let (one, two) = (user("one"), user("two"));
     let opening = json!({"title":"t","messages":[{"role":"user","content":"hi"}]}).to_string();
@@ -55,9 +64,8 @@ async fn a_request_is_answered_again_as_it_was_and_done_once() {
     assert_eq!(api.get(CONVERSATIONS).await.json()["data"].as_array().unwrap().len(), 3);
 }
 
-#[tokio::test]
-async fn a_key_stands_for_one_request_of_one_owner() {
-    let stack = Stack::start().await;
+async fn a_key_stands_for_one_request_of_one_owner(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     let (one, two) = (user("one"), user("two"));
     assert_eq!(post(&api, MESSAGES, "k", &one).await.status, 200);
@@ -86,9 +94,8 @@ async fn a_key_stands_for_one_request_of_one_owner() {
     }
 }
 
-#[tokio::test]
-async fn a_late_retry_undoes_nothing() {
-    let stack = Stack::start().await;
+async fn a_late_retry_undoes_nothing(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     assert_eq!(api.post(CONVERSATIONS, r#"{"id":"c"}"#).await.status, 200);
     let rename = |title: &str| json!({ "title": title }).to_string();
@@ -111,9 +118,8 @@ async fn a_late_retry_undoes_nothing() {
     assert_eq!(sqlx::query_scalar::<_, i64>(keys).fetch_one(&mut stack.postgres().await).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn of_concurrent_tries_one_is_done_and_all_are_answered() {
-    let stack = Stack::start().await;
+async fn of_concurrent_tries_one_is_done_and_all_are_answered(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (ours, theirs) = (stack.store(), stack.store());
     let create = |at: usize| {
         let store = if at.is_multiple_of(2) { &ours } else { &theirs };
@@ -147,9 +153,8 @@ async fn of_concurrent_tries_one_is_done_and_all_are_answered() {
     assert_eq!(counts, (2, 3));
 }
 
-#[tokio::test]
-async fn a_try_whose_answer_was_lost_is_told_by_the_next() {
-    let stack = Stack::start().await;
+async fn a_try_whose_answer_was_lost_is_told_by_the_next(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let patient = stack.store();
     let title = Title::new("t").unwrap();
     let mut unknown = 0;

@@ -7,7 +7,8 @@ use conversation_core::{
 };
 use conversation_local::Certificates;
 use conversation_tests::{
-    ClusterStack, Proxy, Server, Stack, at_port, batch, certificates, free_port, key, store_at, user, user_as,
+    Access, ClusterStack, Proxy, Server, Stack, at_port, batch, certificates, free_port, key, store_at, user,
+    user_as,
 };
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
@@ -107,18 +108,15 @@ async fn every_operation_works(server: Server) {
     assert_eq!(store.recent(&key("d"), Limit::MAX, None).await.unwrap().source, Source::Hit);
 }
 
-/// What `infra/data.yaml` lets the functions' user do.
-fn access_string() -> Vec<String> {
-    let template = std::fs::read_to_string(conversation_local::workspace().join("infra/data.yaml")).unwrap();
-    let (_, after) = template.split_once("AccessString: >-").unwrap();
-    let (rules, _) = after.split_once("AuthenticationMode").unwrap();
-    rules.split_whitespace().map(str::to_owned).collect()
-}
-
 async fn the_user_of_a_deployment_may_do_what_the_store_does(server: Server) {
     let Some(stack) = Stack::on(server, &[]).await else { return };
     let mut redis = stack.redis().await;
-    let user = cmd("ACL").arg("SETUSER").arg("deployed").arg(">secret").arg(access_string()).take();
+    let user = cmd("ACL")
+        .arg("SETUSER")
+        .arg("deployed")
+        .arg(">secret")
+        .arg(Access::of_the_template().rules())
+        .take();
     user.exec_async(&mut redis).await.unwrap();
     let url = stack.valkey.url();
     let password = url.split([':', '@']).nth(2).unwrap();
@@ -135,7 +133,14 @@ async fn the_user_of_a_deployment_may_do_what_the_store_does(server: Server) {
     for allowed in [&["CLUSTER", "SLOTS"][..], &["ASKING"]] {
         assert_eq!(dry_run(allowed).await, "OK", "{allowed:?}");
     }
-    for forbidden in [&["FLUSHALL"][..], &["CONFIG", "GET", "*"], &["KEYS", "*"], &["GET", "other"]] {
+    for forbidden in [
+        &["FLUSHALL"][..],
+        &["CONFIG", "GET", "*"],
+        &["KEYS", "*"],
+        &["GET", "other"],
+        &["CLIENT", "KILL", "ID", "1"],
+        &["CLIENT", "PAUSE", "1"],
+    ] {
         assert!(dry_run(forbidden).await.contains("no permissions"), "{forbidden:?}");
     }
 }

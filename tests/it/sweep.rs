@@ -3,13 +3,25 @@
 use std::time::Duration;
 
 use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Limit, Source};
-use conversation_tests::{ClusterStack, Stack, batch, key, user};
+use conversation_tests::{ClusterStack, Profile, Stack, batch, in_each_profile, key, user};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
+
+in_each_profile!(
+    fences_of_dead_writers_are_cleared_and_live_ones_stand,
+    a_sweep_goes_on_where_the_last_one_stopped,
+);
 
 const BUDGET: Duration = Duration::from_secs(20);
 /// How many entries a sweep goes through on one server.
 const STRETCH: usize = 10_000;
+
+/// Where a sweep notes how far it came on each server.
+const CURSORS: &str = "conversation:sweep";
+
+async fn cursors(redis: &mut MultiplexedConnection) -> Vec<u64> {
+    redis.hvals(CURSORS).await.unwrap()
+}
 
 async fn fences_cleared(store: &ConversationStore) -> usize {
     let swept = store.sweep(BUDGET).await.unwrap();
@@ -27,13 +39,11 @@ async fn is_hit(store: &ConversationStore, id: &str) -> bool {
     store.recent(&key(id), Limit::MAX, None).await.unwrap().source == Source::Hit
 }
 
-#[tokio::test]
-async fn fences_of_dead_writers_are_cleared_and_live_ones_stand() {
-    let stack = Stack::start().await;
+async fn fences_of_dead_writers_are_cleared_and_live_ones_stand(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     // A prefix that would be a pattern, beside keys that only look like ours.
-    let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
-    let cache = CacheConfig::from_url(&stack.valkey.url(), "[a]*:").unwrap();
-    let (store, mut redis) = (conversation_core::store(&database, &cache), stack.redis().await);
+    let store = stack.store_with(&[("CACHE_KEY_PREFIX", "[a]*:")]);
+    let mut redis = stack.redis().await;
     let now = now(&mut redis).await;
     let entry = |id: &str| format!("[a]*:conversation:{{local/{id}}}");
     for (id, fences) in [
@@ -60,22 +70,24 @@ async fn fences_of_dead_writers_are_cleared_and_live_ones_stand() {
     assert_eq!(fences_cleared(&store).await, 0);
 }
 
-#[tokio::test]
-async fn a_sweep_goes_on_where_the_last_one_stopped() {
-    let stack = Stack::start().await;
+async fn a_sweep_goes_on_where_the_last_one_stopped(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     for n in 0..10 {
         store.add(&key(&format!("c{n}")), &batch([user("x")])).await.unwrap();
         redis.hset::<_, _, _, ()>(format!("conversation:{{local/c{n}}}"), "fence:1:0", 1).await.unwrap();
     }
-    let others = "for n = 1, ARGV[1] do redis.call('HSET', 'conversation:{other/' .. n .. '}', 'x', 1) end";
-    cmd("EVAL").arg(others).arg(0).arg(STRETCH * 3 / 2).exec_async(&mut redis).await.unwrap();
+    let mut others = redis::pipe();
+    for n in 0..STRETCH * 3 / 2 {
+        others.hset(format!("conversation:{{other/{n}}}"), "x", 1).ignore();
+    }
+    others.exec_async(&mut redis).await.unwrap();
     let first = fences_cleared(&store).await;
-    let cursor: u64 = redis.hget("conversation:sweep", "server").await.unwrap();
-    assert_ne!(cursor, 0, "there is more than one sweep goes through");
+    assert_ne!(cursors(&mut redis).await, [0], "there is more than one sweep goes through");
     assert_eq!(first + fences_cleared(&store).await, 10);
-    let cursor: u64 = redis.hget("conversation:sweep", "server").await.unwrap();
-    assert_eq!(cursor, 0, "it came to the end");
+    assert_eq!(cursors(&mut redis).await, [0], "it came to the end");
+    let ttl: i64 = redis.ttl(CURSORS).await.unwrap();
+    assert!(ttl > 0, "what has no end is never evicted");
 }
 
 #[tokio::test]

@@ -6,12 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use conversation_core::{ConversationStore, Limit, Message, Range, Source};
-use conversation_tests::{Stack, batch, key, user, user_as};
+use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user, user_as};
 use redis::AsyncCommands as _;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_adds_are_numbered_without_gaps_in_both_stores() {
-    let stack = Stack::start().await;
+in_each_profile!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    concurrent_adds_are_numbered_without_gaps_in_both_stores,
+    readers_beside_writers_see_whole_windows_and_never_go_back,
+    concurrent_retries_store_each_message_once,
+    taking_an_epoch_is_a_heap_only_update,
+    a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing,
+);
+
+async fn concurrent_adds_are_numbered_without_gaps_in_both_stores(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let writers: Vec<_> = (0..8)
         .map(|writer| {
             let store = stack.store();
@@ -64,9 +72,8 @@ async fn read_beside_writers(store: ConversationStore, shared: Arc<Shared>) -> u
     hits
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_beside_writers_see_whole_windows_and_never_go_back() {
-    let stack = Stack::start().await;
+async fn readers_beside_writers_see_whole_windows_and_never_go_back(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let shared = Arc::new(Shared::default());
     let writers: Vec<_> = (0..3)
         .map(|_| {
@@ -93,9 +100,8 @@ async fn readers_beside_writers_see_whole_windows_and_never_go_back() {
     assert!(shared.acknowledged.load(Ordering::SeqCst) > 20 && hits > 0, "{hits} hits prove nothing");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_retries_store_each_message_once() {
-    let stack = Stack::start().await;
+async fn concurrent_retries_store_each_message_once(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let writers: Vec<_> = (0..6)
         .map(|_| {
             let store = stack.store();
@@ -121,9 +127,8 @@ async fn concurrent_retries_store_each_message_once() {
     assert_eq!(rows, 20);
 }
 
-#[tokio::test]
-async fn taking_an_epoch_is_a_heap_only_update() {
-    let stack = Stack::start().await;
+async fn taking_an_epoch_is_a_heap_only_update(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     store.add(&key("c"), &batch([user("x")])).await.unwrap();
     let mut postgres = stack.postgres().await;
@@ -153,9 +158,8 @@ async fn taking_an_epoch_is_a_heap_only_update() {
     assert!(updates >= 11 && updates - hot <= 1, "{hot} of {updates} updates were heap-only");
 }
 
-#[tokio::test]
-async fn a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing() {
-    let stack = Stack::start().await;
+async fn a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
     stack.store().add(&key("c"), &batch([user_as("m", "x")])).await.unwrap();
     let mut postgres = stack.postgres().await;
     let fields = "select outcome, row_epoch, (select string_agg(version || ' ' || message_count, ',') from conversations)";

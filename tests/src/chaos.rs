@@ -3,6 +3,7 @@
 
 mod check;
 mod clients;
+mod failovers;
 mod faults;
 mod record;
 mod report;
@@ -20,10 +21,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
 use crate::proxy::Conduct;
-use crate::{Broken, key, store_at};
+use crate::{Broken, Profile, key};
 
 pub use check::Violation;
 use clients::Crew;
+use failovers::{BOUND, Failovers};
 pub use faults::Fault;
 use record::{Conversation, Record};
 pub use report::{Count, Report};
@@ -52,6 +54,8 @@ pub enum Protocol {
 pub struct Options {
     /// What is tried.
     pub protocol: Protocol,
+    /// With what kind of cache. The usual protocols are tried with a plain one.
+    pub profile: Profile,
     /// How long things go wrong.
     pub duration: Duration,
     /// What the clients' choices and the order of faults follow from. The interleaving does not.
@@ -67,12 +71,12 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<Report, Broken> {
     let mut rng = Rng::with_seed(options.seed);
     // One way more than clients, for the sweep: nothing but the servers themselves fails it.
-    let mut servers = Servers::start(options.clients + 1).await?;
+    let mut servers = Servers::start(options.clients + 1, options.profile).await?;
     let (records, mut noted) = unbounded_channel();
     let began = Instant::now();
     let mut crew = Crew::begin(options, &servers, began, records.clone())?;
     let (database_url, redis_url) = servers.urls(options.clients);
-    let own = store_at(&database_url, &redis_url);
+    let own = options.profile.store_at(&database_url, &redis_url);
     let sweeps = tokio::spawn(sweep(own.clone(), began, records));
     let faults = faults::rage(&mut servers, &mut crew, &mut rng, began + options.duration).await?;
     let conversations = crew.end().await?;
@@ -80,10 +84,13 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
     let records = all(&mut noted);
     let mut connection = servers.postgres().await?;
     let strict = options.protocol != Protocol::EpochFencing;
-    let mut verdict = check::check(&records, &mut connection, strict).await?;
+    let failovers = Failovers::of(&records, options.profile);
+    let mut verdict = check::check(&records, &mut connection, strict, &failovers).await?;
     if !strict {
         calm(&servers);
-        verdict.violations.extend(settle(&own, &conversations, &mut connection).await?);
+        let stale_until =
+            if options.profile.hides_servers() { Instant::now() + BOUND } else { Instant::now() };
+        verdict.violations.extend(settle(&own, &conversations, &mut connection, stale_until).await?);
     }
     Ok(Report::new(options, &records, faults, verdict))
 }
@@ -120,6 +127,7 @@ async fn settle(
     store: &ConversationStore,
     conversations: &[Conversation],
     connection: &mut PgConnection,
+    stale_until: Instant,
 ) -> Result<Vec<Violation>, Broken> {
     sleep(FENCES_ARE_DEAD).await;
     let mut sweeps = 0;
@@ -131,18 +139,19 @@ async fn settle(
     }
     let mut violations = Vec::new();
     for conversation in conversations {
-        if let Some(what) = settled(store, conversation, connection).await? {
+        if let Some(what) = settled(store, conversation, connection, stale_until).await? {
             violations.push(Violation { conversation: conversation.to_string(), what });
         }
     }
     Ok(violations)
 }
 
-/// What is wrong with a conversation in the end.
+/// What is wrong with a conversation in the end. Until then it may be read as it was before a failover that nobody saw.
 async fn settled(
     store: &ConversationStore,
     conversation: &Conversation,
     connection: &mut PgConnection,
+    stale_until: Instant,
 ) -> Result<Option<String>, Broken> {
     let key = key(&conversation.to_string());
     let query = "select array(select m.seq from messages m where m.conversation_key = c.key order by m.seq desc limit 100)
@@ -150,12 +159,19 @@ async fn settled(
     let query = sqlx::query_scalar(query).bind(key.id.as_str());
     let stored: Option<Vec<i64>> = query.fetch_optional(connection).await?;
     let mut source = Source::Bypass;
-    for _ in 0..50 {
+    let (mut reads, mut began) = (0, Instant::now());
+    while reads < 50 {
+        reads += 1;
         let read = store.recent(&key, Limit::MAX, None).await?;
         source = read.source;
         let seqs =
             |page: conversation_core::Page<Message>| page.items.iter().rev().map(Message::seq).collect();
         let seen: Option<Vec<i64>> = read.found.map(seqs);
+        if seen != stored && source == Source::Hit && began < stale_until {
+            (reads, began) = (0, Instant::now());
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        }
         if seen != stored {
             return Ok(Some(format!("in the end {source:?} saw {seen:?} where Postgres has {stored:?}")));
         }

@@ -3,26 +3,30 @@
 //! One Postgres serves all tests of a process, with a database for each; each test has a Valkey of its own, since tests
 //! stop it, fill it and look at all its keys. All of it goes with the process, however that ends.
 
+mod access;
 mod api;
 mod aws;
 pub mod chaos;
 mod cluster;
 pub mod contract;
 mod load;
+mod managed;
 mod pgbouncer;
+mod profile;
 mod programs;
 mod proxy;
 mod servers;
 pub mod soak;
+mod stack;
 mod statistics;
 
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use conversation_core::{
-    Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, Directory,
-    NewMessage, OwnerId,
+    Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, NewMessage,
+    OwnerId,
 };
 use conversation_local::{
     Authorizer, Functions, Gateway, Lambda, LambdaSettings, Postgres, Routes, Tools, Valkey,
@@ -30,14 +34,18 @@ use conversation_local::{
 use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
+pub use access::{Access, as_deployed};
 pub use api::{Answer, Api};
 pub use aws::{Aws, Presented, tokens_of_botocore};
 pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
+pub use managed::{Kind, Managed, Manners};
 pub use pgbouncer::PgBouncer;
+pub use profile::Profile;
 pub use programs::{built, installed};
 pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
 pub use servers::{Server, certificates, packaged_postgres};
+pub use stack::{Behind, Stack};
 pub use statistics::all_reported;
 
 /// The owner that requests have which name none.
@@ -48,17 +56,6 @@ pub(crate) const INSTANCES: (usize, usize) = (8, 1);
 
 /// What fails a test when it cannot even begin.
 type Broken = Box<dyn std::error::Error + Send + Sync>;
-
-/// The stores of one test.
-#[derive(Debug)]
-pub struct Stack {
-    /// Its database.
-    pub database_url: String,
-    /// Its Valkey.
-    pub valkey: Valkey,
-    /// A Postgres of its own, where the test does something to the server.
-    pub postgres: Option<Postgres>,
-}
 
 /// The tools, with the functions built: once for all tests.
 fn tools() -> &'static Tools {
@@ -104,96 +101,19 @@ pub fn functions_folder() -> std::path::PathBuf {
     folders.find(|folder| folder.join("migrate").is_file()).unwrap_or(&here).to_owned()
 }
 
-impl Stack {
-    /// Stores of one's own: a database, and a Valkey.
-    pub async fn start() -> Self {
-        Self::with_valkey(&[]).await
-    }
-
-    /// The same, with further lines of configuration for Valkey.
-    pub async fn with_valkey(configuration: &[&str]) -> Self {
-        let url = new_database().await.unwrap_or_else(|error| fail(&error));
-        Self { database_url: url, valkey: valkey(configuration), postgres: None }
-    }
-
-    /// The same, on another server; none if there is none.
-    pub async fn on(server: Server, configuration: &[&str]) -> Option<Self> {
-        let tools = server.tools()?;
-        let database_url = new_database().await.unwrap_or_else(|error| fail(&error));
-        let valkey = Valkey::throwaway(&tools, configuration).unwrap_or_else(|trouble| fail(&trouble));
-        Some(Self { database_url, valkey, postgres: None })
-    }
-
-    /// The same, with a Postgres of one's own to stop.
-    pub async fn with_own_postgres() -> Self {
-        let postgres = Postgres::throwaway(tools()).unwrap_or_else(|trouble| fail(&trouble));
-        migrated(&postgres, "own").unwrap_or_else(|error| fail(&error));
-        Self { database_url: postgres.url("own"), valkey: valkey(&[]), postgres: Some(postgres) }
-    }
-
-    /// The same, with a Postgres that [`packaged_postgres`] answered.
-    pub fn with_postgres(postgres: Postgres) -> Self {
-        migrated(&postgres, "own").unwrap_or_else(|error| fail(&error));
-        Self { database_url: postgres.url("own"), valkey: valkey(&[]), postgres: Some(postgres) }
-    }
-
-    /// The store itself, in this process.
-    pub fn store(&self) -> ConversationStore {
-        store_at(&self.database_url, &self.valkey.url())
-    }
-
-    /// The same, behind a proxy before each server: Redis, Postgres.
-    pub async fn store_behind(&self, trap: &Arc<Trap>) -> (ConversationStore, [Proxy; 2]) {
-        let proxied = async |url: &str| {
-            let proxy = Proxy::trapped(port_of(url), Some(Arc::clone(trap))).await;
-            let proxy = proxy.unwrap_or_else(|error| fail(&error));
-            (at_port(url, proxy.port()), proxy)
-        };
-        let (redis_url, redis) = proxied(&self.valkey.url()).await;
-        let (database_url, postgres) = proxied(&self.database_url).await;
-        (store_at(&database_url, &redis_url), [redis, postgres])
-    }
-
-    /// What lists conversations, in this process.
-    pub fn directory(&self) -> Directory {
-        let database = DatabaseConfig::from_url(&self.database_url).unwrap_or_else(|error| fail(&error));
-        conversation_core::directory(&database)
-    }
-
-    /// The API: the functions' binaries behind a front like API Gateway's.
-    pub async fn api(&self) -> Api {
-        self.api_with(&[]).await
-    }
-
-    /// The same, with other settings: an empty value unsets one.
-    pub async fn api_with(&self, changes: &[(&str, &str)]) -> Api {
-        serve(&self.database_url, &self.valkey.url(), changes, INSTANCES).await
-    }
-
-    /// The API with one instance of each function that has so many requests at a time, as on Lambda Managed Instances.
-    pub async fn managed_api(&self, concurrency: usize) -> Api {
-        serve(&self.database_url, &self.valkey.url(), &[], (1, concurrency)).await
-    }
-
-    /// A connection to the test's Valkey.
-    pub async fn redis(&self) -> MultiplexedConnection {
-        connection_to(&self.valkey).await
-    }
-
-    /// A connection to the test's database.
-    pub async fn postgres(&self) -> PgConnection {
-        PgConnection::connect(&self.database_url).await.unwrap_or_else(|error| fail(&error))
-    }
-}
-
 async fn connection_to(server: &Valkey) -> MultiplexedConnection {
     redis_at(&server.url()).await.unwrap_or_else(|error| fail(&error))
 }
 
 /// A store of its own, as a function has one.
 pub fn store_at(database_url: &str, redis_url: &str) -> ConversationStore {
+    store_with(database_url, &[("REDIS_URL", redis_url)])
+}
+
+/// The same, with other settings of its cache.
+pub fn store_with(database_url: &str, settings: &[(&str, &str)]) -> ConversationStore {
     let database = DatabaseConfig::from_url(database_url).unwrap_or_else(|error| fail(&error));
-    let cache = CacheConfig::from_url(redis_url, "").unwrap_or_else(|error| fail(&error));
+    let cache = CacheConfig::from_settings(settings).unwrap_or_else(|error| fail(&error));
     conversation_core::store(&database, &cache)
 }
 

@@ -98,7 +98,13 @@ impl Trap {
     /// Whether a request is part of an operation: not one of those that set a connection up, or that sqlx sends when it
     /// takes a connection back into its pool.
     fn concerns(request: &[u8]) -> bool {
-        const SETS_UP: [&[u8]; 3] = [b"*2\r\n$4\r\nAUTH", b"*4\r\n$6\r\nCLIENT", b"*3\r\n$6\r\nSCRIPT"];
+        const SETS_UP: [&[u8]; 5] = [
+            b"*2\r\n$4\r\nAUTH",
+            b"*3\r\n$4\r\nAUTH",
+            b"*4\r\n$6\r\nCLIENT",
+            b"*3\r\n$6\r\nSCRIPT",
+            b"*2\r\n$7\r\nCLUSTER",
+        ];
         match request.first() {
             // Redis: an array. Postgres: Bind.
             Some(b'*') => !SETS_UP.iter().any(|command| request.starts_with(command)),

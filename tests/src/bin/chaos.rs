@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use conversation_tests::Profile;
 use conversation_tests::chaos::{Options, Protocol, run};
 
 /// Clients read and write while everything goes wrong that may; then every read is checked.
@@ -18,6 +19,9 @@ struct Arguments {
     /// What keeps Redis and Postgres together.
     #[arg(long, env = "PROTOCOL", default_value = "epoch-fencing")]
     protocol: Protocol,
+    /// With what kind of cache.
+    #[arg(long, env = "PROFILE", default_value = "plain")]
+    profile: Profile,
     /// How many clients there are.
     #[arg(long, default_value_t = 8)]
     clients: usize,
@@ -26,10 +30,10 @@ struct Arguments {
 #[tokio::main]
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program for the terminal")]
 async fn main() -> ExitCode {
-    let Arguments { duration, seed, protocol, clients } = Arguments::parse();
+    let Arguments { duration, seed, protocol, profile, clients } = Arguments::parse();
     let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    println!("{protocol:?}, {clients} clients, {duration} s, SEED={seed}");
-    let options = Options { protocol, duration: Duration::from_secs(duration), seed, clients };
+    println!("{protocol:?}, {profile:?}, {clients} clients, {duration} s, SEED={seed}");
+    let options = Options { protocol, profile, duration: Duration::from_secs(duration), seed, clients };
     match run(&options).await {
         Ok(report) => {
             print!("{report}");

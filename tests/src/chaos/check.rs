@@ -12,6 +12,7 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::Broken;
 
+use super::failovers::Failovers;
 use super::record::{Conversation, Read, Record, Sight, Wrote, hash_of};
 use super::subject::{Named, sight};
 
@@ -48,6 +49,8 @@ pub struct Violation {
 pub(super) struct Verdict {
     /// Reads that were held against the history.
     pub(super) checked: usize,
+    /// Reads of what was before, which a failover that nobody could see excuses.
+    pub(super) excused: usize,
     pub(super) violations: Vec<Violation>,
 }
 
@@ -56,6 +59,7 @@ pub(super) async fn check(
     records: &[Record],
     connection: &mut PgConnection,
     strict: bool,
+    failovers: &Failovers,
 ) -> Result<Verdict, Broken> {
     let mut truths = load(connection, strict).await?;
     let mut verdict = Verdict::default();
@@ -80,7 +84,7 @@ pub(super) async fn check(
         let truth = truths.get(&conversation).unwrap_or(&unborn);
         let known = truth.known(records, conversation);
         verdict.checked += reads.len();
-        truth.judge(conversation, &reads, known, &mut verdict.violations);
+        truth.judge(conversation, &reads, known, failovers, &mut verdict);
     }
     Ok(verdict)
 }
@@ -175,7 +179,8 @@ impl Truth {
         conversation: Conversation,
         reads: &[&Read],
         mut known: Known,
-        violations: &mut Vec<Violation>,
+        failovers: &Failovers,
+        verdict: &mut Verdict,
     ) {
         known.sort_unstable();
         let mut told = known.into_iter().peekable();
@@ -188,9 +193,19 @@ impl Truth {
             let least = floor.max(read.min_version.unwrap_or(0));
             match self.version_of(read, least) {
                 Ok(version) => raise(&mut maxima, read.ended, self.binding(version)),
-                Err(what) => violations.push(Violation { conversation: conversation.to_string(), what }),
+                Err(_) if self.is_excused(read, least, failovers) => verdict.excused += 1,
+                Err(what) => {
+                    verdict.violations.push(Violation { conversation: conversation.to_string(), what });
+                }
             }
         }
+    }
+
+    /// Whether a failover explains that a read did not see `least`; what its caller had seen it has to see all the same.
+    fn is_excused(&self, read: &Read, least: i64, failovers: &Failovers) -> bool {
+        let missed = usize::try_from(least).ok().and_then(|at| self.states.get(at));
+        missed.is_some_and(|missed| failovers.excuse(read, missed.began))
+            && self.version_of(read, read.min_version.unwrap_or(0)).is_ok()
     }
 
     /// The oldest version not below `least` at which that could be seen.

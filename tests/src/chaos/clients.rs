@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::{Broken, batch, key, user_as};
+use crate::{Broken, Profile, batch, key, user_as};
 
 use super::record::{Conversation, Read, Record, Wrote};
 use super::servers::Servers;
@@ -32,6 +32,7 @@ pub(super) struct Crew {
 #[derive(Debug)]
 struct Shared {
     protocol: Protocol,
+    profile: Profile,
     seed: u64,
     began: Instant,
     places: Vec<Mutex<Place>>,
@@ -67,8 +68,8 @@ impl Crew {
         records: UnboundedSender<Record>,
     ) -> Result<Self, Broken> {
         let places = std::iter::repeat_with(Mutex::default).take(CONVERSATIONS).collect();
-        let Options { protocol, seed, clients, .. } = *options;
-        let shared = Arc::new(Shared { protocol, seed, began, places, records });
+        let Options { protocol, profile, seed, clients, .. } = *options;
+        let shared = Arc::new(Shared { protocol, profile, seed, began, places, records });
         let mut crew = Self { shared, clients: Vec::new(), replaced: 0 };
         for at in 0..clients {
             let client = crew.client(at, servers)?;
@@ -80,6 +81,16 @@ impl Crew {
     /// How many there are.
     pub(super) fn size(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Nanoseconds since the run began.
+    pub(super) fn now(&self) -> u64 {
+        self.shared.now()
+    }
+
+    /// Notes something that is no client's doing.
+    pub(super) fn note(&self, record: Record) {
+        self.shared.note(record);
     }
 
     /// Kills a client, wherever it is, and puts another in its place.
@@ -114,7 +125,7 @@ impl Crew {
         let client = Client {
             rng: Rng::with_seed(self.shared.seed ^ (self.replaced << 8) ^ at as u64),
             shared: Arc::clone(&self.shared),
-            subject: Subject::new(self.shared.protocol, &database_url, &redis_url)?,
+            subject: Subject::new(self.shared.protocol, self.shared.profile, (&database_url, &redis_url))?,
             name,
             named: 0,
         };

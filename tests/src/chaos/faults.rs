@@ -12,6 +12,7 @@ use crate::Broken;
 use crate::proxy::Conduct;
 
 use super::clients::Crew;
+use super::record::Record;
 use super::servers::Servers;
 
 /// Something that goes wrong.
@@ -143,8 +144,11 @@ async fn bring_about(
     match fault {
         Fault::RedisPaused => servers.pause_primary(pause).await?,
         Fault::RedisEmptied => servers.lose_primary(pause / 2).await?,
-        Fault::ReplicaPromoted => servers.fail_over(pause / 2, true).await?,
-        Fault::PrimaryDemoted => servers.fail_over(pause / 2, false).await?,
+        Fault::ReplicaPromoted | Fault::PrimaryDemoted => {
+            let began = crew.now();
+            servers.fail_over(pause / 2, fault == Fault::ReplicaPromoted).await?;
+            crew.note(Record::FailedOver { began, ended: crew.now() });
+        }
         Fault::RedisFull => servers.fill_primary(pause).await?,
         Fault::RedisReset => servers.ways[client].redis.reset(),
         Fault::SessionsEnded => servers.end_sessions().await?,

@@ -83,6 +83,11 @@ pub(super) enum Record {
         began: u64,
         ended: u64,
     },
+    /// A replica that had fallen behind took over.
+    FailedOver {
+        began: u64,
+        ended: u64,
+    },
     /// An operation failed as it may.
     Failed(&'static str),
     /// An operation failed as it may not.

@@ -28,6 +28,8 @@ pub struct Report {
     pub writes: Count,
     /// How often each fault came.
     pub faults: BTreeMap<Fault, u32>,
+    /// How many reads of what was before a failover excuses, where servers do not say who they are.
+    pub excused: usize,
     /// What readers must not see.
     pub violations: Vec<Violation>,
     /// Errors that no fault excuses.
@@ -52,6 +54,7 @@ impl Report {
             reasons: Count::new(),
             writes: Count::new(),
             faults,
+            excused: verdict.excused,
             violations: verdict.violations,
             odd: Vec::new(),
         };
@@ -72,7 +75,7 @@ impl Report {
             Record::Read(Read { source: Source::Miss { reason, .. }, .. }) => {
                 *self.reasons.entry(reason.to_string()).or_default() += 1;
             }
-            Record::Read(_) | Record::Swept { .. } => {}
+            Record::Read(_) | Record::Swept { .. } | Record::FailedOver { .. } => {}
             Record::Wrote(write) => *self.writes.entry(told(write.told).into()).or_default() += 1,
             Record::Deleted { told: how, .. } => *self.writes.entry(told(*how).into()).or_default() += 1,
             Record::Failed(what) => *self.writes.entry(format!("{what} failed")).or_default() += 1,
@@ -92,7 +95,8 @@ impl Report {
         }
         let faults = Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault));
         let mut missing: Vec<String> = faults.map(|fault| format!("the fault '{fault}'")).collect();
-        let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(**reason));
+        let hidden = |reason: &str| reason == "failover" && self.options.profile.hides_servers();
+        let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(**reason) && !hidden(reason));
         missing.extend(reasons.map(|reason| format!("a read for which the cache was '{reason}'")));
         if self.hits * 2 < self.checked {
             missing.push("enough hits: fewer than half of the reads were".into());
@@ -127,6 +131,9 @@ impl fmt::Display for Report {
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let share = self.hits as f64 * 100.0 / self.checked.max(1) as f64;
         writeln!(f, "{:<46} {:>9}  {share:.1} %", "hits", self.hits)?;
+        if self.options.profile.hides_servers() {
+            writeln!(f, "{:<46} {:>9}", "excused by a failover that nobody could see", self.excused)?;
+        }
         writeln!(f, "{:<46} {:>9}", "violations", self.violations.len())?;
         for Violation { conversation, what } in self.violations.iter().take(5) {
             writeln!(f, "  {conversation}: {what}")?;

@@ -8,18 +8,43 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::proxy::{Conduct, Proxy};
-use crate::{Broken, at_port, port_of, redis_at};
+use crate::{Access, Broken, Managed, Profile, as_deployed, at_port, port_of, redis_at};
 
 /// The same for all, so that clients need not know who is primary.
 const PASSWORD: &str = "chaos";
 /// A replica logs in, and is fed without delay.
-const CONFIGURATION: &[&str] = &["primaryauth chaos", "repl-diskless-sync-delay 0"];
+const CONFIGURATION: [&str; 2] = ["primaryauth chaos", "repl-diskless-sync-delay 0"];
 
 /// A proxy before each server, for one client.
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) redis: Proxy,
     pub(super) postgres: Proxy,
+    /// What is between that proxy and Redis, in some profiles.
+    front: Option<Managed>,
+}
+
+impl Way {
+    async fn new(profile: Profile, redis: u16, postgres: u16) -> Result<Self, Broken> {
+        let front = match profile.manners() {
+            Some(manners) => Some(Managed::before(redis, manners).await?),
+            None => None,
+        };
+        let redis = Proxy::before(front.as_ref().map_or(redis, Managed::port)).await?;
+        if let Some(front) = &front {
+            // A client asks the address that it is told, which has to be that of the proxy.
+            front.announce(redis.port());
+        }
+        Ok(Self { redis, postgres: Proxy::before(postgres).await?, front })
+    }
+
+    /// Leads connections to Redis that are made from now on to another server.
+    fn lead_to(&self, port: u16) {
+        match &self.front {
+            Some(front) => front.lead_to(port),
+            None => self.redis.lead_to(port),
+        }
+    }
 }
 
 /// A Postgres, a Valkey and its replica, and a way to them for each client.
@@ -37,7 +62,7 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    pub(super) async fn start(ways: usize) -> Result<Self, Broken> {
+    pub(super) async fn start(ways: usize, profile: Profile) -> Result<Self, Broken> {
         let tools = Tools::ready()?;
         let postgres = Postgres::throwaway(&tools)?;
         postgres.create_database(&tools, "chaos")?;
@@ -52,9 +77,8 @@ impl Servers {
         let mut servers =
             Self { tools, _postgres: postgres, database_url, primary, replica, link, ways: Vec::new() };
         for _ in 0..ways {
-            let redis = Proxy::before(port_of(&servers.primary.url())).await?;
-            let postgres = Proxy::before(port_of(&servers.database_url)).await?;
-            servers.ways.push(Way { redis, postgres });
+            let postgres = port_of(&servers.database_url);
+            servers.ways.push(Way::new(profile, servers.primary.port(), postgres).await?);
         }
         servers.follow().await?;
         Ok(servers)
@@ -62,8 +86,10 @@ impl Servers {
 
     /// The URLs of a client's way: Postgres, Redis.
     pub(super) fn urls(&self, way: usize) -> (String, String) {
-        let Way { redis, postgres } = &self.ways[way];
-        (at_port(&self.database_url, postgres.port()), at_port(&self.primary.url(), redis.port()))
+        let Way { redis, postgres, front } = &self.ways[way];
+        let url = at_port(&self.primary.url(), redis.port());
+        let url = if front.is_some() { as_deployed(&url) } else { url };
+        (at_port(&self.database_url, postgres.port()), url)
     }
 
     /// A connection past all proxies.
@@ -133,9 +159,8 @@ impl Servers {
     }
 
     fn lead_to_primary(&self) {
-        let port = port_of(&self.primary.url());
         for way in &self.ways {
-            way.redis.lead_to(port);
+            way.lead_to(self.primary.port());
         }
     }
 
@@ -153,8 +178,11 @@ impl Servers {
     }
 }
 
+/// A server that knows the user of the template as well, for what may stand before it.
 fn valkey(tools: &Tools) -> Result<Valkey, Broken> {
-    Ok(Valkey::throwaway_with_password(tools, PASSWORD, CONFIGURATION)?)
+    let users = Access::of_the_template().configuration();
+    let users = users.each_ref().map(String::as_str);
+    Ok(Valkey::throwaway_with_password(tools, PASSWORD, &[CONFIGURATION, users].concat())?)
 }
 
 async fn connect(valkey: &Valkey) -> Result<MultiplexedConnection, Broken> {

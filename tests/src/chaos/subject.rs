@@ -5,7 +5,7 @@ use conversation_core::{
     Source, Told,
 };
 
-use crate::{Broken, store_at};
+use crate::{Broken, Profile};
 
 use super::Protocol;
 use super::record::{FULL, SHORT, Sight, hash_of};
@@ -18,9 +18,13 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    pub(super) fn new(protocol: Protocol, database_url: &str, redis_url: &str) -> Result<Self, Broken> {
+    pub(super) fn new(
+        protocol: Protocol,
+        profile: Profile,
+        (database_url, redis_url): (&str, &str),
+    ) -> Result<Self, Broken> {
         Ok(match protocol {
-            Protocol::EpochFencing => Self::Store(store_at(database_url, redis_url)),
+            Protocol::EpochFencing => Self::Store(profile.store_at(database_url, redis_url)),
             weaker => Self::Weaker(Weaker::new(weaker, database_url, redis_url)?),
         })
     }
