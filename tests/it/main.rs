@@ -35,6 +35,7 @@ mod owners;
 mod plans;
 mod pooler;
 mod postgres_tls;
+mod rds_roots;
 mod recording;
 mod redis_servers;
 mod run;
