@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
 
 mod boundaries;
+mod browser;
+mod by_hand;
 mod cache;
 mod changes;
 mod chaos;
@@ -30,6 +32,7 @@ mod migrate;
 mod openai;
 mod openai_items;
 mod openai_sdks;
+mod origins;
 mod outage;
 mod owners;
 mod plans;
