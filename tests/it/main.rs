@@ -20,6 +20,7 @@ mod emulator;
 mod examples;
 mod herd;
 mod http;
+mod hung;
 mod iam;
 mod idempotency;
 mod input;
