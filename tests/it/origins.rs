@@ -1,6 +1,8 @@
 //! What pages of other origins can do to a `make run`, in a browser and without one: nothing.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use conversation_tests::{free_port, installed};
 use reqwest::{Client, Method};
@@ -12,17 +14,17 @@ use crate::browser::Browser;
 use crate::run::{Run, setting};
 
 /// A port with a page of somebody else's. Whatever is sent there is answered, and counted.
-async fn elsewhere() -> (u16, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+async fn elsewhere() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let posts = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
-    let counted = posts.clone();
+    let posts = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&posts);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
             let read = stream.read(&mut request).await.unwrap_or(0);
             if request[..read].starts_with(b"POST") {
-                counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                counted.fetch_add(1, Ordering::SeqCst);
             }
             let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\nconnection: close\r\n\r\nevil";
             let _ = stream.write_all(answer.as_bytes()).await;
@@ -119,7 +121,7 @@ async fn a_page_of_another_origin_can_neither_read_nor_write_through_any_port() 
     let write =
         format!("return (await fetch('http://127.0.0.1:{evil}/', {{method: 'POST', body: 'x'}})).status");
     assert_eq!(browser.run_async(&write).await, 200);
-    assert!(posts.load(std::sync::atomic::Ordering::SeqCst) > 0);
+    assert!(posts.load(Ordering::SeqCst) > 0);
 
     // A name of somebody else's that leads here.
     let rebound = format!("http://rebound.example:{port}");
