@@ -41,6 +41,7 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, th
 	$(TOOLS)/bin/cargo-deny --offline check --hide-inclusion-graph licenses bans sources
 	@$(BUILD)
 	$(CONTRACT) check
+	@python3 core/data/rds_roots.py check
 
 check-infra: $(INFRA)/installed ## Lint and test the templates, deploy them to a mock, and run a function as Lambda would
 	@infra/check

@@ -47,7 +47,8 @@ class Metrics:
             for dimensions in directive["Dimensions"]:
                 if not all(name in line for name in dimensions):
                     continue
-                under = tuple(line[name] for name in dimensions)
+                # A local run is of one store.
+                under = tuple(line[name] for name in dimensions if name != "Store")
                 for metric in directive["Metrics"]:
                     if metric["Name"] in line:
                         self.values[metric["Name"], under][step].append(line[metric["Name"]])
@@ -80,7 +81,7 @@ def lines_of(widget, metrics):
             continue
         if metric[0] != "ConversationStore":
             return []
-        values = metrics.series(metric[1], (metric[3],), stat)
+        values = metrics.series(metric[1], under(metric), stat)
         if options.get("visible", True):
             drawn.append((options.get("label", metric[1]), values))
         else:
@@ -89,6 +90,12 @@ def lines_of(widget, metrics):
         if "expression" in metric[0]:
             drawn += evaluated(metric[0], hidden, metrics)
     return drawn
+
+
+def under(metric):
+    """The dimensions of a widget's metric, but for the store."""
+    names = [part for part in metric[2:] if isinstance(part, str)]
+    return tuple(value for name, value in zip(names[::2], names[1::2], strict=True) if name != "Store")
 
 
 def evaluated(metric, hidden, metrics):

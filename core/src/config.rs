@@ -61,13 +61,16 @@ pub struct LogConfig {
 }
 
 /// What is told of each request beside its log lines: metrics, `METRICS`, `emf` by default or `off`; and spans, `TRACES`,
-/// `off` by default or `xray`, which go to X-Ray's daemon at `AWS_XRAY_DAEMON_ADDRESS`.
+/// `off` by default or `xray`, which go to X-Ray's daemon at `AWS_XRAY_DAEMON_ADDRESS`. Metrics are told apart by the store that
+/// they are of: `STORE_NAME`, by default `local`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetryConfig {
     /// Whether metrics are told, in CloudWatch's embedded metric format.
     pub metrics: bool,
     /// Where spans go, as host and port; none: nowhere.
     pub traces: Option<String>,
+    /// Whose metrics these are: the name of what was deployed together.
+    pub store: String,
 }
 
 /// Reads one variable.
@@ -153,7 +156,7 @@ impl LogConfig {
 }
 
 impl TelemetryConfig {
-    /// Reads `METRICS`, `TRACES` and `AWS_XRAY_DAEMON_ADDRESS`.
+    /// Reads `METRICS`, `TRACES`, `AWS_XRAY_DAEMON_ADDRESS` and `STORE_NAME`.
     ///
     /// # Errors
     /// One of them is malformed.
@@ -178,7 +181,20 @@ impl TelemetryConfig {
         // Where the daemon is unless something else is said, by X-Ray's convention.
         let daemon = optional(lookup, "AWS_XRAY_DAEMON_ADDRESS", "a host and a port")?;
         let daemon = daemon.unwrap_or_else(|| "127.0.0.1:2000".into());
-        Ok(Self { metrics, traces: traces.then_some(daemon) })
+        Ok(Self { metrics, traces: traces.then_some(daemon), store: store_name(lookup)? })
+    }
+}
+
+/// As CloudFormation takes names of stacks.
+fn store_name(lookup: Lookup<'_>) -> Result<String, ConfigError> {
+    const EXPECTED: &str = "a name of letters, digits and hyphens, of 128 at most";
+    let name = optional(lookup, "STORE_NAME", EXPECTED)?.unwrap_or_else(|| "local".into());
+    let fits = name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let reason = || "it is something else".to_owned();
+    if fits {
+        Ok(name)
+    } else {
+        Err(ConfigError::Malformed { name: "STORE_NAME", expected: EXPECTED, reason: reason() })
     }
 }
 
@@ -280,6 +296,10 @@ mod tests {
             ("DEFAULT_OWNER", identity(&[("AUTH_MODE", "trusted_header"), ("DEFAULT_OWNER", "a b")])),
             ("METRICS", TelemetryConfig::read(&of_settings(&[("METRICS", "on")])).unwrap_err().to_string()),
             ("TRACES", TelemetryConfig::read(&of_settings(&[("TRACES", "otlp")])).unwrap_err().to_string()),
+            (
+                "STORE_NAME",
+                TelemetryConfig::read(&of_settings(&[("STORE_NAME", "a b")])).unwrap_err().to_string(),
+            ),
             ("LOG_FORMAT", LogConfig::read(&of_settings(&[("LOG_FORMAT", "xml")])).unwrap_err().to_string()),
         ] {
             assert!(line.starts_with(name) && !line.contains('\n') && !line.contains("secret"), "{line}");

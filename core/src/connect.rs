@@ -8,8 +8,8 @@
 //! (3), what the operator's own tools need, and as much again of one function as a deployment may run of its old version and
 //! its new one at a time. A function without reserved concurrency can take every connection there is.
 //!
-//! A connection whose instance Lambda has taken away without a word is closed by the server: `tcp_keepalives_idle` says after
-//! how long, and `idle_session_timeout`, set for the store's user, bounds it for every idle connection. Functions do not
+//! A statement whose instance is gone is ended by the server, at the latest 2.5 s after it began, and a connection that stands
+//! idle after a minute: that is what our sessions begin with, and those of whoever is let in by a deployment. Functions do not
 //! register for SIGTERM to close them themselves: that takes an extension, whose registration every cold start would wait
 //! for, and an instance that is lost is not told at all.
 
@@ -19,7 +19,7 @@ use redis::AsyncConnectionConfig;
 
 use crate::cache::{Access, Cache, Connection};
 use crate::config::{CacheConfig, DatabaseConfig};
-use crate::database::{Database, Sessions};
+use crate::database::{Database, Migrated, Sessions};
 use crate::iam::Tokens;
 use crate::store::{ConversationStore, Directory};
 
@@ -36,6 +36,17 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
     let access = Access::new(cache.client.clone(), config, cache.iam.clone().map(Tokens::new));
     let connection = Connection::new(access, cache.cluster);
     ConversationStore::new(directory(database), Cache::new(connection, cache))
+}
+
+/// Applies the migrations that are missing, for about so long.
+///
+/// # Errors
+/// A migration failed, or one that was applied has changed since.
+pub async fn migrate(
+    database: &DatabaseConfig,
+    budget: Duration,
+) -> Result<Migrated, sqlx::migrate::MigrateError> {
+    Database::new(Sessions::new(database)).migrate_for(budget).await
 }
 
 /// Postgres alone.

@@ -3,6 +3,7 @@
 
 mod history;
 mod list;
+mod migrate;
 mod role;
 mod rows;
 mod session;
@@ -26,6 +27,7 @@ use crate::store::Change;
 
 pub(crate) use history::Stretch;
 pub(crate) use list::Listed;
+pub use migrate::Migrated;
 use rows::{added, changed, record, select_snapshot};
 pub(crate) use session::Sessions;
 use session::is_answer;

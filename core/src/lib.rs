@@ -66,11 +66,12 @@ pub use clock::Clock;
 pub use config::{
     CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, is_on_lambda,
 };
-pub use connect::{directory, store};
+pub use connect::{directory, migrate, store};
 pub use conversation::{
     Conversation, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS, METADATA_PAIRS,
     METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
 };
+pub use database::Migrated;
 pub use error::{Error, Invalid, Problem};
 pub use idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
 pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};

@@ -2,6 +2,7 @@
 //! the request, naming the owner, and turning what the store answers, or what went wrong, into a response.
 
 mod error;
+mod health;
 mod identity;
 mod item;
 mod request;
@@ -21,6 +22,7 @@ use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
 use serde::de::DeserializeOwned;
 
 pub use error::Failure;
+pub use health::Health;
 pub use request::Call;
 use response::Answer;
 pub use response::Reply;
@@ -103,7 +105,8 @@ where
             let outcome =
                 |reply: &Result<Reply, Failure>| reply.as_ref().map_or_else(Failure::outcome, Reply::outcome);
             let reply = telemetry.request(operation, owner.as_ref(), &context, answering, outcome).await;
-            Ok(reply.map_or_else(Failure::into_answer, Reply::into_answer))
+            let answer = reply.map_or_else(Failure::into_answer, Reply::into_answer);
+            Ok(answer.of_request(&context.request_id))
         }) as Answering
     });
     Ok(run_concurrent(handler).await?)

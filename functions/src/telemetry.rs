@@ -21,6 +21,7 @@ use self::metrics::{Line, Metrics};
 /// Where what is told goes.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
+    store: String,
     metrics: Option<Metrics>,
     traced: bool,
 }
@@ -42,7 +43,8 @@ impl Telemetry {
     pub(crate) fn start() -> Result<Self, Unready> {
         let config = TelemetryConfig::from_env()?;
         log::start(config.traces.as_deref().map(traces::layer).transpose()?)?;
-        Ok(Self { metrics: config.metrics.then(Metrics::new), traced: config.traces.is_some() })
+        let (metrics, traced) = (config.metrics.then(Metrics::new), config.traces.is_some());
+        Ok(Self { store: config.store, metrics, traced })
     }
 
     /// Does what a request asks for, and tells of it. Every line that is logged meanwhile bears the request's id, the
@@ -58,7 +60,8 @@ impl Telemetry {
         let began = Instant::now();
         let (done, metered) = metered(work).instrument(self.span(operation, owner, context)).await;
         if let Some(metrics) = &self.metrics {
-            metrics.tell(&Line::of(operation, began.elapsed(), metered, outcome(&done), &context.request_id));
+            let (took, outcome) = (began.elapsed(), outcome(&done));
+            metrics.tell(&Line::of(&self.store, operation, took, metered, outcome, &context.request_id));
         }
         done
     }
@@ -77,7 +80,8 @@ impl Telemetry {
         if let Some(metrics) = &self.metrics {
             let outcome =
                 Outcome { status: if done.is_ok() { 200 } else { 500 }, origin: None, window_bytes: None };
-            let line = Line::of(operation, began.elapsed(), metered, outcome, &context.request_id);
+            let line =
+                Line::of(&self.store, operation, began.elapsed(), metered, outcome, &context.request_id);
             metrics.tell(&line.with(done.as_ref().ok().and_then(gauges)));
         }
         done

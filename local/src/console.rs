@@ -20,7 +20,10 @@ async fn page() -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'self' 'unsafe-inline'; img-src data:"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self' 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+        ),
     ];
     (headers, include_str!("../console.html")).into_response()
 }

@@ -8,17 +8,20 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::authorizer::Authorizer;
 use crate::lambda::without_delay;
 use crate::lambda::{Functions, InvokeError};
 use crate::routes::{Matched, Routes};
+use crate::visitors::{Names, own_only};
 use crate::{Outcome, Trouble};
 
 /// API Gateway's limit of a request body, in bytes.
@@ -28,7 +31,7 @@ const BODY_BYTES: usize = 10 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Gateway {
     port: u16,
-    server: tokio::task::JoinHandle<()>,
+    servers: JoinSet<()>,
 }
 
 struct Api {
@@ -38,7 +41,7 @@ struct Api {
 }
 
 impl Gateway {
-    /// Listens on a port of 127.0.0.1 (0: any that is free).
+    /// Listens on a port of this machine (0: any that is free), for its programs, and for pages that come from there.
     ///
     /// # Errors
     /// The port is in use.
@@ -66,14 +69,21 @@ impl Gateway {
         let listener =
             listener.map_err(|error| Trouble::because(&format!("cannot listen on port {port}"), &error))?;
         let address = listener.local_addr().map_err(|error| Trouble::because("no address", &error))?;
+        let port = address.port();
         let api = Arc::new(Api { routes, functions, authorizer });
-        let app = Router::new().fallback(answer).with_state(api).merge(beside);
-        let listener = without_delay(listener);
-        let server = tokio::spawn(async move {
-            // It serves until it is aborted.
-            let _ = axum::serve(listener, app).await;
-        });
-        Ok(Self { port: address.port(), server })
+        let own_only = from_fn_with_state(Names::of(port), own_only);
+        let app = Router::new().fallback(answer).with_state(api).merge(beside).layer(own_only);
+        // For those who take `localhost` for that, where there is one: not every machine has it.
+        let also = TcpListener::bind(("::1", port)).await.ok();
+        let mut servers = JoinSet::new();
+        for listener in [Some(listener), also].into_iter().flatten() {
+            let app = app.clone();
+            servers.spawn(async move {
+                // It serves until it is aborted.
+                let _ = axum::serve(without_delay(listener), app).await;
+            });
+        }
+        Ok(Self { port, servers })
     }
 
     /// Where it listens.
@@ -84,7 +94,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.server.abort();
+        self.servers.abort_all();
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use runtime_api::without_delay;
 /// API Gateway waits no longer for a function.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Lambda's limit of an event, in bytes.
-const EVENT_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) const EVENT_BYTES: usize = 6 * 1024 * 1024;
 
 /// Where functions are invoked.
 #[derive(Clone, Debug)]

@@ -15,6 +15,8 @@ mod run;
 mod test;
 mod tools;
 mod valkey;
+mod visitors;
+mod watch;
 mod wheels;
 
 use thiserror::Error;

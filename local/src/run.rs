@@ -11,9 +11,9 @@ use conversation_core::{CacheConfig, ConfigError, ConversationStore, DatabaseCon
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::guard::{Guarded, command_line};
 use crate::lambda::Functions;
 use crate::tools::{self, this_program};
+use crate::watch::{Watch, invocations, watch};
 use crate::{Authorizer, Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey, console};
 
 /// What `make run` may be told.
@@ -62,7 +62,7 @@ pub async fn run(settings: Settings) -> Outcome<()> {
     let mut stores = step("PostgreSQL and Valkey", || Stores::start(&tools, &folder, &settings))?;
     step("The schema", || migrate(&stores.database_url))?;
     let (mut watch, functions, gateway) = serve(&tools, &folder, &settings, &stores).await?;
-    write_environment(&folder, &gateway.url(), &stores)?;
+    write_environment(&folder, &gateway.url(), &functions, &stores)?;
     say(&format!("\nReady in {:.1} s. {}", began.elapsed().as_secs_f64(), welcome(&gateway.url(), &folder)));
 
     let sweeper = tokio::spawn(sweep(functions));
@@ -161,22 +161,18 @@ fn migrate(database_url: &str) -> Outcome<()> {
     Err(Trouble::new(format!("the schema cannot be brought up to date: {}", said.trim())))
 }
 
-/// Starts `cargo lambda watch` on a port of its own, and before it a front that behaves as API Gateway does.
+/// Starts `cargo lambda watch`, and before it a front that behaves as API Gateway does.
 async fn serve(
     tools: &Tools,
     folder: &Path,
     settings: &Settings,
     stores: &Stores,
-) -> Outcome<(Guarded, Functions, Gateway)> {
-    let port = crate::free_port()?;
-    let mut command = command_line([&tools.cargo_lambda]);
-    command.extend(command_line(["lambda", "watch", "--quiet", "--concurrency", "4"]));
-    command.extend(command_line(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]));
+) -> Outcome<(Watch, Functions, Gateway)> {
     // Its own log lines would drown those of the functions, which do not listen to this.
     let environment = [&stores.environment()[..], &[("RUST_LOG", "warn")]].concat();
-    let mut watch = Guarded::in_terminal("cargo lambda watch", &command, &environment)?;
-    let functions = Functions::Watch(format!("http://127.0.0.1:{port}"), reqwest::Client::new());
-    let beside = console(stores.open()?);
+    let (mut watch, url) = watch(&tools.cargo_lambda, &environment)?;
+    let functions = Functions::Watch(url, reqwest::Client::new());
+    let beside = console(stores.open()?).merge(invocations(functions.clone()));
     let gateway =
         Gateway::start_with(settings.port, Routes::load()?, functions.clone(), Authorizer::Open, beside)
             .await?;
@@ -211,10 +207,17 @@ async fn sweep(functions: Functions) {
     }
 }
 
-/// What other tools need to know, in a file that shells and `--env-file` read.
-fn write_environment(folder: &Path, api_url: &str, stores: &Stores) -> Outcome<()> {
-    let (database_url, redis_url) = (&stores.database_url, &stores.redis_url);
-    let text = format!("API_URL={api_url}\nDATABASE_URL={database_url}\nREDIS_URL={redis_url}\n");
+/// What other tools need to know, in a file that shells and `--env-file` read: all that a function is told, and where the API
+/// is and the functions are invoked.
+fn write_environment(folder: &Path, api_url: &str, functions: &Functions, stores: &Stores) -> Outcome<()> {
+    let mut text = format!("API_URL={api_url}\nINVOKE_URL={api_url}\n");
+    // Writing to a String cannot fail.
+    if let Functions::Watch(url, _) = functions {
+        let _ = writeln!(text, "FUNCTIONS_URL={url}");
+    }
+    for (name, value) in stores.environment() {
+        let _ = writeln!(text, "{name}={value}");
+    }
     let file = folder.join("env");
     let written = fs::write(&file, text);
     // It holds passwords.
@@ -238,7 +241,7 @@ fn welcome(url: &str, folder: &Path) -> String {
 }
 
 /// Waits for Ctrl-C, or for something to stop that should not.
-async fn wait(stores: &mut Stores, watch: &mut Guarded) -> Outcome<()> {
+async fn wait(stores: &mut Stores, watch: &mut Watch) -> Outcome<()> {
     let listen = |kind| signal(kind).map_err(|error| Trouble::because("cannot wait for signals", &error));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     loop {

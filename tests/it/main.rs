@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
 
 mod boundaries;
+mod browser;
+mod by_hand;
 mod cache;
 mod changes;
 mod chaos;
@@ -16,8 +18,10 @@ mod decoders;
 mod duplicates;
 mod emulator;
 mod examples;
+mod health;
 mod herd;
 mod http;
+mod hung;
 mod iam;
 mod idempotency;
 mod input;
@@ -31,11 +35,13 @@ mod migrate;
 mod openai;
 mod openai_items;
 mod openai_sdks;
+mod origins;
 mod outage;
 mod owners;
 mod plans;
 mod pooler;
 mod postgres_tls;
+mod rds_roots;
 mod recording;
 mod redis_servers;
 mod rights;

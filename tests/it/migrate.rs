@@ -1,8 +1,10 @@
 //! Deployments: who owns the schema, who uses it, and what is taken back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use conversation_core::{DatabaseConfig, Limit, MessageId, Metadata, Order, OwnerId, Told, directory};
+use conversation_core::{
+    DatabaseConfig, Limit, MessageId, Metadata, Migrated, Order, OwnerId, Told, directory, migrate,
+};
 use conversation_tests::{OWNER, Stack, batch, key, store_at, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -101,4 +103,60 @@ async fn older_code_finds_the_schema_ahead_and_leaves_it() {
     assert_eq!(api.lambda.invoke("migrate", "{}".into()).await.unwrap(), "null", "{}", api.log());
     let there = "select exists (select from _sqlx_migrations where version = 9999)";
     assert!(truth(&mut postgres, there).await);
+}
+
+/// A database that nothing has been migrated in.
+async fn empty() -> (Stack, DatabaseConfig, PgConnection) {
+    let stack = Stack::with_own_postgres().await;
+    sql(&mut stack.postgres().await, "create database fresh").await;
+    let url = stack.postgres.as_ref().unwrap().url("fresh");
+    let connection = PgConnection::connect(&url).await.unwrap();
+    (stack, DatabaseConfig::from_url(&url).unwrap(), connection)
+}
+
+async fn applied(connection: &mut PgConnection) -> i64 {
+    sqlx::query_scalar("select count(*) from _sqlx_migrations").fetch_one(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn migrations_come_in_slices_and_each_one_brings_something() {
+    let (_stack, database, mut connection) = empty().await;
+    let mut slices = 0;
+    while migrate(&database, Duration::ZERO).await.unwrap() == Migrated::Some {
+        slices += 1;
+        assert_eq!(applied(&mut connection).await, slices);
+    }
+    assert_eq!(applied(&mut connection).await, slices + 1);
+    assert!(slices > 3, "there are more migrations than {slices}");
+    assert_eq!(migrate(&database, Duration::ZERO).await.unwrap(), Migrated::All);
+}
+
+#[tokio::test]
+async fn a_migration_does_not_wait_for_long_and_tries_again() {
+    let (_stack, database, mut holder) = empty().await;
+    // What somebody else has not finished yet: who wants the same has to wait for it.
+    sql(&mut holder, "begin; create table conversations (x int)").await;
+    let began = Instant::now();
+    let slice = tokio::time::timeout(Duration::from_secs(20), migrate(&database, Duration::from_secs(1)));
+    assert_eq!(slice.await.unwrap().unwrap(), Migrated::Some);
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(8), "{took:?}");
+
+    let migrating = tokio::spawn(async move { migrate(&database, Duration::from_secs(60)).await });
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!migrating.is_finished());
+    sql(&mut holder, "rollback").await;
+    assert_eq!(migrating.await.unwrap().unwrap(), Migrated::All);
+}
+
+#[tokio::test]
+async fn two_deployments_do_not_migrate_at_a_time() {
+    let (_stack, database, mut connection) = empty().await;
+    let both = tokio::join!(
+        migrate(&database, Duration::from_secs(60)),
+        migrate(&database, Duration::from_secs(60))
+    );
+    assert_eq!((both.0.unwrap(), both.1.unwrap()), (Migrated::All, Migrated::All));
+    let twice = "select exists (select from _sqlx_migrations group by version having count(*) > 1)";
+    assert!(!truth(&mut connection, twice).await);
 }

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use conversation_tests::{Stack, free_port, functions_folder};
 use rustix::process::{Pid, Signal, kill_process};
 
-struct Run {
+pub(crate) struct Run {
     process: Child,
     lines: std::sync::mpsc::Receiver<String>,
     said: Vec<String>,
 }
 
 impl Run {
-    fn start(port: u16, folder: &Path, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(port: u16, folder: &Path, more: &[(&str, &str)]) -> Self {
         let mut process = Command::new(functions_folder().join("conversation-local"))
             .arg("run")
             .env_remove("DATABASE_URL")
@@ -42,8 +42,8 @@ impl Run {
         Self { process, lines, said: Vec::new() }
     }
 
-    fn wait_for(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(120);
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(240);
         while Instant::now() < deadline {
             if let Ok(line) = self.lines.recv_timeout(Duration::from_millis(100)) {
                 self.said.push(line.clone());
@@ -55,11 +55,11 @@ impl Run {
         panic!("{text:?} was not said:\n{}", self.said.join("\n"));
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(i32::try_from(self.process.id()).unwrap()).unwrap(), signal).unwrap();
     }
 
-    fn end(&mut self) -> i32 {
+    pub(crate) fn end(&mut self) -> i32 {
         self.process.wait().unwrap().code().unwrap_or(-1)
     }
 }
@@ -73,7 +73,7 @@ impl Drop for Run {
     }
 }
 
-fn setting(folder: &Path, name: &str) -> String {
+pub(crate) fn setting(folder: &Path, name: &str) -> String {
     let text = std::fs::read_to_string(folder.join("env")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     line.unwrap_or_else(|| panic!("{name} is not in {text}")).to_owned()
@@ -100,6 +100,9 @@ async fn data_survives_a_restart_and_everything_stops_with_it() {
     run.wait_for("Ctrl-C stops everything");
     assert_eq!(run.said.iter().filter(|line| line.contains("  curl ")).count(), 3);
     assert_eq!(setting(folder.path(), "API_URL"), url);
+    assert_eq!(setting(folder.path(), "INVOKE_URL"), url);
+    assert_eq!(setting(folder.path(), "AUTH_MODE"), "trusted_header");
+    assert_eq!(setting(folder.path(), "DEFAULT_OWNER"), "local");
     assert_eq!(post(&url).await, 200);
     let (_, before) = get(&url).await;
 

@@ -18,7 +18,7 @@ fn lines(log: &str) -> Vec<Value> {
 }
 
 /// The metrics among them.
-fn metrics(api: &Api) -> Vec<Value> {
+pub(crate) fn metrics(api: &Api) -> Vec<Value> {
     lines(&api.log()).into_iter().filter(|line| line.get("_aws").is_some()).collect()
 }
 
@@ -68,26 +68,47 @@ async fn every_request_is_one_line_of_metrics() {
     assert_eq!(told.len(), 8, "one line a request");
     let of = |at: usize| extracted(&told[at]);
     let add = of(0);
-    for name in ["Latency[add]", "RedisTime[add]", "PostgresTime[add]"] {
+    for name in ["Latency[local,add]", "RedisTime[local,add]", "PostgresTime[local,add]"] {
         assert!(add[name] > 0.0, "{name} in {add:?}");
     }
-    assert_eq!((add["Requests[add]"], add["Errors[add]"], add["DeferredWrites[add]"]), (1.0, 0.0, 0.0));
+    assert_eq!(
+        (add["Requests[local,add]"], add["Errors[local,add]"], add["DeferredWrites[local,add]"]),
+        (1.0, 0.0, 0.0)
+    );
     let hit = of(1);
-    assert_eq!((hit["CacheHits[recent]"], hit["CacheMisses[recent]"]), (1.0, 0.0));
-    assert!(hit["WindowBytes[recent]"] > 50.0 && !hit.contains_key("PostgresTime[recent]"), "{hit:?}");
-    assert_eq!(of(2)["CacheHits[get]"], 1.0);
-    assert!(!of(3).contains_key("RedisTime[list]") && of(3)["PostgresTime[list]"] > 0.0);
-    assert_eq!(of(4)["Requests[update]"], 1.0);
+    assert_eq!((hit["CacheHits[local,recent]"], hit["CacheMisses[local,recent]"]), (1.0, 0.0));
+    assert!(
+        hit["WindowBytes[local,recent]"] > 50.0 && !hit.contains_key("PostgresTime[local,recent]"),
+        "{hit:?}"
+    );
+    assert_eq!(of(2)["CacheHits[local,get]"], 1.0);
+    assert!(!of(3).contains_key("RedisTime[local,list]") && of(3)["PostgresTime[local,list]"] > 0.0);
+    assert_eq!(of(4)["Requests[local,update]"], 1.0);
     let miss = of(5);
-    assert_eq!((miss["CacheMisses[recent]"], miss["CacheMisses[recent,cold]"]), (1.0, 1.0), "{miss:?}");
-    assert_eq!(of(6)["Requests[none]"], 1.0);
-    assert_eq!(of(7)["Requests[delete]"], 1.0);
+    assert_eq!(
+        (miss["CacheMisses[local,recent]"], miss["CacheMisses[local,recent,cold]"]),
+        (1.0, 1.0),
+        "{miss:?}"
+    );
+    assert_eq!(of(6)["Requests[local,none]"], 1.0);
+    assert_eq!(of(7)["Requests[local,delete]"], 1.0);
     let stamps: BTreeSet<i64> = told.iter().map(|line| line["_aws"]["Timestamp"].as_i64().unwrap()).collect();
     assert!(stamps.iter().all(|stamp| *stamp > 1_700_000_000_000), "milliseconds: {stamps:?}");
 
     let alone = stack.api_with(&[("REDIS_URL", "redis://127.0.0.1:1")]).await;
     assert_eq!(alone.post("/v1/conversations/d/messages", user("owed")).await.status, 200);
-    assert_eq!(extracted(&metrics(&alone)[0])["DeferredWrites[add]"], 1.0);
+    assert_eq!(extracted(&metrics(&alone)[0])["DeferredWrites[local,add]"], 1.0);
+    let named = stack.api_with(&[("STORE_NAME", "conversation-store-dev")]).await;
+    assert_eq!(named.get(MESSAGES).await.status, 404);
+    let told = extracted(&metrics(&named)[0]);
+    assert!(told.keys().all(|name| name.contains("[conversation-store-dev,recent")), "{told:?}");
+    assert_eq!(told["Requests[conversation-store-dev,recent]"], 1.0);
+    // What a caller can tell of a request leads to its lines.
+    for path in [MESSAGES, "/v1/conversations", "/v1/nothing"] {
+        let answer = named.request("GET", path).send().await.unwrap();
+        let id = answer.headers()["x-request-id"].to_str().unwrap();
+        assert_eq!(metrics(&named).last().unwrap()["RequestId"], id, "{path}");
+    }
     let silent = stack.api_with(&[("METRICS", "off")]).await;
     assert_eq!(silent.get(MESSAGES).await.status, 404);
     assert!(metrics(&silent).is_empty());
@@ -116,12 +137,16 @@ async fn a_sweep_tells_what_it_found() {
     let told = metrics(&api);
     let swept = extracted(told.last().unwrap());
     assert_eq!(
-        (swept["AuditSamples[sweep]"], swept["AuditStaleAt1s[sweep]"], swept["AuditStaleAt1m[sweep]"]),
+        (
+            swept["AuditSamples[local,sweep]"],
+            swept["AuditStaleAt1s[local,sweep]"],
+            swept["AuditStaleAt1m[local,sweep]"]
+        ),
         (3.0, 1.0, 1.0),
         "{swept:?}"
     );
     for name in ["FencesCleared", "CacheDebtDepth", "CacheDebtAge"] {
-        assert_eq!(swept[&format!("{name}[sweep]")], 0.0);
+        assert_eq!(swept[&format!("{name}[local,sweep]")], 0.0);
     }
     assert!(api.log().contains("would answer what postgres does not hold"));
 }
@@ -211,8 +236,10 @@ fn drawn() -> BTreeSet<String> {
     let metrics = dashboard.lines().filter_map(|line| {
         let (_, metric) = line.split_once("[\"ConversationStore\", ")?;
         let mut words = metric.split('"').skip(1).step_by(2);
-        let (name, operation) = (words.next()?, words.nth(1)?);
-        Some(format!("{name}[{operation}]"))
+        let name = words.next()?;
+        let operation = words.skip_while(|word| *word != "Operation").nth(1)?;
+        // There the store is the stack, whatever it is called.
+        Some(format!("{name}[local,{operation}]"))
     });
     metrics.collect()
 }

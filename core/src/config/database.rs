@@ -149,11 +149,27 @@ fn trusting_rds(options: PgConnectOptions, url: &str) -> PgConnectOptions {
     }
 }
 
-/// The authorities of the region in an endpoint's name, `NAME.ID.REGION.rds.amazonaws.com`.
+/// The authorities of the region in an endpoint's name; all of them where it is a region that is not among them.
 fn rds_roots(host: &str) -> Option<&'static str> {
-    let region = host.strip_suffix(".rds.amazonaws.com")?.rsplit('.').next()?;
-    let (_, roots) = RDS_ROOTS.split_once(&format!("region: {region}\n"))?;
-    roots.split("\n\n").next()
+    let region = rds_region(host)?;
+    let own = RDS_ROOTS.split_once(&format!("region: {region}\n")).map(|(_, roots)| roots);
+    Some(own.and_then(|roots| roots.split("\n\n").next()).unwrap_or(RDS_ROOTS))
+}
+
+/// `NAME.ID.REGION.rds.amazonaws.com`, and in China `NAME.ID.rds.REGION.amazonaws.com.cn`.
+fn rds_region(host: &str) -> Option<&str> {
+    let host = host.trim_end_matches('.');
+    let (name, region) = if let Some(name) = host.strip_suffix(".amazonaws.com.cn") {
+        let (name, last) = name.rsplit_once('.')?;
+        match name.strip_suffix(".rds") {
+            Some(name) => (name, last),
+            None if last == "rds" => name.rsplit_once('.')?,
+            None => return None,
+        }
+    } else {
+        host.strip_suffix(".rds.amazonaws.com")?.rsplit_once('.')?
+    };
+    (!name.is_empty()).then_some(region)
 }
 
 #[cfg(test)]
@@ -215,15 +231,34 @@ mod tests {
     #[test]
     fn an_endpoint_of_rds_is_known_by_the_authorities_of_its_region() {
         let roots = |host| rds_roots(host).unwrap_or_default().matches("BEGIN CERTIFICATE").count();
-        assert_eq!(roots("store.c1a2b3.eu-central-1.rds.amazonaws.com"), 3);
-        assert_eq!(roots("store.cluster-c1a2b3.us-east-1.rds.amazonaws.com"), 3);
-        assert_eq!(roots("proxy.proxy-c1a2b3.af-south-1.rds.amazonaws.com"), 3);
-        assert_eq!(roots("rds.amazonaws.com"), 0);
-        assert_eq!(roots("eu-central-1.rds.amazonaws.com.example.org"), 0);
-        assert_eq!(RDS_ROOTS.matches("BEGIN CERTIFICATE").count(), 27 * 3);
+        for host in [
+            "store.c1a2b3.eu-central-1.rds.amazonaws.com",
+            "store.cluster-c1a2b3.us-east-1.rds.amazonaws.com",
+            "proxy.proxy-c1a2b3.af-south-1.rds.amazonaws.com",
+            "store.c1a2b3.il-central-1.rds.amazonaws.com.",
+        ] {
+            assert_eq!(roots(host), 3, "{host}");
+        }
+        for host in
+            ["rds.amazonaws.com", "eu-central-1.rds.amazonaws.com.example.org", "a.amazonaws.com.cn", "db"]
+        {
+            assert_eq!(roots(host), 0, "{host}");
+        }
         let url =
             |host| with(&format!("postgres://a@{host}/c"), &[]).unwrap().options.to_url_lossy().to_string();
         assert!(url("store.c1a2b3.eu-west-1.rds.amazonaws.com").contains("BEGIN"));
         assert!(!url("store.c1a2b3.eu-west-1.rds.amazonaws.com/c?sslrootcert=/a&b=").contains("BEGIN"));
+    }
+
+    #[test]
+    fn where_a_region_is_not_among_those_with_authorities_all_of_them_are_tried() {
+        let regions = RDS_ROOTS.matches("\nregion: ").count();
+        assert!(regions >= 28, "{regions}");
+        assert_eq!(rds_roots("store.c1a2b3.xy-nowhere-9.rds.amazonaws.com"), Some(RDS_ROOTS));
+        assert_eq!(RDS_ROOTS.matches("BEGIN CERTIFICATE").count(), regions * 3);
+        assert_eq!(rds_region("store.c1a2b3.rds.cn-north-1.amazonaws.com.cn"), Some("cn-north-1"));
+        assert_eq!(rds_region("store.c1a2b3.cn-northwest-1.rds.amazonaws.com.cn"), Some("cn-northwest-1"));
+        let options = with("postgres://a@store.c1.rds.cn-north-1.amazonaws.com.cn/c", &[]).unwrap().options;
+        assert_eq!(options.to_url_lossy().as_str().matches("BEGIN").count(), regions * 3, "it can be read");
     }
 }

@@ -2,6 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
+use super::session::LIMITS;
 use super::{Database, Failure};
 use crate::error::Error;
 
@@ -17,7 +18,7 @@ const STATEMENTS: &str = "select
     format('grant execute on all functions in schema public to %I;', $1)";
 
 impl Database {
-    /// Lets a user change rows and not the schema; one who is not there is made.
+    /// Lets a user change rows and not the schema, and nobody wait for what he has left behind; one who is not there is made.
     pub(crate) async fn admit(&self, user: &str) -> Result<(), Error> {
         let admitted = async {
             let mut session = self.sessions.own().await?;
@@ -35,6 +36,17 @@ async fn admit(connection: &mut PgConnection, user: &str) -> Result<(), sqlx::Er
         if let Some(statement) = row.try_get::<Option<String>, _>(column)? {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
         }
+    }
+    limit(connection, user).await
+}
+
+/// The limits of a session, as what the user's sessions begin with: those of a pooler, to which a client cannot say so, too.
+async fn limit(connection: &mut PgConnection, user: &str) -> Result<(), sqlx::Error> {
+    for (name, value) in LIMITS {
+        let statement = "select format('alter role %I set %I = %L', $1, $2, $3)";
+        let row =
+            sqlx::query(statement).bind(user).bind(name).bind(value).fetch_one(&mut *connection).await?;
+        sqlx::raw_sql(AssertSqlSafe(row.try_get::<String, _>(0)?)).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -32,6 +32,25 @@ const LAST_PAUSE: Duration = Duration::from_millis(160);
 /// A connection older than this is replaced, so that what has changed on the way to the server is noticed.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
+/// What a server ends by itself, of sessions that are for requests: a request has its answer after two seconds, or nobody
+/// waits for it any more, and the server may not learn of that. The last one says how often it looks whether a client is
+/// there while a statement runs.
+pub(super) const LIMITS: [(&str, &str); 5] = [
+    ("statement_timeout", "2500ms"),
+    ("lock_timeout", "1500ms"),
+    ("idle_in_transaction_session_timeout", "5s"),
+    ("idle_session_timeout", "60s"),
+    ("client_connection_check_interval", "1s"),
+];
+
+/// What takes long by its nature is not ended, whoever does it: migrations, exports.
+const NO_LIMITS: [(&str, &str); 4] = [
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+];
+
 /// Connections, opened when they are first needed. sqlx's own pool asks the server whether a connection is still good
 /// whenever one is given back: a round trip with every statement. Where connections are refused, a request is told so at
 /// once.
@@ -136,12 +155,18 @@ impl Sessions {
 
     fn pool(&self) -> &Pool<Opener> {
         self.pool.get_or_init(|| {
-            let tokens = self.config.iam.clone().map(Tokens::new);
-            let opener = Opener { options: self.config.options.clone(), tokens };
-            let pool = Pool::builder(opener).max_size(self.config.connections).build();
+            let pool = Pool::builder(self.opener(&LIMITS)).max_size(self.config.connections).build();
             #[expect(clippy::expect_used, reason = "it has no time-outs, which alone would need a runtime")]
             pool.expect("a pool without time-outs")
         })
+    }
+
+    /// What connections are opened with, which begin with some settings. A pooler takes none: its sessions begin with those of
+    /// the role.
+    fn opener(&self, settings: &[(&str, &str)]) -> Opener {
+        let options = self.config.options.clone();
+        let options = if self.is_pooled() { options } else { options.options(settings.iter().copied()) };
+        Opener { options, tokens: self.config.iam.clone().map(Tokens::new) }
     }
 
     /// Whether statements go through a pooler.
@@ -158,9 +183,10 @@ impl Sessions {
         }
     }
 
-    /// A connection that nobody else uses, and that ends with whoever has it.
+    /// A connection that nobody else uses, that ends with whoever has it, and on which a statement may take as long as it does.
     pub(super) async fn own(&self) -> Result<Session, sqlx::Error> {
-        self.acquire().await.map(Object::take)
+        let opener = self.opener(&NO_LIMITS);
+        timeout(ACQUIRE, opener.create()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     async fn acquire(&self) -> Result<Object<Opener>, sqlx::Error> {
@@ -214,9 +240,10 @@ pub(super) fn is_answer(error: &sqlx::Error) -> bool {
 }
 
 /// Whether an error tells that a connection was lost, whose ever it was: a pooler's to the server, perhaps. Class 08 is
-/// connection exceptions, 57P01 to 57P03 are shutdowns, 40003 is a statement whose completion is unknown.
+/// connection exceptions, 57P01 to 57P03 are shutdowns, 57P05 and 25P03 ends of
+/// sessions that stood idle, 40003 is a statement whose completion is unknown.
 fn tells_of_a_loss(code: &str) -> bool {
-    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "40003")
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "40003")
 }
 
 /// Runs one statement between BEGIN and COMMIT. Before COMMIT was sent nothing can have been done: `begun`.

@@ -25,6 +25,7 @@ const NAMESPACE: &str = "ConversationStore";
 pub(super) struct Line {
     #[entry(timestamp)]
     at: SystemTime,
+    store: String,
     operation: &'static str,
     reason: Option<String>,
     request_id: String,
@@ -96,6 +97,7 @@ impl From<Gauges> for Found {
 
 impl Line {
     pub(super) fn of(
+        store: &str,
         operation: &'static str,
         latency: Duration,
         metered: Metered,
@@ -117,6 +119,7 @@ impl Line {
         };
         Self {
             at: SystemTime::now(),
+            store: store.to_owned(),
             operation,
             request_id: request_id.to_owned(),
             status: outcome.status.to_string(),
@@ -153,15 +156,16 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// By operation; and misses by operation and reason, too.
+    /// By store and operation; and misses by store, operation and reason, too. Without the store, those of two in one account
+    /// would be added up, and the errors of one would stop a deployment of the other.
     pub(super) fn new() -> Self {
         let misses = MetricDefinition { name: "CacheMisses", unit: Unit::Count, storage_resolution: None };
         let by_reason = MetricDirective {
-            dimensions: vec![vec!["Operation", "Reason"]],
+            dimensions: vec![vec!["Store", "Operation", "Reason"]],
             metrics: vec![misses],
             namespace: NAMESPACE,
         };
-        let emf = Emf::builder(NAMESPACE.into(), vec![vec!["Operation".into()]])
+        let emf = Emf::builder(NAMESPACE.into(), vec![vec!["Store".into(), "Operation".into()]])
             .directive(by_reason)
             // What is told is known here; and where there is no reason, there is nothing by reason.
             .skip_all_validations(true)

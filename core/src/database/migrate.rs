@@ -1,0 +1,106 @@
+//! Migrations, in slices that end before whoever waits for them gives up, and that nobody has to wait behind for long.
+//!
+//! A migration that changes a table waits until everybody else has let go of it, and all who come after wait behind it: an
+//! export may hold on for minutes. So it waits for a moment only, lets those pass who have come meanwhile, and tries again.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+use tokio::time::{Instant, sleep};
+
+use super::Database;
+
+/// How long a migration waits for a lock, and lets nobody pass.
+const LOCK_TIMEOUT: &str = "set lock_timeout = '3s'";
+/// How long others may pass before it waits again; then twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(8);
+/// Where it is kept which have been applied.
+const TABLE: &str = "_sqlx_migrations";
+/// What Postgres says when a lock could not be had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// How far migrations have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrated {
+    /// All are applied.
+    All,
+    /// Some are left, or wait for a lock: ask again.
+    Some,
+}
+
+impl Database {
+    /// Applies the migrations that are missing, one after the other, and begins none after that time, but at least one if none
+    /// else holds what it needs. Those that only newer code knows are no trouble: a deployment that is taken back finds the
+    /// schema already ahead, and it stays there. Not through a pooler: they are kept apart from others that run at the same
+    /// time by a lock that belongs to the session.
+    pub(crate) async fn migrate_for(&self, budget: Duration) -> Result<Migrated, MigrateError> {
+        if self.sessions.is_pooled() {
+            let why =
+                "migrations need the database itself, and DATABASE_POOLER says that DATABASE_URL is a pooler";
+            return Err(sqlx::Error::Configuration(why.into()).into());
+        }
+        let mut migrator = sqlx::migrate!();
+        migrator.set_ignore_missing(true);
+        let mut session = self.sessions.own().await?;
+        slice(&migrator, &mut session, Instant::now() + budget).await
+    }
+}
+
+/// Goes on for as long as locks can be had, and waits where one cannot.
+async fn slice(
+    migrator: &Migrator,
+    session: &mut PgConnection,
+    until: Instant,
+) -> Result<Migrated, MigrateError> {
+    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *session).await?;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match advance(migrator, session, until).await {
+            Err(error) if is_locked(&error) => tracing::warn!(%error, "a migration waits for others"),
+            done => return done,
+        }
+        if Instant::now() + pause >= until {
+            return Ok(Migrated::Some);
+        }
+        sleep(pause).await;
+        pause = LAST_PAUSE.min(pause * 2);
+    }
+}
+
+async fn advance(
+    migrator: &Migrator,
+    session: &mut PgConnection,
+    until: Instant,
+) -> Result<Migrated, MigrateError> {
+    for (at, version) in left(migrator, session).await?.into_iter().enumerate() {
+        if at > 0 && Instant::now() >= until {
+            return Ok(Migrated::Some);
+        }
+        // Its `run` takes a connection in a way that no future may that is to go from thread to thread.
+        migrator.run_direct(Some(version), session, false).await?;
+        tracing::info!(version, "a migration was applied");
+    }
+    // Nothing is left to apply; it holds those that are against what they were when they were.
+    migrator.run_direct(None, session, false).await?;
+    Ok(Migrated::All)
+}
+
+/// The versions that are not applied. The lock is kept until the connection ends: nobody else migrates meanwhile.
+async fn left(migrator: &Migrator, session: &mut PgConnection) -> Result<Vec<i64>, MigrateError> {
+    session.lock().await?;
+    session.ensure_migrations_table(TABLE).await?;
+    let applied = session.list_applied_migrations(TABLE).await?;
+    let known = migrator.iter().filter(|migration| !migration.migration_type.is_down_migration());
+    let missing = known.filter(|known| applied.iter().all(|applied| applied.version != known.version));
+    Ok(missing.map(|migration| migration.version).collect())
+}
+
+fn is_locked(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref()
+        == Some(LOCK_NOT_AVAILABLE)
+}
