@@ -350,7 +350,13 @@ impl Run {
 
 /// Whether trying again may help.
 fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::DatabaseUnavailable(_) | Error::OutcomeUnknown(_) | Error::CacheUnavailable(_))
+    matches!(
+        error,
+        Error::DatabaseUnavailable(_)
+            | Error::OutcomeUnknown(_)
+            | Error::CacheUnavailable(_)
+            | Error::CacheMoving
+    )
 }
 
 /// Whether it is the conversation that cannot be stored, and others may be.

@@ -35,7 +35,8 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
         .set_response_timeout(Some(REDIS_RESPONSE));
     let access = Access::new(cache.client.clone(), config, cache.iam.clone().map(Tokens::new));
     let connection = Connection::new(access, cache.cluster);
-    ConversationStore::new(directory(database), Cache::new(connection, cache))
+    let database = Database::new(Sessions::new(database)).beside_cache(cache.generation());
+    ConversationStore::new(Directory::new(database), Cache::new(connection, cache))
 }
 
 /// Applies the migrations that are missing, for about so long.

@@ -1,6 +1,7 @@
 //! Postgres: the only SQL of the crate. Every statement is one round trip and names the owner, so that the tables can
 //! be sharded by owner without a change of query.
 
+mod generation;
 mod history;
 mod list;
 mod migrate;
@@ -41,6 +42,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     sessions: Arc<Sessions>,
+    /// That of the cache which whoever uses this has beside it.
+    generation: Arc<str>,
 }
 
 /// What came of a commit.
@@ -110,22 +113,16 @@ impl Expects {
 
 impl Database {
     pub(crate) fn new(sessions: Sessions) -> Self {
-        Self { sessions: Arc::new(sessions) }
+        Self { sessions: Arc::new(sessions), generation: "".into() }
     }
 
-    /// Applies the migrations that are missing. Those that only newer code knows are no trouble: a deployment that is
-    /// taken back finds the schema already ahead, and it stays there. Not through a pooler: they are kept apart from others
-    /// that run at the same time by a lock that belongs to the session.
-    pub(crate) async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        if self.sessions.is_pooled() {
-            let why =
-                "migrations need the database itself, and DATABASE_POOLER says that DATABASE_URL is a pooler";
-            return Err(sqlx::Error::Configuration(why.into()).into());
-        }
-        let mut migrator = sqlx::migrate!();
-        migrator.set_ignore_missing(true);
-        // Its `run` takes a connection in a way that no future may that is to go from thread to thread.
-        migrator.run_direct(None, &mut *self.sessions.own().await?, false).await
+    /// The same beside a cache of that generation.
+    pub(crate) fn beside_cache(self, generation: &str) -> Self {
+        Self { generation: generation.into(), ..self }
+    }
+
+    fn generation(&self) -> &str {
+        &self.generation
     }
 
     /// Begins to connect, for whoever has something else to do first.
@@ -169,7 +166,8 @@ impl Database {
             .bind(fencing.epoch())
             .bind(fencing.certified())
             .bind(fencing.wants_window())
-            .bind(CAPACITY);
+            .bind(CAPACITY)
+            .bind(self.generation());
         let rows = self.rows(query).await.map_err(Failure::of_write)?;
         if existing && rows.is_empty() {
             return Err(Error::NotFound);
@@ -198,7 +196,7 @@ impl Database {
         let query = sqlx::query(select_snapshot!(
             "u.outcome, u.row_epoch, ",
             "(u.s).",
-            "update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10, $11, $12) u"
+            "update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10, $11, $12, $13) u"
         ))
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
@@ -211,7 +209,8 @@ impl Database {
         .bind(fencing.epoch())
         .bind(fencing.certified())
         .bind(fencing.wants_window())
-        .bind(CAPACITY);
+        .bind(CAPACITY)
+        .bind(self.generation());
         changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?, key)
     }
 
@@ -225,14 +224,15 @@ impl Database {
         let query = sqlx::query(select_snapshot!(
             "d.outcome, d.row_epoch, ",
             "(d.s).",
-            "delete_message($1, $2, $3, $4, $5, $6) d"
+            "delete_message($1, $2, $3, $4, $5, $6, $7) d"
         ))
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(message_id)
         .bind(fencing.is_fenced())
         .bind(fencing.epoch())
-        .bind(CAPACITY);
+        .bind(CAPACITY)
+        .bind(self.generation());
         changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?, key)
     }
 
@@ -243,15 +243,17 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Commit<Option<i64>>, Error> {
         let query =
-            sqlx::query("select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4)")
+            sqlx::query("select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4, $5)")
                 .bind(key.owner.as_str())
                 .bind(key.id.as_str())
                 .bind(fencing.is_fenced())
-                .bind(fencing.epoch());
+                .bind(fencing.epoch())
+                .bind(self.generation());
         let row = only(self.rows(query).await.map_err(Failure::of_write)?)?;
         match row.try_get("outcome").map_err(Error::Database)? {
             "deleted" => row.try_get("version").map(Some).map(Commit::Done).map_err(Error::Database),
             "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
+            "moving" => Err(Error::CacheMoving),
             _ => Ok(Commit::Done(None)),
         }
     }
@@ -297,14 +299,16 @@ impl Database {
         row.try_get("removed").map_err(Error::Database)
     }
 
-    /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be certified.
+    /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be certified, unless the cache is one
+    /// of another generation.
     pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Record, Error> {
         let query = if take_epoch {
-            sqlx::query(select_snapshot!("", "r.", "read_window_taking_epoch($1, $2, $3) r"))
+            sqlx::query(select_snapshot!("", "r.", "read_window_taking_epoch($1, $2, $3, $4) r"))
         } else {
             sqlx::query(select_snapshot!("", "r.", "read_window($1, $2, $3) r"))
         };
         let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
+        let query = if take_epoch { query.bind(self.generation()) } else { query };
         let rows = self.rows(query).await.map_err(Failure::of_read)?;
         record(rows.first(), key).map_err(Error::Database)
     }
@@ -317,14 +321,14 @@ const _: () = assert!(WINDOW == 100 && Limit::MAX.get() == WINDOW);
 const ADD: &str = select_snapshot!(
     "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
     "(a.s).",
-    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a"
+    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) a"
 );
 // What the function is called with comes from the row, so that it is called only where there is one. A row never goes.
 const ADD_TO_EXISTING: &str = select_snapshot!(
     "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
     "(a.s).",
     "conversations c cross join lateral add_messages(
-        c.owner_id, c.conversation_id, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a
+        c.owner_id, c.conversation_id, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) a
     where c.owner_id = $1 and c.conversation_id = $2"
 );
 

@@ -7,9 +7,11 @@ mod sweep;
 mod transfer;
 mod write;
 
+use std::time::Duration;
+
 use crate::cache::{Cache, Miss};
 use crate::conversation::{Conversation, ConversationId, ConversationKey, Metadata, OwnerId, Title};
-use crate::database::{Database, Stretch};
+use crate::database::{Database, Migrated, Stretch};
 use crate::error::{Error, Problem};
 use crate::idempotency::IdempotencyKey;
 use crate::message::{Batch, Message, MessageId};
@@ -20,6 +22,9 @@ pub use inspect::{EntryState, FenceState, Inspection, NextRead, RowState};
 pub use sweep::Swept;
 pub use transfer::Export;
 pub use write::Imported;
+
+/// After how long migrations begin anew to wait for locks.
+const MIGRATION: Duration = Duration::from_secs(60);
 
 /// Where a read was answered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +143,8 @@ impl Directory {
     /// # Errors
     /// A migration failed, or one that was applied has changed since.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        self.database.migrate().await
+        while self.database.migrate_for(MIGRATION).await? == Migrated::Some {}
+        Ok(())
     }
 
     /// Lets a user of the database use the store: change its rows, and not its schema. Who is not there is made,
@@ -148,6 +154,32 @@ impl Directory {
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
     pub async fn admit(&self, user: &str) -> Result<(), Error> {
         self.database.admit(user).await
+    }
+
+    /// The generation of the cache that these settings tell from others: the one in use if that was made for them and for this
+    /// database, otherwise one that nobody ever used, and that [`Directory::move_cache_generation`] makes the one in use. To
+    /// be asked by who owns the schema.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn propose_cache_generation(&self, settings: &str) -> Result<String, Error> {
+        self.database.propose_generation(settings).await
+    }
+
+    /// Makes a generation that was proposed the one in use: when nobody is left who has another. Done again, it does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Database`] where it was not proposed, or has been left; [`Error::DatabaseUnavailable`].
+    pub async fn move_cache_generation(&self, generation: &str) -> Result<(), Error> {
+        self.database.move_generation(generation).await
+    }
+
+    /// The generation of the cache in use.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn cache_generation(&self) -> Result<String, Error> {
+        self.database.current_generation().await
     }
 
     /// Lists an owner's conversations by their last activity: those whose metadata has all the pairs given.

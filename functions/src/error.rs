@@ -169,6 +169,11 @@ impl Failure {
                     "The store cannot be reached. Try again shortly.",
                 )
             }
+            Error::CacheMoving => {
+                tracing::warn!(conversation = id, "the cache is of another generation than the one in use");
+                let message = "The store is moving to another cache. Nothing was stored. Try again shortly.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "cache_moving", message)
+            }
             Error::CacheUnavailable(error) => {
                 tracing::error!(conversation = id, %error, "cache unavailable");
                 let message = "The cache cannot be reached, and a conversation is only deleted when it can be. Nothing was deleted. Try again shortly.";

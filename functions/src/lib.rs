@@ -19,6 +19,7 @@ use std::sync::Arc;
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig};
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use error::Failure;
@@ -117,17 +118,19 @@ where
 ///
 /// # Errors
 /// It cannot start.
-pub async fn on_event<S, T, F, D, E>(
+pub async fn on_event<S, T, F, D, E, A>(
     operation: &'static str,
     open: impl FnOnce() -> Result<S, Unready>,
     work: impl Fn(Arc<S>, T) -> F + Clone + Send + Sync + 'static,
     gauges: fn(&D) -> Option<Gauges>,
+    answer: fn(D) -> A,
 ) -> Result<(), Unready>
 where
     S: Send + Sync + 'static,
     T: DeserializeOwned + Send + 'static,
     F: Future<Output = Result<D, E>> + Send,
     E: Into<Unready>,
+    A: Serialize + 'static,
 {
     let telemetry = Arc::new(Telemetry::start()?);
     let store = Arc::new(open()?);
@@ -136,7 +139,7 @@ where
         let (work, telemetry) = (work(Arc::clone(&store), payload), Arc::clone(&telemetry));
         async move {
             let done = telemetry.job(operation, &context, work, gauges).await;
-            done.map(drop).map_err(|error| error.into().0)
+            done.map(answer).map_err(|error| error.into().0)
         }
     });
     Ok(lambda_runtime::run(handler).await?)

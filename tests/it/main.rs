@@ -18,6 +18,7 @@ mod decoders;
 mod duplicates;
 mod emulator;
 mod examples;
+mod generations;
 mod health;
 mod herd;
 mod http;

@@ -166,13 +166,13 @@ async fn a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing(profi
     for epoch in ["null", "0", "2"] {
         for call in [
             format!(
-                "add_messages('local', 'c', null, '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, null, null, true, {epoch}, true, false, 100)"
+                "add_messages('local', 'c', null, '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, null, null, true, {epoch}, true, false, 100, '')"
             ),
             format!(
-                "update_conversation('local', 'c', true, 'title', null, null, null, true, {epoch}, true, false, 100)"
+                "update_conversation('local', 'c', true, 'title', null, null, null, true, {epoch}, true, false, 100, '')"
             ),
-            format!("delete_message('local', 'c', 'm', true, {epoch}, 100)"),
-            format!("delete_conversation('local', 'c', true, {epoch})"),
+            format!("delete_message('local', 'c', 'm', true, {epoch}, 100, '')"),
+            format!("delete_conversation('local', 'c', true, {epoch}, '')"),
         ] {
             let query = sqlx::AssertSqlSafe(format!("{fields} from {call}"));
             let refused: (String, i64, String) =

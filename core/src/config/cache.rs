@@ -9,8 +9,10 @@ use crate::iam::{Audience, Iam};
 
 /// Where Redis is: `REDIS_URL`; whether that is a server of a cluster: `REDIS_CLUSTER`, by default `false`; who signs its
 /// certificate: `REDIS_CA_FILE`, by default the public authorities; how one logs in: `REDIS_AUTH`, `password` by default or
-/// `iam`; and what its keys begin with: `CACHE_KEY_PREFIX`, by default nothing. A changed prefix makes a restored database
-/// start with an empty cache.
+/// `iam`; and what its keys begin with: `CACHE_KEY_PREFIX`, by default nothing.
+///
+/// `CACHE_GENERATION`, by default nothing, is the generation that the migration of a deployment has answered, and part of
+/// every key. Where Postgres has another one, nothing is certified here, and writes are refused.
 ///
 /// `REDIS_SERVERLESS`, by default `false`, says that it is ElastiCache Serverless, or another service that stands for many
 /// servers and does not say which one answers. Then nobody notices a failover, and what is cached is checked against
@@ -26,6 +28,7 @@ pub struct CacheConfig {
     pub(crate) serverless: bool,
     pub(crate) clock: Clock,
     prefix: String,
+    generation: String,
 }
 
 const EXPECTED: &str = "a URL like redis://host:6379, or rediss:// with TLS";
@@ -79,6 +82,7 @@ impl CacheConfig {
             serverless: switch(lookup, "REDIS_SERVERLESS")?,
             clock: Clock::default(),
             prefix: prefix(lookup)?,
+            generation: generation(lookup)?,
         })
     }
 
@@ -88,9 +92,15 @@ impl CacheConfig {
         Self { clock, ..self }
     }
 
-    /// What its keys begin with.
-    pub(crate) fn key_prefix(&self) -> &str {
-        &self.prefix
+    /// What its keys begin with: caches of two generations have none in common.
+    pub(crate) fn key_prefix(&self) -> String {
+        let colon = if self.generation.is_empty() { "" } else { ":" };
+        format!("{}{}{colon}", self.prefix, self.generation)
+    }
+
+    /// Its generation, by which Postgres tells it from others.
+    pub(crate) fn generation(&self) -> &str {
+        &self.generation
     }
 }
 
@@ -104,6 +114,18 @@ fn prefix(lookup: Lookup<'_>) -> Result<String, ConfigError> {
         return Err(ConfigError::Malformed { name: NAME, expected: PREFIX, reason });
     }
     Ok(prefix)
+}
+
+/// What a deployment calls the cache; by default nothing.
+fn generation(lookup: Lookup<'_>) -> Result<String, ConfigError> {
+    const NAME: &str = "CACHE_GENERATION";
+    const EXPECTED: &str = "at most 40 letters, digits and hyphens";
+    let generation = optional(lookup, NAME, EXPECTED)?.unwrap_or_default();
+    if generation.len() <= 40 && generation.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Ok(generation);
+    }
+    let reason = "it has other characters or more".into();
+    Err(ConfigError::Malformed { name: NAME, expected: EXPECTED, reason })
 }
 
 /// Who the tokens are for. They go only through TLS.

@@ -61,6 +61,7 @@ pub(super) fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result
         "conflict" => {
             Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
         }
+        "moving" => Err(Error::CacheMoving),
         "exists" => Err(Error::ConversationExists),
         "deleted" => Err(Error::ConversationDeleted),
         _ => {
@@ -75,6 +76,7 @@ pub(super) fn changed(row: &PgRow, key: &ConversationKey) -> Result<Commit<Optio
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
         "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
+        "moving" => Err(Error::CacheMoving),
         "absent" => Ok(Commit::Done(None)),
         _ => snapshot(row, key).map(Some).map(Commit::Done).map_err(Error::Database),
     }

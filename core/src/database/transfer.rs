@@ -98,7 +98,8 @@ impl Database {
             .bind(part.iter().map(|record| record.created_at).collect::<Vec<_>>())
             .bind(last)
             .bind(fencing.is_fenced())
-            .bind(fencing.epoch());
+            .bind(fencing.epoch())
+            .bind(self.generation());
         imported(&only(self.rows(query).await.map_err(Failure::of_write)?)?)
     }
 
@@ -234,7 +235,7 @@ const COUNTERS: &str = "select c.last_seq, d.version as debt
     from conversations c left join cache_debt d on d.conversation_key = c.key
     where c.owner_id = $1 and c.conversation_id = $2";
 const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version
-    from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 fn headed(row: &PgRow) -> sqlx::Result<Headed> {
     let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?).map_err(decode)?;
@@ -273,6 +274,7 @@ fn imported(row: &PgRow) -> Result<Commit<Imported>, Error> {
             Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
         }
         "deleted" => Err(Error::ConversationDeleted),
+        "moving" => Err(Error::CacheMoving),
         outcome => {
             let number = |name: &str| row.try_get(name).map_err(Error::Database);
             let (stored, version) = (number("stored")?, number("row_version")?);

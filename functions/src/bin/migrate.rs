@@ -5,17 +5,36 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use conversation_core::{DatabaseConfig, directory, is_on_lambda};
+use conversation_core::{DatabaseConfig, Migrated, directory, is_on_lambda};
 use conversation_functions::{Unready, exit, on_event, start_logging};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// What a deployment says: who owns the schema, where that is not who uses it. The fields are those of the secret in
-/// which Amazon RDS keeps its administrator; what else is in there does not matter. None of it is logged.
+/// How long one invocation goes on to begin migrations: CloudFormation's function asks again while there are more.
+const BUDGET: Duration = Duration::from_secs(120);
+
+/// What a deployment says. Name and password are who owns the schema, where that is not who uses it: the fields are those of
+/// the secret in which Amazon RDS keeps its administrator; what else is in there does not matter. None of it is logged.
 #[derive(Default, Deserialize)]
 struct Deployment {
     username: Option<String>,
     password: Option<String>,
+    /// All that tells the cache of this deployment from others.
+    settings: Option<String>,
+    /// The generation of the cache to use from now on; nothing is migrated.
+    #[serde(rename = "move")]
+    moves_to: Option<String>,
+}
+
+/// What it is answered.
+#[derive(Serialize)]
+struct Answer {
+    /// Whether migrations are left: ask again.
+    more: bool,
+    /// The generation of its cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,12 +45,14 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Unready> {
     let work =
         async |database: Arc<DatabaseConfig>, deployment: Deployment| migrate(&database, deployment).await;
-    on_event("migrate", open, work, |()| None).await
+    on_event("migrate", open, work, |_| None, |answer| answer).await
 }
 
 async fn once() -> Result<(), Unready> {
     start_logging()?;
-    migrate(&open()?, Deployment::default()).await
+    let database = open()?;
+    while migrate(&database, Deployment::default()).await?.more {}
+    Ok(())
 }
 
 fn open() -> Result<DatabaseConfig, Unready> {
@@ -39,16 +60,30 @@ fn open() -> Result<DatabaseConfig, Unready> {
 }
 
 /// As the administrator, if there is one, who then lets in the user of `DATABASE_URL`; as that user otherwise.
-async fn migrate(database: &DatabaseConfig, deployment: Deployment) -> Result<(), Unready> {
-    match (deployment.username, deployment.password) {
-        (Some(name), Some(password)) => {
-            let directory = directory(&database.as_user(&name, &password));
-            directory.migrate().await?;
-            directory.admit(database.user()).await?;
-        }
-        (None, None) => directory(database).migrate().await?,
+async fn migrate(database: &DatabaseConfig, deployment: Deployment) -> Result<Answer, Unready> {
+    let Deployment { username, password, settings, moves_to } = deployment;
+    let owner = match (username, password) {
+        (Some(name), Some(password)) => Some(database.as_user(&name, &password)),
+        (None, None) => None,
         _ => return Err("an administrator has a username and a password".into()),
+    };
+    let config = owner.as_ref().unwrap_or(database);
+    let directory = directory(config);
+    if let Some(generation) = moves_to {
+        directory.move_cache_generation(&generation).await?;
+        tracing::info!(generation, "the cache has moved");
+        return Ok(Answer { more: false, generation: Some(generation) });
+    }
+    if conversation_core::migrate(config, BUDGET).await? == Migrated::Some {
+        return Ok(Answer { more: true, generation: None });
+    }
+    if owner.is_some() {
+        directory.admit(database.user()).await?;
     }
     tracing::info!("the schema is up to date");
-    Ok(())
+    let generation = match settings {
+        Some(settings) => Some(directory.propose_cache_generation(&settings).await?),
+        None => None,
+    };
+    Ok(Answer { more: false, generation })
 }

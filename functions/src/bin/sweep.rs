@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
 async fn sweep() -> Result<(), Unready> {
     // Whatever the event says: that it came is enough.
     let work = async |store: Arc<ConversationStore>, _: IgnoredAny| store.sweep(BUDGET).await;
-    on_event("sweep", open_store, work, |swept| Some(told(swept))).await
+    on_event("sweep", open_store, work, |swept| Some(told(swept)), drop).await
 }
 
 /// What a sweep did as a log line, and what it found as metrics.
