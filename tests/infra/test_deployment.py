@@ -27,7 +27,8 @@ RECORDED = {
     "AWS::CodeDeploy::DeploymentGroup", "AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::ServerlessCache",
     "AWS::ElastiCache::SubnetGroup", "AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup",
     "AWS::CloudFormation::WaitConditionHandle", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::RDS::DBCluster",
-    "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup", "Custom::Migration",
+    "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup", "AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::EC2::SecurityGroupEgress", "Custom::Guard", "Custom::Migration", "Custom::Probe", "Custom::CacheMove",
 }  # fmt: skip
 # Of these its models do not know all that is asked of them.
 INCOMPLETE = {"AWS::RDS::DBInstance", "AWS::Lambda::Version", "AWS::Lambda::Permission"}
