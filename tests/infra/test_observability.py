@@ -39,7 +39,8 @@ def alarms(name, **given):
     """The alarms of a template, with what is in them."""
     usual = {"Prefix": "store", "Authorizer": "jwt", "CorsOrigins": "", "AlarmTopicArn": "", "DatabaseStandby": "true",
              "DatabaseProxy": "true", "ReserveConcurrency": "true", "CacheReplicas": "1", "DatabaseMaximumConnections": "0",
-             "CacheReadsCounted": "100", "DomainName": "", **{f"{one.title()}Concurrency": "10" for one in OPERATIONS}}
+             "CacheReadsCounted": "100", "DomainName": "", "CacheMaximumStorage": "5", "DatabaseStorage": "20",
+             **{f"{one.title()}Concurrency": "10" for one in OPERATIONS}}
     # What an If leaves out is not there, as CloudFormation does it.
     without = lambda alarm: {**alarm, "Metrics": [m for m in alarm.get("Metrics", []) if m != {"Ref": "AWS::NoValue"}]}
     stack = Stack(load(name), **{**usual, **given})
