@@ -47,7 +47,7 @@ class Metrics:
             for dimensions in directive["Dimensions"]:
                 if not all(name in line for name in dimensions):
                     continue
-                under = tuple(line[name] for name in dimensions)
+                under = tuple(line[name] for name in dimensions if name != "Store")
                 for metric in directive["Metrics"]:
                     if metric["Name"] in line:
                         self.values[metric["Name"], under][step].append(line[metric["Name"]])
@@ -80,7 +80,8 @@ def lines_of(widget, metrics):
             continue
         if metric[0] != "ConversationStore":
             return []
-        values = metrics.series(metric[1], (metric[3],), stat)
+        named = dict(zip(metric[2:-1:2], metric[3::2]))
+        values = metrics.series(metric[1], (named["Operation"],), stat)
         if options.get("visible", True):
             drawn.append((options.get("label", metric[1]), values))
         else:

@@ -1,6 +1,8 @@
 """The templates as data: read, translated as CloudFormation would, and looked through."""
 
 import contextlib
+import copy
+import functools
 import io
 import json
 import logging
@@ -25,9 +27,15 @@ FUNCTIONS = (*OPERATIONS, "sweep", "probe", "migrate", "deploy")
 logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
 
 
+@functools.cache
+def parsed(name):
+    """A template, read once."""
+    return yaml_parse((INFRA / f"{name}.yaml").read_text())
+
+
 def load(name):
     """A template as it is written."""
-    return yaml_parse((INFRA / f"{name}.yaml").read_text())
+    return copy.deepcopy(parsed(name))
 
 
 def translated(parameters=None, bucket="code"):

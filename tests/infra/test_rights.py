@@ -111,6 +111,14 @@ class Rights(unittest.TestCase):
         self.assertEqual(data["ServerlessCache"]["Properties"]["ServerlessCacheName"], {"Ref": "Prefix"})
         self.assertEqual(data["CacheNodes"]["Properties"]["ReplicationGroupId"], {"Ref": "Prefix"})
 
+    def test_the_zones_of_a_new_vpc_are_the_first_two_or_those_named(self):
+        nothing = {"Ref": "AWS::NoValue"}
+        for zones in ({}, {"FirstZoneId": "use1-az1", "SecondZoneId": "use1-az2"}):
+            found = dict(Stack(load("network"), Prefix="store", **zones).resources())
+            of = [found[name]["Properties"] for name in ("SubnetA", "SubnetB")]
+            self.assertEqual([one["AvailabilityZoneId"] for one in of], list(zones.values()) or [nothing] * 2)
+            self.assertEqual([one["AvailabilityZone"] == nothing for one in of], [bool(zones)] * 2)
+
     def test_ports_of_existing_stores_are_opened_as_they_are(self):
         given = load("template")["Resources"]["Network"]["Properties"]["Parameters"]
         of = lambda **more: [str(Stack(load("template"), **more).value(given[n])) for n in ("PostgresPort", "RedisPort", "RedisLastPort")]
