@@ -1,6 +1,6 @@
 # Every command that a developer needs, with one line of help each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run test model chaos soak dashboard contract reference fuzz pictures bench bench-peers bench-compare check check-infra build deploy destroy fmt tools
+.PHONY: help run test model chaos soak dashboard contract reference fuzz pictures bench bench-peers bench-compare check check-infra build deploy restore upgrade destroy fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -15,6 +15,7 @@ RELEASE := $(FUNCTIONS) && cargo build --quiet --release -p conversation-bench -
 BENCH := $(or $(CARGO_TARGET_DIR),target)/release/conversation-bench
 # What builds, deploys and checks infra/.
 INFRA := .venv-infra
+ON_AWS := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/python
 SAM := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/sam
 ENV := dev
 CARGO_DENY := cargo-deny@0.20.2
@@ -53,7 +54,15 @@ build: $(INFRA)/installed ## Zips of all functions for arm64 and x86_64, in targ
 
 deploy: $(INFRA)/installed ## Build and deploy to AWS, as samconfig.toml says (ENV: dev, staging, prod)
 	@$(SAM) build --config-env $(ENV)
-	@$(SAM) deploy --config-env $(ENV)
+	@$(ON_AWS) infra/deploy.py $(ENV)
+
+restore: $(INFRA)/installed ## Bring an environment back to a moment, into a stack beside it (ENV, TIME or latest, INTO, DRILL=1)
+	@$(SAM) build --config-env $(ENV)
+	@$(ON_AWS) infra/restore.py $(ENV) $(or $(TIME),$(error TIME is missing, like 2026-11-26T12:00:00Z)) $(if $(INTO),--as $(INTO)) $(if $(DRILL),--drill)
+
+upgrade: $(INFRA)/installed ## Bring Postgres to another major version, after a snapshot (ENV, POSTGRES)
+	@$(SAM) build --config-env $(ENV)
+	@$(ON_AWS) infra/upgrade.py $(ENV) $(or $(POSTGRES),$(error POSTGRES is missing, like 18))
 
 destroy: $(INFRA)/installed ## Delete what was deployed, leaving a snapshot of Postgres (ENV)
 	@$(SAM) delete --config-env $(ENV)

@@ -1,4 +1,4 @@
-"""The function that migrates for CloudFormation, as its code stands in the template."""
+"""The function that takes the steps of a deployment for CloudFormation, as its code stands in the template."""
 
 import io
 import json
@@ -7,75 +7,220 @@ import types
 import unittest
 from unittest import mock
 
+from botocore.exceptions import ClientError
+
 from templates import load
 
-SECRET = json.dumps({"username": "administrator", "password": "secret"})
+SECRET = {"username": "administrator", "password": "secret"}
+DONE = {"more": False, "generation": "g1"}
+MIGRATION = {"Version": "arn:migrate:7", "Settings": ["1", "info"], "Cache": "nodes db-1", "Instances": ["9", "4"]}
+THROTTLED = ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."}}, "Invoke")
 
 
 class Cloud:
-    """Stands for Secrets Manager and Lambda."""
+    """Stands for Secrets Manager, CloudFormation and Lambda, which gives these answers one after the other."""
 
-    def __init__(self, failure=None):
-        self.failure, self.invoked = failure, []
+    def __init__(self, *answers, status="UPDATE_IN_PROGRESS", outputs=None):
+        self.answers, self.invoked, self.slept, self.config = list(answers), [], [], {}
+        self.stack = {"StackStatus": status}
+        if outputs:
+            self.stack["Outputs"] = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+
+    def client(self, name, **given):
+        self.config[name] = given.get("config")
+        return self
 
     def get_secret_value(self, SecretId):
         assert SecretId == "arn:secret"
-        return {"SecretString": SECRET}
+        return {"SecretString": json.dumps(SECRET)}
+
+    def describe_stacks(self, StackName):
+        assert StackName == "arn:stack"
+        return {"Stacks": [self.stack]}
 
     def invoke(self, FunctionName, Payload):
-        self.invoked.append((FunctionName, Payload))
-        if self.failure:
-            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(self.failure).encode())}
-        return {"Payload": io.BytesIO(b"null")}
+        self.invoked.append((FunctionName, json.loads(Payload)))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        failed = {"FunctionError": "Unhandled"} if "errorMessage" in (answer or {}) else {}
+        return {**failed, "Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
-def handle(cloud, request="Create", secret="arn:secret", settings=("1", "info")):
-    """What CloudFormation is told: outcome, data, reason."""
+def handle(cloud, step="Migration", wanted=None, old=None, request="Update", secret="arn:secret", left=900_000):
+    """What CloudFormation is told: outcome, data, reason. Each invocation and each second of sleep takes its time."""
     told = []
     response = types.ModuleType("cfnresponse")
     response.SUCCESS, response.FAILED = "SUCCESS", "FAILED"
     response.send = lambda event, context, outcome, data, physical, reason=None: told.append((outcome, data, physical, reason))
     code = load("template")["Resources"]["DeployFunction"]["Properties"]["Code"]["ZipFile"]
-    properties = {"Version": "arn:version:7", "Settings": list(settings)}
+    properties = dict(MIGRATION if wanted is None else wanted)
     if secret:
         properties["Secret"] = secret
-    with mock.patch.dict(sys.modules, {"cfnresponse": response}), mock.patch("boto3.client", lambda name, **_: cloud):
+    event = {"ResourceType": f"Custom::{step}", "StackId": "arn:stack", "RequestType": request, "ResourceProperties": properties}
+    if old is not None:
+        event["OldResourceProperties"] = old
+    context = types.SimpleNamespace(
+        get_remaining_time_in_millis=lambda: left - 120_000 * len(cloud.invoked) - 1_000 * sum(cloud.slept)
+    )
+    with (
+        mock.patch.dict(sys.modules, {"cfnresponse": response}),
+        mock.patch("boto3.client", cloud.client),
+        mock.patch("time.sleep", cloud.slept.append),
+    ):
         space = {}
         exec(compile(code, "index.py", "exec"), space)
-        space["handle"]({"RequestType": request, "ResourceProperties": properties}, None)
-    [answer] = told
-    return answer
+        space["handle"](event, context)
+    [(outcome, data, physical, reason)] = told
+    assert physical == step
+    return outcome, data, reason
 
 
-class DeployFunction(unittest.TestCase):
-    def test_it_migrates_as_the_administrator_and_tells_the_settings(self):
+class Migrate(unittest.TestCase):
+    def test_it_migrates_as_the_administrator_and_tells_generation_and_settings(self):
         for request in ("Create", "Update"):
-            cloud = Cloud()
-            outcome, data, physical, reason = handle(cloud, request)
-            self.assertEqual((outcome, physical, reason), ("SUCCESS", "migration", None))
-            self.assertEqual(cloud.invoked, [("arn:version:7", SECRET)])
+            cloud = Cloud(DONE)
+            outcome, data, reason = handle(cloud, request=request)
+            self.assertEqual((outcome, reason), ("SUCCESS", None))
+            self.assertEqual(cloud.invoked, [("arn:migrate:7", {**SECRET, "settings": "nodes db-1"})])
+            self.assertEqual(data["Generation"], "g1")
             self.assertRegex(data["Settings"], "^[0-9a-f]{12}$")
 
-    def test_another_setting_is_another_hash_and_the_same_is_the_same(self):
-        hashes = [handle(Cloud(), settings=s)[1]["Settings"] for s in (("1", "info"), ("2", "info"), ("1", "info"))]
-        self.assertEqual(hashes[0], hashes[2])
-        self.assertNotEqual(hashes[0], hashes[1])
-
     def test_an_existing_database_is_migrated_by_its_own_user(self):
-        cloud = Cloud()
+        cloud = Cloud(DONE)
         self.assertEqual(handle(cloud, secret=None)[0], "SUCCESS")
-        self.assertEqual(cloud.invoked, [("arn:version:7", "{}")])
+        self.assertEqual(cloud.invoked, [("arn:migrate:7", {"settings": "nodes db-1"})])
 
-    def test_a_migration_that_fails_fails_the_deployment_and_says_why(self):
+    def test_another_setting_or_generation_is_another_hash_and_the_same_is_the_same(self):
+        def settings(generation, *given):
+            return handle(Cloud({"generation": generation}), wanted={**MIGRATION, "Settings": list(given)})[1]["Settings"]
+
+        hashes = [settings("g1", "1", "info"), settings("g1", "2", "info"), settings("g2", "1", "info")]
+        self.assertEqual(len(set(hashes)), 3)
+        self.assertEqual(settings("g1", "1", "info"), hashes[0])
+
+    def test_the_connections_needed_are_two_for_each_instance_and_the_few_others(self):
+        self.assertEqual(handle(Cloud(DONE))[1]["Connections"], str(2 * (9 + 4 + 1) + 1 + 1 + 5))
+        self.assertEqual(handle(Cloud(DONE), wanted={**MIGRATION, "Instances": []})[1]["Connections"], "9")
+
+    def test_it_is_asked_again_while_there_is_more(self):
+        cloud = Cloud({"more": True}, {"more": True}, DONE)
+        self.assertEqual(handle(cloud)[:2], handle(Cloud(DONE))[:2])
+        self.assertEqual(len(cloud.invoked), 3)
+
+    def test_what_takes_too_long_says_that_a_deployment_more_goes_on(self):
+        cloud = Cloud(*[{"more": True}] * 9)
+        outcome, _, reason = handle(cloud)
+        self.assertEqual(outcome, "FAILED")
+        self.assertIn("deploy again", reason)
+        self.assertLess(len(cloud.invoked), 7)
+
+    def test_a_throttled_invocation_is_tried_again_and_no_other(self):
+        cloud = Cloud(THROTTLED, THROTTLED, DONE)
+        self.assertEqual(handle(cloud)[0], "SUCCESS")
+        self.assertEqual(cloud.slept, [10, 10])
+        cloud = Cloud(*[THROTTLED] * 99)
+        self.assertEqual(handle(cloud)[0], "FAILED")
+        for failure in (ClientError({"Error": {"Code": "ServiceException"}}, "Invoke"), TimeoutError("read timed out")):
+            cloud = Cloud(failure)
+            self.assertEqual(handle(cloud)[0], "FAILED")
+            self.assertEqual(len(cloud.invoked), 1)
+
+    def test_a_failure_fails_the_deployment_and_says_why_without_the_password(self):
         with mock.patch("builtins.print") as printed:
-            outcome, _, _, reason = handle(Cloud({"errorMessage": "column x exists"}))
-        self.assertEqual((outcome, reason), ("FAILED", "the migration failed: column x exists"))
+            outcome, _, reason = handle(Cloud({"errorMessage": "column x exists"}))
+        self.assertEqual((outcome, reason), ("FAILED", "Migration failed: column x exists"))
         self.assertNotIn("secret", str(printed.mock_calls))
 
-    def test_nothing_is_done_when_it_goes(self):
-        cloud = Cloud()
-        self.assertEqual(handle(cloud, "Delete")[0], "SUCCESS")
-        self.assertEqual(cloud.invoked, [])
+    def test_no_wait_outlasts_an_idle_connection_and_none_is_repeated_by_the_client(self):
+        cloud = Cloud(DONE)
+        handle(cloud)
+        config = cloud.config["lambda"]
+        self.assertTrue(config.tcp_keepalive)
+        self.assertLessEqual(config.read_timeout, 300)
+        self.assertEqual(config.retries, {"total_max_attempts": 1})
+
+
+class TakenBack(unittest.TestCase):
+    """CloudFormation takes a deployment back, and asks for the old version of each step."""
+
+    def cloud(self, *answers):
+        outputs = {"Generation": "g0", "Guarantee": "all", "ApiUrl": "https://a"}
+        return Cloud(*answers, status="UPDATE_ROLLBACK_IN_PROGRESS", outputs=outputs)
+
+    def test_the_old_migrate_says_the_generation_where_it_can(self):
+        self.assertEqual(handle(self.cloud(DONE))[1]["Generation"], "g1")
+
+    def test_where_it_cannot_the_generation_is_the_last_one_deployed(self):
+        outcome, data, reason = handle(self.cloud({"errorMessage": "no connection"}))
+        self.assertEqual((outcome, data["Generation"]), ("SUCCESS", "g0"))
+        self.assertIn("no connection", reason)
+        self.assertEqual(set(data), {"Generation", "Settings", "Connections"})
+
+    def test_neither_guard_nor_probe_nor_move_keeps_it_from_being_taken_back(self):
+        outcome, data, _ = handle(self.cloud({"errorMessage": "refused"}), "Probe", {"Version": "arn:probe:3", "Settings": "a"})
+        self.assertEqual((outcome, data["Guarantee"]), ("SUCCESS", "all"))
+        wanted = {"Version": "arn:migrate:6", "Generation": "g0"}
+        self.assertEqual(handle(self.cloud({"errorMessage": "retired"}), "CacheMove", wanted)[0], "SUCCESS")
+        self.assertEqual(handle(self.cloud(), "Guard", Guard.wanted("rds"), Guard.wanted("aurora"))[0], "SUCCESS")
+
+
+class Probe(unittest.TestCase):
+    WANTED = {"Version": "arn:probe:3", "Settings": ["a", "g1"]}
+
+    def test_what_it_found_is_printed_and_its_guarantee_told(self):
+        said = {"guarantee": "reads are current", "checks": [{"name": "acl", "ok": True, "detail": ""}]}
+        with mock.patch("builtins.print") as printed:
+            outcome, data, _ = handle(cloud := Cloud(said), "Probe", self.WANTED)
+        self.assertEqual((outcome, data["Guarantee"]), ("SUCCESS", "reads are current"))
+        self.assertEqual(cloud.invoked, [("arn:probe:3", {})])
+        self.assertEqual(json.loads(printed.call_args.args[0]), said)
+
+    def test_a_check_that_fails_fails_the_deployment_with_its_sentence(self):
+        outcome, _, reason = handle(Cloud({"errorMessage": "acl: the user may not run pexpire"}), "Probe", self.WANTED)
+        self.assertEqual((outcome, reason), ("FAILED", "Probe failed: acl: the user may not run pexpire"))
+
+
+class CacheMove(unittest.TestCase):
+    def test_the_generation_moves_when_no_old_code_can_still_be_running(self):
+        cloud = Cloud({"generation": "g1"})
+        outcome, _, _ = handle(cloud, "CacheMove", {"Version": "arn:migrate:7", "Generation": "g1", "Aliases": []})
+        self.assertEqual(outcome, "SUCCESS")
+        self.assertEqual(cloud.invoked, [("arn:migrate:7", {**SECRET, "move": "g1"})])
+        longest = load("template")["Globals"]["Function"]["Timeout"]
+        self.assertGreater(sum(cloud.slept), longest)
+
+    def test_a_move_that_fails_fails_the_deployment(self):
+        outcome, _, reason = handle(Cloud({"errorMessage": "x"}), "CacheMove", {"Version": "v", "Generation": "g1"})
+        self.assertEqual((outcome, reason), ("FAILED", "CacheMove failed: x"))
+
+
+class Guard(unittest.TestCase):
+    @staticmethod
+    def wanted(kind, version="17", database="false", upgrade="false"):
+        return {"Database": ["", kind, "", ""], "AllowDatabaseChange": database, "Postgres": version,
+                "AllowMajorVersionUpgrade": upgrade, "Settings": [kind]}
+
+    def test_another_database_or_major_version_has_to_be_asked_for(self):
+        old = self.wanted("rds")
+        for wanted, consent in ((self.wanted("aurora"), "AllowDatabaseChange=true"),
+                                (self.wanted("rds", "18"), "AllowMajorVersionUpgrade=true")):
+            outcome, _, reason = handle(Cloud(), "Guard", wanted, old)
+            self.assertEqual(outcome, "FAILED")
+            self.assertIn(consent, reason)
+        for wanted in (self.wanted("aurora", database="true"), self.wanted("rds", "18", upgrade="true"), old):
+            self.assertEqual(handle(Cloud(), "Guard", wanted, old)[0], "SUCCESS")
+
+    def test_a_first_deployment_may_have_any(self):
+        self.assertEqual(handle(Cloud(), "Guard", self.wanted("aurora"), request="Create")[0], "SUCCESS")
+
+
+class Delete(unittest.TestCase):
+    def test_nothing_is_done_when_a_step_goes(self):
+        for step in ("Guard", "Migration", "Probe", "CacheMove"):
+            cloud = Cloud(status="DELETE_IN_PROGRESS")
+            self.assertEqual(handle(cloud, step, {}, request="Delete")[0], "SUCCESS")
+            self.assertEqual((cloud.invoked, cloud.slept), ([], []))
 
 
 if __name__ == "__main__":

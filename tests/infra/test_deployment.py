@@ -27,7 +27,8 @@ RECORDED = {
     "AWS::CodeDeploy::DeploymentGroup", "AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::ServerlessCache",
     "AWS::ElastiCache::SubnetGroup", "AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup",
     "AWS::CloudFormation::WaitConditionHandle", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::RDS::DBCluster",
-    "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup", "Custom::Migration",
+    "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup", "AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::EC2::SecurityGroupEgress", "Custom::Guard", "Custom::Migration", "Custom::Probe", "Custom::CacheMove",
 }  # fmt: skip
 # Of these its models do not know all that is asked of them.
 INCOMPLETE = {"AWS::RDS::DBInstance", "AWS::Lambda::Version", "AWS::Lambda::Permission"}
@@ -138,13 +139,13 @@ class Cloud(unittest.TestCase):
             s3.put_object(Bucket=BUCKET, Key=f"{name}.yaml", Body=json.dumps(without_what_moto_lacks(load(name))))
 
     @classmethod
-    def create(cls, parameters):
+    def create(cls, parameters, name="store"):
         template = templates.translated(parameters, BUCKET)
         for stack in of_type(template, "AWS::CloudFormation::Stack").values():
             file = stack["Properties"]["TemplateURL"]
             stack["Properties"]["TemplateURL"] = f"https://{BUCKET}.s3.amazonaws.com/{file}"
         cls.client("cloudformation").create_stack(
-            StackName="store",
+            StackName=name,
             TemplateBody=json.dumps(without_what_moto_lacks(template)),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
@@ -173,7 +174,7 @@ class Deployment(Cloud):
         client = self.client("lambda")
         made = {one["FunctionName"]: one for one in client.list_functions()["Functions"]}
         self.assertEqual(set(made), {f"store-{name}" for name in FUNCTIONS})
-        for name in (*OPERATIONS, "sweep", "migrate"):
+        for name in (*OPERATIONS, "sweep", "probe", "migrate"):
             function = made[f"store-{name}"]
             self.assertEqual(function["Runtime"], "provided.al2023")
             self.assertEqual(len(function["VpcConfig"]["SubnetIds"]), 2)
@@ -184,6 +185,11 @@ class Deployment(Cloud):
             self.assertEqual("REDIS_URL" in variables, name not in ("list", "migrate"))
             self.assertEqual(variables.get("REDIS_CACHE_NAME", "store"), "store")
             self.assertEqual("AUTH_MODE" in variables, name in OPERATIONS)
+            self.assertEqual(variables["STORE_NAME"], "store")
+            told = variables.get("CACHE_GENERATION", "")
+            self.assertEqual(told.endswith(".Generation"), name not in ("list", "migrate"), told)
+            told = variables.get("CONNECTIONS_NEEDED", "")
+            self.assertEqual(told.endswith(".Connections"), name == "probe", told)
         self.assertNotIn("VpcConfig", {key for key, value in made["store-deploy"].items() if value})
 
     def test_logs_end_after_the_days_given(self):
@@ -244,6 +250,16 @@ class Deployment(Cloud):
         [migration] = Recorded.made["Custom::Migration"]
         self.assertEqual(migration["ServiceToken"].split(":")[-1], "store-deploy")
         self.assertIn("MasterUserSecret.SecretArn".lower(), migration["Secret"])
+        # What the cache's generation follows.
+        for part in ("nodes", "-CacheNodes-", ".DbiResourceId"):
+            self.assertIn(part, migration["Cache"])
+        self.assertEqual(migration["Instances"], [9, 9, 5, 4, 3, 3])
+        [guard], [probe], [move] = (Recorded.made[f"Custom::{step}"] for step in ("Guard", "Probe", "CacheMove"))
+        self.assertEqual(guard["Database"], ["", "rds", "", ""])
+        self.assertEqual({one["ServiceToken"] for one in (guard, probe, move)}, {migration["ServiceToken"]})
+        self.assertIn("Probe", probe["Version"])
+        self.assertEqual(move["Version"], migration["Version"])
+        self.assertTrue(move["Generation"].endswith(".Generation"))
 
     def test_the_sweep_is_called_every_minute(self):
         events = self.client("events")
@@ -257,6 +273,67 @@ class Deployment(Cloud):
         body = client.get_dashboard(DashboardName="store")["DashboardBody"]
         self.assertGreater(len(json.loads(body)["widgets"]), 20)
         self.assertNotIn("${", body)
+
+
+class TwoStacks(Cloud):
+    """Two environments in one account and region."""
+
+    NAMES = ("alpha", "omega")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        more = {"DatabaseKind": "aurora", "DatabaseStandby": "true", "DatabaseProxy": "true", "CacheKind": "serverless"}
+        cls.create({**PARAMETERS, "CacheReplicas": "1"}, "alpha")
+        cls.create({**PARAMETERS, **more}, "omega")
+
+    def of(self, name):
+        """Alarms and widgets of a stack, by what they are called."""
+        alarms = {one["AlarmName"]: one for one in Recorded.made["AWS::CloudWatch::Alarm"] if one["AlarmName"].startswith(f"{name}-")}
+        body = json.loads(self.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
+        return alarms, [widget["properties"] for widget in body["widgets"] if widget["type"] == "metric"]
+
+    def test_each_alarm_is_of_one_of_them(self):
+        counted = sum(len(self.of(name)[0]) for name in self.NAMES)
+        self.assertEqual(counted, len(Recorded.made["AWS::CloudWatch::Alarm"]))
+        self.assertGreater(counted, 40)
+
+    def test_no_alarm_and_no_widget_of_one_names_the_other(self):
+        for name, other in (self.NAMES, reversed(self.NAMES)):
+            alarms, widgets = self.of(name)
+            self.assertGreater(len(widgets), 15)
+            for whole in (*alarms.values(), *widgets):
+                self.assertNotIn(other, json.dumps(whole), whole)
+
+    def test_every_metric_names_its_own(self):
+        for name in self.NAMES:
+            alarms, widgets = self.of(name)
+            for alarm in alarms.values():
+                metrics = [part for part in walk(alarm) if isinstance(part, dict) and "MetricName" in part]
+                self.assertTrue(metrics)
+                for metric in metrics:
+                    self.check(name, metric["Namespace"], {one["Name"]: one["Value"] for one in metric["Dimensions"]})
+            for widget in widgets:
+                for metric in widget["metrics"]:
+                    if isinstance(metric[0], dict):
+                        self.assertTrue("SEARCH" not in metric[0]["expression"] or f'Store="{name}"' in metric[0]["expression"])
+                        continue
+                    parts = [part for part in metric[2:] if isinstance(part, str)]
+                    self.check(name, metric[0], dict(zip(parts[::2], parts[1::2], strict=True)))
+
+    def check(self, name, namespace, dimensions):
+        """That one of the dimensions is what this stack alone has."""
+        if namespace == "ConversationStore":
+            self.assertEqual(dimensions["Store"], name)
+        else:
+            self.assertTrue(any(value.startswith(name) for value in dimensions.values()), (namespace, dimensions))
+
+    def test_functions_tell_their_own(self):
+        made = self.client("lambda").list_functions()["Functions"]
+        told = {one["FunctionName"]: one["Environment"]["Variables"]["STORE_NAME"] for one in made if "Environment" in one}
+        self.assertEqual(len(told), 2 * (len(FUNCTIONS) - 1))
+        for function, store in told.items():
+            self.assertEqual(function.split("-")[0], store)
 
 
 class OtherStores(Cloud):

@@ -14,12 +14,12 @@ AWS_METRICS = {
     "AWS/ElastiCache": (
         {"clusterId", "CacheClusterId"},
         {"ThrottledCmds", "BytesUsedForCache", "ElastiCacheProcessingUnits", "Evictions", "CurrConnections",
-         "EngineCPUUtilization", "DatabaseMemoryUsagePercentage"},
+         "EngineCPUUtilization", "DatabaseMemoryUsagePercentage", "CPUCreditBalance"},
     ),
     "AWS/RDS": (
         {"DBInstanceIdentifier", "DBClusterIdentifier", "ProxyName"},
         {"DatabaseConnections", "FreeStorageSpace", "CPUUtilization", "ACUUtilization", "AuroraReplicaLagMaximum",
-         "DatabaseConnectionsCurrentlySessionPinned", "VolumeBytesUsed"},
+         "DatabaseConnectionsCurrentlySessionPinned", "VolumeBytesUsed", "FreeableMemory", "CPUSurplusCreditsCharged"},
     ),
 }  # fmt: skip
 STORES = [
@@ -32,17 +32,30 @@ def own_metrics():
     """What functions/src/telemetry/metrics.rs tells: the fields of its lines that have a unit, as they are named there."""
     source = (ROOT / "functions/src/telemetry/metrics.rs").read_text()
     fields = re.findall(r'(?:name = "(\w+)"\)\]\s+)?^    (\w+): (?:Option<)?(?:As\w+<u64>|Duration)', source, re.MULTILINE)
-    return {name or field.title().replace("_", "") for name, field in fields}
+    return {name or field.title().replace("_", "") for name, field in fields} | templates.COMING["metrics"]
+
+
+def alarms(name, **given):
+    """The alarms of a template, with what is in them."""
+    usual = {"Prefix": "store", "Authorizer": "jwt", "CorsOrigins": "", "AlarmTopicArn": "", "DatabaseStandby": "true",
+             "DatabaseProxy": "true", "ReserveConcurrency": "true", "CacheReplicas": "1", "DatabaseMaximumConnections": "0",
+             "CacheReadsCounted": "100", "DomainName": "", "CacheMaximumStorage": "5", "DatabaseStorage": "20",
+             **{f"{one.title()}Concurrency": "10" for one in OPERATIONS}}
+    # What an If leaves out is not there, as CloudFormation does it.
+    without = lambda alarm: {**alarm, "Metrics": [m for m in alarm.get("Metrics", []) if m != {"Ref": "AWS::NoValue"}]}
+    stack = Stack(load(name), **{**usual, **given})
+    return {n: without(r["Properties"]) for n, r in stack.resources() if r["Type"] == "AWS::CloudWatch::Alarm"}
+
+
+ALARMS = ("template", "observability", "api")
 
 
 class Observability(unittest.TestCase):
     def metrics(self):
         """Every metric that an alarm or the dashboard names: where, namespace, name, dimensions."""
-        for name in ("observability", "api"):
+        for name in ALARMS:
             for stores in STORES:
-                given = {"DatabaseStandby": "true", "DatabaseProxy": "true", "ReserveConcurrency": "true", **stores}
-                stack = Stack(load(name), Prefix="store", Authorizer="jwt", CorsOrigins="", AlarmTopicArn="", **given)
-                for alarm, resource in stack.resources():
+                for alarm, resource in alarms(name, **stores).items():
                     for part in walk(resource):
                         if isinstance(part, dict) and "MetricName" in part:
                             dimensions = {one["Name"]: one["Value"] for one in part["Dimensions"]}
@@ -51,7 +64,7 @@ class Observability(unittest.TestCase):
             for widget in templates.dashboard(**stores):
                 for metric in widget["properties"].get("metrics", []):
                     if isinstance(metric[0], dict):
-                        self.assertRegex(metric[0]["expression"], r"^SEARCH\('\{ConversationStore,Operation,Reason\} MetricName=\"CacheMisses\"'|^IF\(")
+                        self.assertRegex(metric[0]["expression"], r"^SEARCH\('\{ConversationStore,Store,Operation,Reason\} MetricName=\"CacheMisses\" Store=\"store\"'|^IF\(")
                         continue
                     namespace, name, *rest = metric
                     rest = [part for part in rest if not isinstance(part, dict)]
@@ -64,7 +77,10 @@ class Observability(unittest.TestCase):
             with self.subTest(where=where, metric=name):
                 if namespace == "ConversationStore":
                     self.assertIn(name, own)
-                    self.assertEqual(set(dimensions), {"Operation"})
+                    self.assertEqual(set(dimensions) - {"Reason"}, {"Store", "Operation"})
+                    self.assertEqual(list(dimensions)[:2], ["Store", "Operation"])
+                    self.assertEqual("Reason" in dimensions, name == "CacheMisses" and where == "CacheMissesAlarm")
+                    self.assertEqual(dimensions["Store"], "store")
                     self.assertIn(dimensions["Operation"], (*OPERATIONS, "sweep"))
                 else:
                     known, names = AWS_METRICS[namespace]
@@ -76,21 +92,66 @@ class Observability(unittest.TestCase):
         self.assertLessEqual({("ConversationStore", name) for name in own}, seen, "a metric that nobody looks at")
 
     def test_every_alarm_tells_and_is_told_of(self):
-        guide = (ROOT / "docs/deploying.md").read_text()
-        for name in ("observability", "api"):
+        guide, slugs = (ROOT / "docs/deploying.md").read_text(), {"*-errors"}
+        for name in ALARMS:
             for logical, alarm in of_type(load(name), "AWS::CloudWatch::Alarm").items():
                 properties = alarm["Properties"]
                 self.assertIn("AlarmTopicArn", references(properties["AlarmActions"]), logical)
                 slug = Stack(load(name), Prefix="store").value(properties["AlarmName"]).removeprefix("store-")
+                slugs.add(slug)
                 slug = re.sub(rf"^({'|'.join(OPERATIONS)})-errors$", "*-errors", slug)
-                self.assertIn(f"| `{slug}` |", guide, "the guide says what to do when it rings")
+                self.assertTrue(f"| `{slug}` |" in guide, f"the guide says what to do when {slug} rings")
+        told = re.findall(r"^\| `([a-z*-]+)` \|", guide.split("## When an alarm rings")[1], re.MULTILINE)
+        self.assertLessEqual(set(told), slugs, "a row for an alarm that there is not")
 
     def test_an_alarm_name_is_there_once(self):
         for stores in STORES:
-            given = {"DatabaseStandby": "true", "DatabaseProxy": "true", "ReserveConcurrency": "true", **stores}
-            stack = Stack(load("observability"), Prefix="store", **given)
-            names = [r["Properties"]["AlarmName"] for _, r in stack.resources() if r["Type"] == "AWS::CloudWatch::Alarm"]
+            names = [alarm["AlarmName"] for name in ALARMS for alarm in alarms(name, **stores).values()]
             self.assertEqual(len(names), len(set(names)), names)
+
+    def test_what_an_alarm_reckons_with_is_among_its_metrics(self):
+        functions = {"IF", "FILL", "SUM", "MAX", "MIN", "METRICS"}
+        for stores, replicas in itertools.product(STORES, "01"):
+            for name in ALARMS:
+                for logical, alarm in alarms(name, CacheReplicas=replicas, **stores).items():
+                    metrics = {one["Id"]: one for one in alarm["Metrics"]}
+                    shown = [one for one in metrics.values() if one.get("ReturnData", True)]
+                    self.assertEqual(len(shown), 1 if metrics else 0, logical)
+                    for one in shown:
+                        asked = set(re.findall(r"[A-Za-z]\w*", re.sub(r'"\w+"', "", one["Expression"]))) - functions
+                        self.assertLessEqual(asked, set(metrics), logical)
+                        [prefix] = re.findall(r'METRICS\("(\w+)"\)', one["Expression"]) or [""]
+                        self.assertTrue("METRICS" not in one["Expression"] or any(i.startswith(prefix) for i in metrics))
+
+    def test_alarms_on_nodes_watch_both_of_the_first_shard(self):
+        for replicas, nodes in (("0", ["store-0001-001"]), ("1", ["store-0001-001", "store-0001-002"])):
+            found = alarms("observability", Database="rds", Cache="nodes", CacheReplicas=replicas)
+            for logical in ("CacheNodeProcessorAlarm", "CacheNodeStorageAlarm", "CacheNodeCreditsAlarm"):
+                watched = [one["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for one in found[logical]["Metrics"][1:]]
+                self.assertEqual(watched, nodes)
+
+    def test_what_connections_are_measured_by(self):
+        def of(**given):
+            found = alarms("observability", Cache="nodes", **given)
+            [alarm] = [one for one in found.values() if one["AlarmName"] == "store-database-connections"]
+            return int(alarm["Metrics"][0]["Expression"].split("/")[1]), alarm["Threshold"]
+
+        self.assertEqual(of(Database="rds", DatabaseProxy="false"), (80, 80))
+        self.assertEqual(of(Database="aurora", DatabaseProxy="false"), (800, 80))
+        self.assertEqual(of(Database="rds", DatabaseMaximumConnections="400"), (400, 95))
+        # The proxy takes as much by itself, at which no alarm must ring.
+        proxy = load("data")["Resources"]["ProxyTarget"]["Properties"]["ConnectionPoolConfigurationInfo"]
+        self.assertLess(proxy["MaxConnectionsPercent"], 95)
+
+    def test_the_storage_grows_before_its_alarm_rings(self):
+        alarm = alarms("observability", Database="rds", Cache="nodes")["DatabaseStorageAlarm"]
+        self.assertLessEqual(alarm["Threshold"], 10)
+        self.assertGreater(alarm["DatapointsToAlarm"] * alarm["Metrics"][1]["MetricStat"]["Period"], 300)
+
+    def test_the_silence_of_the_sweep_is_watched_when_there_is_a_sweep(self):
+        alarm = load("template")["Resources"]["SweepSilentAlarm"]
+        self.assertEqual(alarm["DependsOn"], "CacheMove")
+        self.assertIn("SweepFunction.Alias", references(load("template")["Resources"]["CacheMove"]))
 
     def test_the_widgets_of_the_dashboard_do_not_overlap(self):
         for stores in STORES:

@@ -1,13 +1,20 @@
 """What linters cannot know of the templates: what must agree between them, and with the code."""
 
+import json
 import re
 import unittest
+
+import tomlkit
 
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 
 import templates
 from templates import FUNCTIONS, INFRA, NESTED, OPERATIONS, ROOT, Stack, load, of_type, references
+
+# What a deployment runs before it tries anything.
+FIRST = ("MigrateFunction", "DeployFunction")
+
 
 class Routes(unittest.TestCase):
     def setUp(self):
@@ -117,15 +124,39 @@ class Stacks(unittest.TestCase):
 
 class Functions(unittest.TestCase):
     def test_there_is_one_for_each_binary(self):
-        binaries = {path.stem for path in (ROOT / "functions/src/bin").glob("*.rs")}
+        binaries = {path.stem for path in (ROOT / "functions/src/bin").glob("*.rs")} | templates.COMING["binaries"]
         self.assertEqual(set(templates.functions()), binaries | {"deploy"})
         self.assertEqual(set(FUNCTIONS), set(templates.functions()))
 
     def test_none_changes_before_the_schema_has(self):
         template = templates.translated()
         for name, resource in of_type(template, "AWS::Lambda::Function").items():
-            first = "Migration" in {reference.split(".")[0] for reference in references(resource["Properties"])}
-            self.assertEqual(first, name not in ("MigrateFunction", "DeployFunction"), name)
+            after = {reference.split(".")[0] for reference in references(resource["Properties"])}
+            self.assertEqual("Probe" in after, name not in (*FIRST, "ProbeFunction"), name)
+            self.assertEqual("Migration" in after, name not in (*FIRST, "ListFunction"), name)
+
+    def test_steps_come_in_their_order(self):
+        resources = templates.translated()["Resources"]
+
+        def before(name, seen):
+            """All that a resource waits for."""
+            resource = resources.get(name, {})
+            waits = {reference.split(".")[0] for reference in references(resource)}
+            for one in (waits | set(templates.listed(resource.get("DependsOn", [])))) - seen:
+                seen.add(one)
+                before(one, seen)
+            return seen
+
+        self.assertNotIn("Data", before("Guard", set()))
+        self.assertIn("Guard", before("Data", set()))
+        self.assertLessEqual({"Guard", "Data", "AdministratorPolicy"}, before("Migration", set()))
+        self.assertLessEqual({"Migration", "ProbeFunction", "ProxyPolicy"}, before("Probe", set()))
+        others = set(resources) - before("CacheMove", set()) - {"CacheMove", "SweepSilentAlarm"}
+        kinds = {resources[name]["Type"] for name in others}
+        self.assertLessEqual(kinds, {"AWS::Lambda::EventInvokeConfig", "AWS::Events::Rule", "AWS::Lambda::Permission",
+                                     "AWS::Lambda::Alias"}, others)
+        aliases = {name for name in others if resources[name]["Type"] == "AWS::Lambda::Alias"}
+        self.assertEqual(aliases, {"MigrateFunctionAliaslive", "ProbeFunctionAliaslive"})
 
     def test_a_change_of_any_setting_publishes_every_function_anew(self):
         root = load("template")
@@ -133,19 +164,32 @@ class Functions(unittest.TestCase):
         told = set(references(settings)).union(*(templates.decided_by(root, c) for c in templates.conditions(settings)))
         template = templates.translated()
         for name, resource in of_type(template, "AWS::Lambda::Function").items():
-            if name in ("MigrateFunction", "DeployFunction"):
+            if name in FIRST:
                 continue
             made_of = resource["Properties"]["Environment"]
             asked = set(references(made_of))
             asked = asked.union(*(templates.decided_by(root, c) for c in templates.conditions(made_of)))
+            # Its name is among what is told; connections only the probe looks at.
+            asked -= {"Migration.Generation"} | ({"Migration.Connections"} if name == "ProbeFunction" else set())
             self.assertLessEqual({a for a in asked if not a.startswith("AWS::")}, told, name)
         for name, version in of_type(template, "AWS::Lambda::Version").items():
             description = set(references(version["Properties"]["Description"]))
-            self.assertTrue("Migration.Settings" in description or name.startswith("MigrateFunction"), name)
+            told_by = {"Migrate": "Guard", "Probe": "Migration"}.get(name.split("Function")[0], "Probe")
+            self.assertIn(f"{told_by}.Settings", description, name)
+        probe = root["Resources"]["Probe"]["Properties"]
+        self.assertEqual(list(references(probe["Settings"])), ["Migration.Settings"])
+        migrate = root["Resources"]["MigrateFunction"]["Properties"]["Environment"]
+        asked = {one for one in references(migrate) if "." not in one} | {"LogLevel", "Traces"}
+        self.assertLessEqual(asked, set(references(root["Resources"]["Guard"]["Properties"]["Settings"])))
 
     def test_only_routes_and_schedules_lead_to_an_alias_and_each_rollout_has_its_alarm(self):
         template = templates.translated({"Rollout": "Canary10Percent5Minutes"})
         groups = of_type(template, "AWS::CodeDeploy::DeploymentGroup")
+        for answer in ("true", "false"):
+            stack = Stack(template, RolloutAlarms=answer)
+            for group in groups.values():
+                alarmed = stack.value(group["Properties"]["AlarmConfiguration"])
+                self.assertEqual(bool(alarmed.get("Alarms")), answer == "true", alarmed)
         self.assertEqual({name for name in groups}, {f"{name.title()}FunctionDeploymentGroup" for name in OPERATIONS})
         for name, group in groups.items():
             operation = name.removesuffix("FunctionDeploymentGroup")
@@ -154,14 +198,88 @@ class Functions(unittest.TestCase):
         aliases = of_type(template, "AWS::Lambda::Alias")
         self.assertEqual(len(aliases), len(FUNCTIONS) - 1)
 
-    def test_the_deployment_waits_longer_than_a_migration_may_take(self):
+    def test_the_deployment_waits_longer_than_an_invocation_may_take(self):
         root = load("template")
-        migrate = root["Resources"]["MigrateFunction"]["Properties"]["Timeout"]
         deploy = root["Resources"]["DeployFunction"]["Properties"]
         patience = int(re.search(r"read_timeout=(\d+)", deploy["Code"]["ZipFile"])[1])
-        self.assertLess(migrate, patience)
-        self.assertLess(patience, deploy["Timeout"])
-        self.assertLess(deploy["Timeout"], int(root["Resources"]["Migration"]["Properties"]["ServiceTimeout"]))
+        spare = int(re.search(r"^SPARE = ([0-9_]+)$", deploy["Code"]["ZipFile"], re.MULTILINE)[1]) / 1000
+        for name in ("MigrateFunction", "ProbeFunction"):
+            self.assertLess(root["Resources"][name]["Properties"]["Timeout"], patience)
+        self.assertLess(patience, spare)
+        self.assertLess(spare, deploy["Timeout"])
+        for step in ("Guard", "Migration", "Probe", "CacheMove"):
+            self.assertLess(deploy["Timeout"], int(root["Resources"][step]["Properties"]["ServiceTimeout"]))
+
+
+class Rules(unittest.TestCase):
+    GIVEN = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "store"}
+
+    def refused(self, **given):
+        return list(Stack(load("template"), **{**self.GIVEN, **given}).allowed())
+
+    def test_what_is_well_is_taken(self):
+        vpc = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}
+        for given in ({}, vpc, {"FirstZoneId": "use1-az1", "SecondZoneId": "use1-az2"}, {"DatabaseProxy": "true"}):
+            self.assertEqual(self.refused(**given), [], given)
+
+    def test_what_cannot_be_is_refused_before_anything_is_made(self):
+        for given, about in (
+            ({"VpcId": "vpc-1"}, "SubnetIds"), ({"SubnetIds": "subnet-1,subnet-2"}, "VpcId"), ({"FirstZoneId": "use1-az1"}, "zones"),
+            ({"FirstZoneId": "use1-az1", "SecondZoneId": "use1-az1"}, "zones"), ({"DomainName": "api.example.com"}, "certificate"),
+            ({"DatabaseUrlSecret": "a", "PostgresSecurityGroupId": "sg-1", "VpcId": "vpc-1", "SubnetIds": "a,b",
+              "DatabaseProxy": "true"}, "proxy"), ({"JwtIssuer": ""}, "JwtIssuer"),
+        ):  # fmt: skip
+            said = self.refused(**given)
+            self.assertEqual([about in one for one in said], [True], (given, said))
+
+    def test_the_least_capacity_of_aurora_is_not_above_the_most(self):
+        parameters = load("template")["Parameters"]
+        for least in parameters["AuroraMinimumCapacity"]["AllowedValues"]:
+            for most in parameters["AuroraMaximumCapacity"]["AllowedValues"]:
+                said = self.refused(DatabaseKind="aurora", AuroraMinimumCapacity=str(least), AuroraMaximumCapacity=str(most))
+                self.assertEqual(bool(said), least > most, (least, most))
+        self.assertGreater(min(parameters["AuroraMinimumCapacity"]["AllowedValues"]), 0, "the sweep keeps it awake")
+
+    def test_a_name_that_rds_would_not_take_is_refused_at_once(self):
+        for name in ("network", "data"):
+            prefix = load(name)["Parameters"]["Prefix"]
+            for taken in ("a", "conversation-store-prod-2", "a1"):
+                self.assertRegex(taken, prefix["AllowedPattern"])
+            for refused in ("a--b", "a-", "-a", "1a", "A"):
+                self.assertNotRegex(refused, prefix["AllowedPattern"])
+            self.assertEqual(prefix["MaxLength"], 30)
+
+    def test_what_is_deployed_fits_its_database(self):
+        """By the formula of the deploy function and of docs/deploying.md."""
+        code = load("template")["Resources"]["DeployFunction"]["Properties"]["Code"]["ZipFile"]
+        space = {"int": int}
+        exec(code[code.index("def connections("):code.index("def handle(")], space)
+        configured = tomlkit.parse((ROOT / "samconfig.toml").read_text())
+        for environment, most in (("dev", 80), ("staging", 80), ("prod", 400)):
+            given = dict(one.split("=", 1) for one in configured[environment]["deploy"]["parameters"]["parameter_overrides"])
+            stack = Stack(load("template"), **given)
+            instances = stack.value(load("template")["Resources"]["Migration"]["Properties"]["Instances"])
+            self.assertLessEqual(int(space["connections"]({"Instances": instances})), most, environment)
+            burst = int(stack.values["ThrottlingBurst"])
+            self.assertLessEqual(burst, sum(map(int, instances)), "what is above is told 429 and not 503")
+
+
+class Api(unittest.TestCase):
+    def test_an_access_log_line_is_json_whatever_goes_wrong(self):
+        form = load("api")["Resources"]["Stage"]["Properties"]["AccessLogSettings"]["Format"]
+        # Of these only a caller chooses none, and none is text for people.
+        for variable in re.findall(r"\$context\.([A-Za-z.]+)", form):
+            self.assertNotRegex(variable, r"[mM]essage|authorizer|path$|userAgent")
+        self.assertEqual(json.loads(re.sub(r"\$context\.[A-Za-z.]+", "-", form))["error"], "-")
+
+    def test_no_metric_is_paid_for_that_nobody_looks_at(self):
+        self.assertIs(load("api")["Resources"]["Stage"]["Properties"]["DefaultRouteSettings"]["DetailedMetricsEnabled"], False)
+
+    def test_with_a_name_of_its_own_the_api_answers_under_no_other(self):
+        for name in ("", "api.example.com"):
+            found = dict(Stack(load("api"), Prefix="store", Authorizer="jwt", CorsOrigins="", AlarmTopicArn="", DomainName=name).resources())
+            self.assertIs(found["Api"]["Properties"]["DisableExecuteApiEndpoint"], bool(name))
+            self.assertEqual({"Domain", "DomainMapping"} <= set(found), bool(name))
 
 
 class Environment(unittest.TestCase):
@@ -175,20 +293,25 @@ class Environment(unittest.TestCase):
         files = [ROOT / "core/src/config.rs", *sorted((ROOT / "core/src/config").glob("*.rs"))]
         code = "".join(file.read_text().split("#[cfg(test)]")[0] for file in files)
         names = {name for name in re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|METRICS|TRACES)"', code)}
-        binary = (ROOT / f"functions/src/bin/{function}.rs").read_text()
-        redis, callers = "open_store" in binary, "serve(open" in binary
+        names |= templates.COMING["settings"]
+        if function == "probe":
+            redis, callers = True, False
+        else:
+            binary = (ROOT / f"functions/src/bin/{function}.rs").read_text()
+            redis, callers = "open_store" in binary, "serve(open" in binary
         of_redis = {name for name in names if name.startswith(("REDIS_", "CACHE_"))}
         of_callers = {"AUTH_MODE", "OWNER_CLAIM", "DEFAULT_OWNER"}
         self.assertLessEqual(of_callers, names)
         wanted = names - (set() if redis else of_redis) - (set() if callers else of_callers)
-        wanted = {name for name in wanted if not self.NOT_DEPLOYED.fullmatch(name)}
-        return wanted if "DATABASE_AUTH" in names else wanted | self.soon(redis)
+        wanted -= set() if function == "probe" else {"CONNECTIONS_NEEDED"}
+        return {name for name in wanted if not self.NOT_DEPLOYED.fullmatch(name)}
 
-    @staticmethod
-    def soon(redis):
-        """What is read as soon as the stores are logged in to by IAM."""
-        of_redis = {"REDIS_AUTH", "REDIS_CACHE_NAME", "REDIS_SERVERLESS"}
-        return {"DATABASE_AUTH", "DATABASE_POOLER"} | (of_redis if redis else set())
+    def test_nothing_is_coming_that_is_there(self):
+        files = [*(ROOT / "core/src").rglob("*.rs"), *(ROOT / "functions/src").rglob("*.rs")]
+        code = "".join(file.read_text() for file in files)
+        self.assertFalse({name for name in templates.COMING["settings"] if f'"{name}"' in code})
+        self.assertFalse({name for name in templates.COMING["metrics"] if re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() in code})
+        self.assertFalse({name for name in templates.COMING["binaries"] if (ROOT / f"functions/src/bin/{name}.rs").exists()})
 
     def test_each_function_is_told_what_it_reads_and_no_more(self):
         for name, function in templates.functions().items():
@@ -205,7 +328,10 @@ class Environment(unittest.TestCase):
             self.assertEqual(add["AUTH_MODE"], "jwt" if jwt else "trusted_header")
             self.assertEqual(add["OWNER_CLAIM"], "sub" if jwt else "")
             self.assertEqual(add["REDIS_CACHE_NAME"], "" if secrets == given else "store")
-            self.assertEqual(add["REDIS_SERVERLESS"], "false" if secrets == given else "true")
+            self.assertEqual(add["REDIS_SERVERLESS"], "false")
+        serverless = Stack(root, CacheKind="serverless")
+        add = serverless.value(root["Resources"]["AddFunction"]["Properties"]["Environment"]["Variables"])
+        self.assertEqual((add["REDIS_SERVERLESS"], add["STORE_NAME"]), ("true", "store"))
 
 
 if __name__ == "__main__":
