@@ -12,6 +12,7 @@ mod inspect;
 mod key;
 mod look;
 mod node;
+mod probe;
 mod request;
 mod script;
 mod slots;

@@ -86,6 +86,21 @@ pub fn is_on_lambda() -> bool {
     environment("AWS_LAMBDA_RUNTIME_API").is_ok()
 }
 
+/// How many connections to Postgres may be opened at a time, all functions of a deployment together: `CONNECTIONS_NEEDED`,
+/// if whoever deploys them says so.
+///
+/// # Errors
+/// It is no number.
+pub fn connections_needed() -> Result<Option<u32>, ConfigError> {
+    const NAME: &str = "CONNECTIONS_NEEDED";
+    let malformed = |_| ConfigError::Malformed {
+        name: NAME,
+        expected: "a whole number",
+        reason: "it is too large".into(),
+    };
+    number(&environment, NAME)?.map(|needed| needed.try_into().map_err(malformed)).transpose()
+}
+
 impl IdentityConfig {
     /// Reads `AUTH_MODE`, and `OWNER_CLAIM` or `DEFAULT_OWNER` with it.
     ///

@@ -5,6 +5,7 @@ mod generation;
 mod history;
 mod list;
 mod migrate;
+mod probe;
 mod role;
 mod rows;
 mod session;

@@ -64,7 +64,8 @@ mod transfer;
 pub use cache::{CacheError, Miss};
 pub use clock::Clock;
 pub use config::{
-    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, is_on_lambda,
+    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, connections_needed,
+    is_on_lambda,
 };
 pub use connect::{directory, migrate, store};
 pub use conversation::{
@@ -79,7 +80,8 @@ pub use meter::{Asked, Metered, metered};
 pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
 pub use store::{
-    Added, Audit, Change, Changed, ConversationStore, Directory, EntryState, Export, FenceState, Imported,
-    Inspection, Listing, NewConversation, NextRead, Read, RowState, Source, Swept, Told,
+    Added, Audit, Change, Changed, Check, ConversationStore, Directory, EntryState, Export, FenceState,
+    Imported, Inspection, Listing, NewConversation, NextRead, ProbeError, Probed, Read, RowState, Source,
+    Swept, Told,
 };
 pub use transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};

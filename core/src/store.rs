@@ -2,6 +2,7 @@
 
 mod audit;
 mod inspect;
+mod probe;
 mod read;
 mod sweep;
 mod transfer;
@@ -19,6 +20,7 @@ use crate::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 
 pub use audit::Audit;
 pub use inspect::{EntryState, FenceState, Inspection, NextRead, RowState};
+pub use probe::{Check, ProbeError, Probed};
 pub use sweep::Swept;
 pub use transfer::Export;
 pub use write::Imported;

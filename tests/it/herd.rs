@@ -56,7 +56,7 @@ async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> Answ
     (limit, store.recent(&key("c"), limit, None).await)
 }
 
-/// All readers' answers; none if some of them gave up waiting for the cache, as on a busy machine.
+/// All readers' answers; none if some of them were answered an error, as on a busy machine.
 async fn herd(stack: &Stack) -> Option<Vec<(Limit, Page<Message>, Source)>> {
     redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
     let start = Arc::new(Barrier::new(INSTANCES * READERS));
@@ -74,9 +74,7 @@ async fn herd(stack: &Stack) -> Option<Vec<(Limit, Page<Message>, Source)>> {
             answers.push((limit, page, source));
         }
     }
-    let gave_up = |source: &Source| matches!(source, Source::Miss { stored: false, .. });
-    let all = answers.len() == INSTANCES * READERS && !answers.iter().any(|(_, _, source)| gave_up(source));
-    all.then_some(answers)
+    (answers.len() == INSTANCES * READERS).then_some(answers)
 }
 
 async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_at_most(profile: Profile) {
@@ -97,8 +95,11 @@ async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_a
         let reads = windows_read(&mut postgres).await - before;
         let misses = answers.iter().filter(|(_, _, source)| *source != Source::Hit).count();
         assert_eq!(usize::try_from(reads).unwrap(), misses, "who read Postgres says so");
-        assert!((1..=3).contains(&reads), "the window was read {reads} times");
+        // Who gives up waiting for the cache, as on a busy machine, reads past it.
+        let gave_up = |source: &Source| matches!(source, Source::Miss { stored: false, .. });
+        let given_up = answers.iter().filter(|(_, _, source)| gave_up(source)).count();
+        assert!((1..=3).contains(&(misses - given_up)), "{misses} reads, {given_up} of those who gave up");
         return;
     }
-    panic!("every time some reader gave up waiting for the cache");
+    panic!("every time some reader was answered an error");
 }

@@ -43,6 +43,7 @@ mod owners;
 mod plans;
 mod pooler;
 mod postgres_tls;
+mod probe;
 mod rds_roots;
 mod recording;
 mod redis_servers;

@@ -54,7 +54,7 @@ impl Cache {
         Ok(found)
     }
 
-    async fn survey_server(
+    pub(super) async fn survey_server(
         &self,
         server: &str,
         node: &Node,
