@@ -111,12 +111,11 @@ async fn every_operation_works(server: Server) {
 async fn the_user_of_a_deployment_may_do_what_the_store_does(server: Server) {
     let Some(stack) = Stack::on(server, &[]).await else { return };
     let mut redis = stack.redis().await;
-    let user = cmd("ACL")
-        .arg("SETUSER")
-        .arg("deployed")
-        .arg(">secret")
-        .arg(Access::of_the_template().rules())
-        .take();
+    let access = Access::of_the_template();
+    // Redis 7.0, the oldest that is tried, does not know that command, and takes no rule about it.
+    let is_known = |rule: &&String| server == Server::Valkey || *rule != "+client|setinfo";
+    let rules: Vec<_> = access.rules().iter().filter(is_known).collect();
+    let user = cmd("ACL").arg("SETUSER").arg("deployed").arg(">secret").arg(rules).take();
     user.exec_async(&mut redis).await.unwrap();
     let url = stack.valkey.url();
     let password = url.split([':', '@']).nth(2).unwrap();
