@@ -1,8 +1,9 @@
-//! `check`: a deployed stack, tried over HTTP.
+//! `check`: a deployed stack, tried over HTTP, and the stores behind it, tried as its functions use them.
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
+use conversation_core::{CacheConfig, DatabaseConfig, store};
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -14,14 +15,27 @@ use crate::{Outcome, Trouble, say};
 /// How often what the cache should have is read.
 const READS: usize = 5;
 
-/// Tries a deployed API: writes a conversation, reads it from both stores, changes it and deletes it.
+/// Tries a deployed API, its stores, or both.
 ///
-/// Prints each step, how long it took and which store answered, by its Cache-Status. Exits with 1 if an answer was not
-/// what it must be. The conversation has an id of its own, check-..., and is deleted whatever happens on the way.
+/// The API: writes a conversation, reads it from both stores, changes it and deletes it. Prints each step, how long it took
+/// and which store answered, by its Cache-Status. The conversation has an id of its own, check-..., and is deleted whatever
+/// happens on the way.
+///
+/// The stores, with --stores: what a deployment tries before its functions take traffic, from here. Runs every script, look
+/// and statement, and asks both servers for the rights, limits and connections that are needed.
+///
+/// Prints what guarantee readers have with this cache. Exits with 1 if something was not what it must be.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("what").args(["url", "stores"]).required(true).multiple(true)))]
 pub struct Check {
     /// Where the API is, as `https://abc.execute-api.eu-central-1.amazonaws.com`.
-    url: String,
+    url: Option<String>,
+    /// Tries the stores themselves. Needs DATABASE_URL and REDIS_URL, and a way to them.
+    #[arg(long)]
+    stores: bool,
+    /// How many connections to Postgres the functions may open, all together.
+    #[arg(long, env = "CONNECTIONS_NEEDED", requires = "stores")]
+    connections_needed: Option<u32>,
     /// A token for the authorizer, sent as `Authorization: Bearer`.
     #[arg(long, env = "API_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -42,16 +56,60 @@ struct Probe {
     server: Server,
     path: String,
     failures: u32,
+    /// What readers have with this cache, once there was a hit.
+    guarantee: Option<&'static str>,
+}
+
+/// What the Cache-Status of a hit says of the cache.
+fn guarantee(cache_status: &str) -> Option<&'static str> {
+    match cache_status {
+        "redis; hit" => {
+            Some("a read sees every write that was acknowledged before it began, failovers included")
+        }
+        // The bound stands in it.
+        _ if cache_status.starts_with("redis; hit; detail=failover-") => Some(
+            "a read sees every write that was acknowledged before it began, except shortly after a failover of the \
+             cache, which this one hides: for how long, Cache-Status says",
+        ),
+        _ => None,
+    }
 }
 
 /// Checks; whether all was as it must be.
 ///
 /// # Errors
-/// The API cannot be reached.
+/// The API cannot be reached, or the settings of the stores are wrong.
 pub async fn check(what: &Check) -> Outcome<bool> {
+    let stores = if what.stores { check_stores(what.connections_needed).await? } else { true };
+    let api = match &what.url {
+        Some(url) => check_api(what, url).await?,
+        None => true,
+    };
+    Ok(stores && api)
+}
+
+async fn check_stores(connections_needed: Option<u32>) -> Outcome<bool> {
+    let store = store(&DatabaseConfig::from_env()?, &CacheConfig::from_env()?);
+    Ok(match store.probe(connections_needed).await {
+        Ok(probed) => {
+            for check in probed.checks {
+                say(&format!("✓ {}: {}", check.name, check.detail));
+            }
+            say(&format!("\n{}", probed.guarantee));
+            true
+        }
+        Err(error) => {
+            say(&format!("✗ {error}"));
+            false
+        }
+    })
+}
+
+async fn check_api(what: &Check, url: &str) -> Outcome<bool> {
     let path = format!("/v1/conversations/check-{}", uuid::Uuid::now_v7().simple());
-    let url = what.url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
-    let mut probe = Probe { server: Server::new(&url, headers(what)?)?, path, failures: 0 };
+    let url = url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
+    let server = Server::new(&url, headers(what)?)?;
+    let mut probe = Probe { server, path, failures: 0, guarantee: None };
     let tried = probe.run().await;
     // Whatever went wrong, nothing of it is left if it can be helped.
     let deleted = probe.ask(Method::DELETE, "", None).await;
@@ -62,6 +120,9 @@ pub async fn check(what: &Check) -> Outcome<bool> {
             probe.step("read what was deleted", &gone, gone.status == 404);
         }
         (Err(trouble), _) | (Ok(()), Err(trouble)) => return Err(trouble),
+    }
+    if let Some(guarantee) = &probe.guarantee {
+        say(&format!("\n{guarantee}"));
     }
     match probe.failures {
         0 => say("\nall as it must be"),
@@ -104,7 +165,8 @@ impl Probe {
 
         for _ in 0..READS {
             let read = self.ask(Method::GET, "/messages", None).await?;
-            self.step("read, cached", &read, seqs(&read) == [1, 2, 3] && read.cache == "redis; hit");
+            self.guarantee = guarantee(&read.cache).or(self.guarantee);
+            self.step("read, cached", &read, seqs(&read) == [1, 2, 3] && guarantee(&read.cache).is_some());
         }
         let history = self.ask(Method::GET, "/messages?after=0", None).await?;
         self.step("read from Postgres", &history, seqs(&history) == [1, 2, 3]);

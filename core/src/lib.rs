@@ -61,7 +61,7 @@ mod snapshot;
 mod store;
 mod transfer;
 
-pub use cache::{CacheError, Miss};
+pub use cache::{CacheError, HIDDEN_CHECK_BY, Miss};
 pub use clock::Clock;
 pub use config::{
     CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, connections_needed,

@@ -33,6 +33,9 @@ const MIGRATION: Duration = Duration::from_secs(60);
 pub enum Source {
     /// The cache.
     Hit,
+    /// The cache, on a server that does not say who it is. After a failover that it hides, what it answers may for
+    /// [`HIDDEN_CHECK_BY`](crate::HIDDEN_CHECK_BY) be without writes that were acknowledged before.
+    BoundedHit,
     /// Postgres, because of what the cache held; whether it now holds what was read.
     Miss {
         /// Why it was not answered from the cache.
@@ -42,6 +45,14 @@ pub enum Source {
     },
     /// Postgres, because the cache has no such thing.
     Bypass,
+}
+
+impl Source {
+    /// Whether the cache answered.
+    #[must_use]
+    pub fn is_hit(self) -> bool {
+        matches!(self, Self::Hit | Self::BoundedHit)
+    }
 }
 
 /// The answer to a read. Nothing found: the owner has no such conversation (any more).

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    Added, Conversation, ConversationId, Error, Listing, Message, MessageId, Order, OwnerId, Page, Read,
-    Source, Told,
+    Added, Conversation, ConversationId, Error, HIDDEN_CHECK_BY, Listing, Message, MessageId, Order, OwnerId,
+    Page, Read, Source, Told,
 };
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
@@ -200,6 +200,9 @@ impl Origin {
     fn cache_status(self) -> String {
         match self {
             Self::Read(Source::Hit) => "redis; hit".into(),
+            Self::Read(Source::BoundedHit) => {
+                format!("redis; hit; detail=failover-{}s", HIDDEN_CHECK_BY.as_secs())
+            }
             Self::Read(Source::Miss { reason, stored: true }) => {
                 format!("redis; fwd=miss; detail={reason}; stored")
             }

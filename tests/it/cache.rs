@@ -32,7 +32,12 @@ async fn add(store: &ConversationStore, count: usize) {
 async fn recent(store: &ConversationStore) -> (Vec<i64>, Source) {
     let read = store.recent(&key("c"), Limit::MAX, None).await.unwrap();
     let seqs = read.found.map(|page| page.items.iter().map(conversation_core::Message::seq).collect());
-    (seqs.unwrap_or_default(), read.source)
+    (seqs.unwrap_or_default(), whatever_the_server(read.source))
+}
+
+/// A hit is one, whether the server says who it is or not.
+fn whatever_the_server(source: Source) -> Source {
+    if source.is_hit() { Source::Hit } else { source }
 }
 
 async fn cached_seqs(redis: &mut MultiplexedConnection) -> Vec<i64> {
@@ -137,7 +142,7 @@ async fn an_entry_of_another_server_or_past_its_check_is_not_believed(profile: P
     assert_eq!(recent(&store).await.1, miss(Miss::Uncertified));
     redis.hset::<_, _, _, ()>(ENTRY, "version", 1).await.unwrap();
     let read = store.recent(&key("c"), Limit::MAX, Some(1)).await.unwrap();
-    assert_eq!(read.source, Source::Hit);
+    assert!(read.source.is_hit());
 }
 
 async fn a_stale_copy_disproved_by_a_ticket_is_replaced(profile: Profile) {

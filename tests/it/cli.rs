@@ -15,7 +15,8 @@ fn command(stack: &Stack, arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env("DATABASE_URL", &stack.database_url)
-        .env("REDIS_URL", stack.valkey.url())
+        .env("REDIS_URL", stack.cache_url())
+        .envs(stack.profile.settings().iter().copied())
         .env_remove("LOG_LEVEL");
     command
 }

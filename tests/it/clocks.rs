@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use conversation_core::{CacheConfig, Clock, DatabaseConfig, Limit, Message, Source};
+use conversation_core::{CacheConfig, Clock, DatabaseConfig, Limit, Message};
 use conversation_tests::{Stack, batch, key, user};
 
 const ADDS: usize = 20;
@@ -48,7 +48,7 @@ async fn whatever_clocks_say_no_read_is_stale() {
                         assert!(last >= before, "{last} after {before}: {:?}", read.source);
                         assert_eq!(seqs, ((last - 99).max(1)..=last).collect::<Vec<_>>());
                         seen.fetch_max(last, Ordering::SeqCst);
-                        hits.fetch_add(u64::from(read.source == Source::Hit), Ordering::Relaxed);
+                        hits.fetch_add(u64::from(read.source.is_hit()), Ordering::Relaxed);
                     }
                 }
             })

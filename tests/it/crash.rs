@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{Change, ConversationKey, ConversationStore, Error, Limit, MessageId, Range, Source};
+use conversation_core::{Change, ConversationKey, ConversationStore, Error, Limit, MessageId, Range};
 use conversation_tests::{Loss, Mischief, Profile, Stack, Trap, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
 use redis::AsyncCommands as _;
@@ -52,7 +52,7 @@ impl Operation {
         store.add(key, &batch([user_as("m1", "one"), user_as("m2", "two")])).await.unwrap();
         // On a busy machine a step may exceed its time-out, and the next read mends it.
         let mut reads = 0;
-        while store.recent(key, Limit::MAX, None).await.unwrap().source != Source::Hit {
+        while !store.recent(key, Limit::MAX, None).await.unwrap().source.is_hit() {
             reads += 1;
             assert!(reads < 1_000, "it does not get warm");
         }
@@ -205,7 +205,7 @@ impl<'a> Trial<'a> {
         let expected = stored(&self.healthy, self.stack, &self.key).await;
         for _ in 0..100 {
             assert_eq!(seen(&self.healthy, &self.key).await, expected, "{}, in the end", self.case);
-            if self.healthy.recent(&self.key, Limit::MAX, None).await.unwrap().source == Source::Hit {
+            if self.healthy.recent(&self.key, Limit::MAX, None).await.unwrap().source.is_hit() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

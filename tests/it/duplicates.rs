@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conversation_core::{Added, Batch, ConversationStore, Error, Limit, Message, Source};
+use conversation_core::{Added, Batch, ConversationStore, Error, Limit, Message};
 use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -31,7 +31,7 @@ fn message(at: usize) -> String {
 /// On a busy machine a write may not be published in time; what it lacks is filled in when its fence is presumed dead.
 async fn until_hit(store: &ConversationStore) {
     for _ in 0..60 {
-        if store.recent(&key("c"), Limit::MAX, None).await.unwrap().source == Source::Hit {
+        if store.recent(&key("c"), Limit::MAX, None).await.unwrap().source.is_hit() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -93,7 +93,7 @@ async fn five_hundred_readers_of_a_cold_conversation_cost_postgres_three_reads_a
             assert!(page.has_more, "{limit:?} from {source:?}");
         }
         let reads = windows_read(&mut postgres).await - before;
-        let misses = answers.iter().filter(|(_, _, source)| *source != Source::Hit).count();
+        let misses = answers.iter().filter(|(_, _, source)| !source.is_hit()).count();
         assert_eq!(usize::try_from(reads).unwrap(), misses, "who read Postgres says so");
         // Who gives up waiting for the cache, as on a busy machine, reads past it.
         let gave_up = |source: &Source| matches!(source, Source::Miss { stored: false, .. });

@@ -6,9 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use conversation_core::{
-    Change, Error, Limit, Message, MessageId, Metadata, NewConversation, Order, Range, Source,
-};
+use conversation_core::{Change, Error, Limit, Message, MessageId, Metadata, NewConversation, Order, Range};
 use conversation_tests::{Stack, all_reported, batch, key, report, size, user};
 use sqlx::PgConnection;
 
@@ -29,7 +27,7 @@ async fn long_conversation(stack: &Stack, postgres: &mut PgConnection, messages:
     redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
     for is_hit in [false, true] {
         let read = store.recent(&key("c"), Limit::MAX, None).await.unwrap();
-        assert_eq!(read.source == Source::Hit, is_hit);
+        assert_eq!(read.source.is_hit(), is_hit);
         assert_eq!(read.found.unwrap().items.last().map(Message::seq), Some(messages));
     }
 }

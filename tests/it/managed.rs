@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conversation_core::{Limit, Message, Source, Told};
+use conversation_core::{Limit, Message, Told};
 use conversation_tests::{Access, Kind, Manners, Stack, batch, key, user};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script, Value, cmd};
@@ -274,7 +274,7 @@ async fn tellings_and_hits(manners: Manners, rounds: usize, pause: Duration) -> 
         let seqs: Vec<i64> = read.found.unwrap().items.iter().map(Message::seq).collect();
         assert_eq!(seqs, [1], "{:?}", read.source);
         told += usize::from(added.told == Told::Published);
-        hits += usize::from(read.source == Source::Hit);
+        hits += usize::from(read.source.is_hit());
     }
     (told, hits)
 }

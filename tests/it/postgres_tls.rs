@@ -53,6 +53,9 @@ async fn a_server_has_to_prove_its_name_by_an_authority_that_is_known() {
             matches!(&error, Error::DatabaseUnavailable(said) if said.contains(why)),
             "{query}: {error:?}"
         );
+        let probed = store.probe(None).await.unwrap_err().to_string();
+        let names_the_authority = probed.contains("there is no TLS with Postgres, sslrootcert has to name");
+        assert_eq!(names_the_authority, query.contains("verify-full"), "{probed}");
     }
     assert_eq!(known.recent(&key("c"), Limit::MAX, None).await.unwrap().found.unwrap().items.len(), 1);
 }

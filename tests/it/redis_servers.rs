@@ -68,7 +68,7 @@ async fn until_hit(store: &ConversationStore, seqs: &[i64]) {
     for _ in 0..100 {
         let (read, source) = recent(store).await;
         assert_eq!(read, seqs);
-        if source == Source::Hit {
+        if source.is_hit() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -249,16 +249,16 @@ async fn where_nobody_says_who_it_is_the_cache_is_checked_sooner(server: Server)
         let blind =
             |ahead: u64| store_ahead(&stack, &[("REDIS_URL", &url), ("REDIS_SERVERLESS", serverless)], ahead);
         assert_eq!(add(&blind(0)).await, Told::Published);
-        assert_eq!(recent(&blind(25)).await.1, Source::Hit);
+        assert_eq!(recent(&blind(25)).await.1, Source::BoundedHit);
         let check = Source::Miss { reason: Miss::Check, stored: true };
         assert_eq!(recent(&blind(40)).await.1, check);
-        assert_eq!(recent(&blind(45)).await.1, Source::Hit);
+        assert_eq!(recent(&blind(45)).await.1, Source::BoundedHit);
         // Who knows the server again believes what it finds for no longer.
         let knowing = |ahead: u64| store_ahead(&stack, &[("REDIS_URL", &stack.valkey.url())], ahead);
         assert_eq!(recent(&knowing(80)).await.1, check);
         assert_eq!(recent(&knowing(3_600)).await.1, Source::Hit);
         // Nor does who does not know it believe for an hour what the other certified.
-        assert_eq!(recent(&blind(90)).await.1, Source::Hit);
+        assert_eq!(recent(&blind(90)).await.1, Source::BoundedHit);
         assert_eq!(recent(&blind(180)).await.1, check);
         assert_eq!(blind(0).delete(&key("c")).await.unwrap(), Told::Published);
         assert_eq!(recent(&blind(0)).await.0, [0_i64; 0]);
@@ -312,6 +312,11 @@ async fn tls_holds_to_the_authorities_that_it_is_given() {
     let distrustful = store_with(&stack, &[("REDIS_URL", &url)]);
     let said = distrustful.health().await.1.unwrap_err().to_string();
     assert!(said.contains("certificate"), "{said}");
+    let probed = distrustful.probe(None).await.unwrap_err().to_string();
+    assert!(
+        probed.starts_with("Redis is reached: there is no TLS with Redis, REDIS_CA_FILE has to"),
+        "{probed}"
+    );
     let added = distrustful.add(&key("d"), &batch([user("x")])).await.unwrap();
     assert_eq!(added.told, Told::Owed);
     let history = distrustful.history(&key("d"), Range::After(0), Limit::MAX, None).await.unwrap();

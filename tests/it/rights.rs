@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conversation_core::{Change, ConversationStore, Limit, MessageId, Source, Title, Told};
+use conversation_core::{Change, ConversationStore, Limit, MessageId, Title, Told};
 use conversation_tests::{Access, Kind, Manners, Stack, batch, key, user, user_as};
 use redis::{AsyncCommands as _, cmd};
 
@@ -57,7 +57,7 @@ async fn besides(stack: &Stack) -> Wrong {
 
 /// Whether as many messages are in the cache as it has room for, of large ones.
 async fn is_hit(store: &ConversationStore, id: &str) -> bool {
-    store.recent(&key(id), Limit::new(2).unwrap(), None).await.unwrap().source == Source::Hit
+    store.recent(&key(id), Limit::new(2).unwrap(), None).await.unwrap().source.is_hit()
 }
 
 /// Windows that are full by count and by bytes, a message that goes, and a title.
@@ -77,7 +77,7 @@ async fn written(store: &ConversationStore, id: &str) -> Wrong {
     is(store.update(&key(id), &title).await.unwrap().told == Told::Published, "an update is not published")?;
     let deleted = store.delete_message(&key(id), &MessageId::new("b").unwrap()).await;
     is(deleted.is_ok_and(|deleted| deleted.told == Told::Published), "a message is not deleted")?;
-    is(store.get(&key(id), None).await.unwrap().source == Source::Hit, "the conversation is no hit")?;
+    is(store.get(&key(id), None).await.unwrap().source.is_hit(), "the conversation is no hit")?;
     is(store.health().await.1.is_ok(), "the cache is not well")
 }
 

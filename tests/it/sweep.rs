@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Limit, Source};
+use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Limit};
 use conversation_tests::{ClusterStack, Profile, Stack, batch, in_each_profile, key, user};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
@@ -36,7 +36,7 @@ async fn now(redis: &mut MultiplexedConnection) -> u64 {
 }
 
 async fn is_hit(store: &ConversationStore, id: &str) -> bool {
-    store.recent(&key(id), Limit::MAX, None).await.unwrap().source == Source::Hit
+    store.recent(&key(id), Limit::MAX, None).await.unwrap().source.is_hit()
 }
 
 async fn fences_of_dead_writers_are_cleared_and_live_ones_stand(profile: Profile) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use conversation_core::{ConversationStore, Limit, Message, Range, Source};
+use conversation_core::{ConversationStore, Limit, Message, Range};
 use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user, user_as};
 use redis::AsyncCommands as _;
 
@@ -62,7 +62,7 @@ async fn read_beside_writers(store: ConversationStore, shared: Arc<Shared>) -> u
     for _ in 0..50 {
         let floor = shared.acknowledged.load(Ordering::SeqCst).max(last);
         let read = store.recent(&key("c"), Limit::MAX, None).await.unwrap();
-        hits += usize::from(read.source == Source::Hit);
+        hits += usize::from(read.source.is_hit());
         let page = read.found.map(|page| page.items).unwrap_or_default();
         let seqs: Vec<i64> = page.iter().map(Message::seq).collect();
         last = seqs.last().copied().unwrap_or(0);

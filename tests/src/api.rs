@@ -119,6 +119,6 @@ impl Answer {
 
     /// Whether the cache answered.
     pub fn is_hit(&self) -> bool {
-        self.cache_status.as_deref() == Some("redis; hit")
+        self.cache_status.as_deref().is_some_and(|said| said.starts_with("redis; hit"))
     }
 }

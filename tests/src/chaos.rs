@@ -167,7 +167,7 @@ async fn settled(
         let seqs =
             |page: conversation_core::Page<Message>| page.items.iter().rev().map(Message::seq).collect();
         let seen: Option<Vec<i64>> = read.found.map(seqs);
-        if seen != stored && source == Source::Hit && began < stale_until {
+        if seen != stored && source.is_hit() && began < stale_until {
             (reads, began) = (0, Instant::now());
             sleep(Duration::from_millis(100)).await;
             continue;
@@ -176,7 +176,7 @@ async fn settled(
             return Ok(Some(format!("in the end {source:?} saw {seen:?} where Postgres has {stored:?}")));
         }
         // Of a conversation that never was nothing is remembered.
-        if source == Source::Hit || stored.is_none() {
+        if source.is_hit() || stored.is_none() {
             return Ok(None);
         }
         sleep(Duration::from_millis(100)).await;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use conversation_core::{ConversationStore, Limit, Message, Source, Told, WINDOW};
+use conversation_core::{ConversationStore, Limit, Message, Told, WINDOW};
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
@@ -141,7 +141,7 @@ impl At {
             let read = read.unwrap_or_else(|error| fail(&error));
             let items = read.found.map(|page| page.items).unwrap_or_default();
             let window = items.iter().map(|message| (message.seq(), id_of(message))).collect();
-            let what = What::Read { window, hit: read.source == Source::Hit };
+            let what = What::Read { window, hit: read.source.is_hit() };
             events.push(Event { conversation: conversation.clone(), from, to: self.now(), what });
         }
         events

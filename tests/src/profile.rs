@@ -40,7 +40,7 @@ impl Profile {
     }
 
     /// The settings of a store beside where its cache is.
-    pub(crate) fn settings(self) -> &'static [(&'static str, &'static str)] {
+    pub fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Plain => &[],
             Self::Nodes => &[("REDIS_CLUSTER", "true")],

@@ -16,7 +16,7 @@ pub(crate) const CHECK_BY: Duration = Duration::from_secs(60 * 60);
 
 /// The same where the server does not say who it is. A failover goes unnoticed there, and may have forgotten what was
 /// acknowledged: this bounds for how long a reader may be answered what was before.
-pub(crate) const HIDDEN_CHECK_BY: Duration = Duration::from_secs(30);
+pub const HIDDEN_CHECK_BY: Duration = Duration::from_secs(30);
 
 /// How long a lease or a fence is taken to have somebody behind it. Time decides only when to give up waiting.
 pub(crate) const PRESUMED_DEAD: Duration = Duration::from_secs(5);

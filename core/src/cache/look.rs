@@ -30,6 +30,8 @@ pub(crate) struct Cached {
     pub(crate) conversation: Conversation,
     /// The newest messages, as many as were asked for; none if they are too large to be cached all.
     pub(crate) messages: Option<Vec<Message>>,
+    /// The server did not say who it is, so that nobody would have seen a failover.
+    pub(crate) hidden: bool,
 }
 
 /// Why a read had to go to Postgres.
@@ -123,7 +125,8 @@ pub(super) fn judge(seen: Seen, limit: Option<Limit>, min_version: Option<i64>) 
     if let Some(miss) = entry.miss(replication.as_deref(), min_version) {
         return Look::Miss(miss, entry.certificate());
     }
-    match entry.read(limit, length, elements) {
+    let hidden = entry.stands_for(replication.as_deref().unwrap_or_default()) == Some(HIDDEN_CHECK_BY);
+    match entry.read(limit, length, elements, hidden) {
         Some(cached) => Look::Hit(Box::new(cached)),
         None => Look::Miss(Miss::Gap, entry.certificate()),
     }
@@ -187,14 +190,22 @@ impl Entry {
 
     /// The entry's facts, if the window is whole: as long as it must be. What is in it is never else than live messages
     /// from its beginning on, so a hole would show in its length.
-    fn read(&self, limit: Option<Limit>, length: usize, elements: Vec<Vec<u8>>) -> Option<Cached> {
+    fn read(
+        &self,
+        limit: Option<Limit>,
+        length: usize,
+        elements: Vec<Vec<u8>>,
+        hidden: bool,
+    ) -> Option<Cached> {
         let conversation: Conversation = serde_json::from_str(self.field("conversation")?).ok()?;
-        let Some(limit) = limit else { return Some(Cached { conversation, messages: Some(Vec::new()) }) };
+        let Some(limit) = limit else {
+            return Some(Cached { conversation, messages: Some(Vec::new()), hidden });
+        };
         let whole = usize::try_from(self.number::<i64>("count")?).ok()?.min(WINDOW);
         if length != whole || elements.len() != whole.min(limit.get()) {
             return None;
         }
-        Some(Cached { conversation, messages: window(elements)?.newest(limit) })
+        Some(Cached { conversation, messages: window(elements)?.newest(limit), hidden })
     }
 }
 
@@ -285,7 +296,7 @@ mod tests {
     #[test]
     fn a_hit_needs_every_rule() {
         let whole = ["1 {}", "2 {}"];
-        assert!(matches!(look(INFO, entry(&[]), &whole, Some(3)), Look::Hit(_)));
+        assert!(matches!(look(INFO, entry(&[]), &whole, Some(3)), Look::Hit(cached) if !cached.hidden));
         assert!(matches!(look(INFO, entry(&[("gone", Some("4"))]), &whole, None), Look::Gone));
         for (expected, entry, elements, min_version) in [
             (Miss::Cold, HashMap::new(), &whole[..], None),
@@ -315,7 +326,8 @@ mod tests {
             let made = 9_999_000;
             for (now, is_hit) in [(made + 30_000, true), (made + 30_001, false), (made - 30_001, false)] {
                 let look = look_at(now, info, of.clone(), &whole, None);
-                assert_eq!(matches!(look, Look::Hit(_)), is_hit, "{info:?} {now}");
+                let hit = matches!(&look, Look::Hit(cached) if cached.hidden);
+                assert_eq!(hit, is_hit, "{info:?} {now}");
                 assert!(is_hit || miss(look) == Miss::Check);
             }
         }

@@ -20,6 +20,10 @@ use super::{Commit, Database, Failure, json, late, only};
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(120);
+/// An export reads for as long as somebody takes what it reads: the role's time-outs are for those who write.
+const BEGIN: &str = "begin isolation level repeatable read, read only;
+    set local statement_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0";
 /// How many conversations are fetched at a time, and about how many messages.
 const CONVERSATIONS: usize = 200;
 const MESSAGES: i64 = 200;
@@ -55,7 +59,7 @@ impl Database {
     pub(crate) async fn snapshots(&self, scope: &Scope) -> Result<Snapshots, Error> {
         let begin = async {
             let mut session = self.sessions.own().await?;
-            sqlx::raw_sql("begin isolation level repeatable read, read only").execute(&mut *session).await?;
+            sqlx::raw_sql(BEGIN).execute(&mut *session).await?;
             Ok(session)
         };
         let session = timeout(EXPORT_DEADLINE, begin).await.unwrap_or_else(|_| Err(late()));

@@ -79,7 +79,7 @@ fn explains(is_hit: bool, before: &Record, now: &Record) -> bool {
 }
 
 /// Whether an answer has all of what was stored before it was given.
-fn is_fresh(Cached { conversation, messages }: &Cached, stored: &Snapshot) -> bool {
+fn is_fresh(Cached { conversation, messages, .. }: &Cached, stored: &Snapshot) -> bool {
     match conversation.version.cmp(&stored.conversation.version) {
         std::cmp::Ordering::Less => false,
         std::cmp::Ordering::Equal => {

@@ -143,8 +143,10 @@ fn told(what: &str, told: Result<Told, Error>) -> Result<(), String> {
 
 fn hit<T>(what: &str, is_there: bool, read: Result<Read<T>, Error>) -> Result<(), String> {
     match read {
-        Ok(Read { found, source: Source::Hit }) if found.is_some() == is_there => Ok(()),
-        Ok(Read { source: Source::Hit, .. }) => Err(format!("{what} is not what was written")),
+        Ok(Read { found, source }) if source.is_hit() && found.is_some() == is_there => Ok(()),
+        Ok(Read { source: Source::Hit | Source::BoundedHit, .. }) => {
+            Err(format!("{what} is not what was written"))
+        }
         Ok(Read { source: Source::Miss { reason, .. }, .. }) => Err(format!("{what} is a miss, {reason}")),
         Ok(Read { source: Source::Bypass, .. }) => Err(format!("{what} is no hit")),
         Err(error) => Err(format!("{what}: {error}")),

@@ -33,7 +33,9 @@ impl ConversationStore {
         min_version: Option<i64>,
     ) -> Result<Read<Page<Message>>, Error> {
         let Read { found, source } = self.read(key, Some(limit), min_version).await?;
-        let Some(Cached { conversation, messages }) = found else { return Ok(Read { found: None, source }) };
+        let Some(Cached { conversation, messages, .. }) = found else {
+            return Ok(Read { found: None, source });
+        };
         match messages {
             Some(messages) => Ok(Read { found: Some(page(messages, conversation.message_count)), source }),
             None => self.recent_large(key, limit, min_version, source).await,
@@ -50,8 +52,8 @@ impl ConversationStore {
         source: Source,
     ) -> Result<Read<Page<Message>>, Error> {
         let source = match source {
-            Source::Hit => Source::Miss { reason: Miss::Large, stored: false },
-            missed => missed,
+            missed @ Source::Miss { .. } => missed,
+            _ => Source::Miss { reason: Miss::Large, stored: false },
         };
         let Some(newest) = self.database().newest(key, limit).await? else {
             return Ok(Read { found: None, source });
@@ -83,7 +85,7 @@ impl ConversationStore {
         let conversation = key.id.as_str();
         let ms = (began.elapsed().as_secs_f64() * 1e5).round() / 1e2;
         match read.source {
-            Source::Hit => tracing::info!(conversation, ms, "cache HIT"),
+            Source::Hit | Source::BoundedHit => tracing::info!(conversation, ms, "cache HIT"),
             Source::Miss { reason, stored } => {
                 tracing::info!(conversation, ms, %reason, stored, "cache MISS");
             }
@@ -103,7 +105,10 @@ impl ConversationStore {
         let mut waits = 0;
         loop {
             let (reason, seen) = match self.cache.look(key, limit, min_version).await {
-                Ok(Look::Hit(cached)) => return Ok(Read { found: Some(*cached), source: Source::Hit }),
+                Ok(Look::Hit(cached)) => {
+                    let source = if cached.hidden { Source::BoundedHit } else { Source::Hit };
+                    return Ok(Read { found: Some(*cached), source });
+                }
                 Ok(Look::Gone) => return Ok(Read { found: None, source: Source::Hit }),
                 Ok(Look::Miss(reason, seen)) => (reason, seen),
                 Err(error) => {
@@ -164,7 +169,7 @@ impl ConversationStore {
             Some(limit) => window.unwrap_or_default().newest(limit),
             None => Some(Vec::new()),
         };
-        Ok(Read { found: Some(Cached { conversation, messages }), source })
+        Ok(Read { found: Some(Cached { conversation, messages, hidden: false }), source })
     }
 
     /// Brings what was read into the cache; whether it is there now. A cache that fails here costs the next reader a

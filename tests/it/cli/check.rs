@@ -1,6 +1,6 @@
-//! `check`, against the local front.
+//! `check`, against the local front and against the stores.
 
-use conversation_tests::Stack;
+use conversation_tests::{Kind, Manners, Stack};
 
 use super::{run, succeeds, text};
 
@@ -12,6 +12,25 @@ async fn a_stack_that_works_passes_and_nothing_of_the_probe_is_left() {
     assert!(said.contains("all as it must be") && said.contains("redis; hit"), "{said}");
     let list = api.send(api.request("GET", "/v1/conversations").header("x-owner-id", "prober")).await;
     assert_eq!(list.json()["data"].as_array().map(Vec::len), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stores_are_tried_from_here_as_a_deployment_tries_them() {
+    for (kind, guarantee) in
+        [(Kind::Nodes, "failovers of the cache included"), (Kind::Serverless, "for 30 seconds")]
+    {
+        let stack = Stack::behind(Manners::of(kind)).await;
+        let (said, _) = succeeds(&stack, &["check", "--stores"]).await;
+        assert!(said.contains("✓ Redis runs the scripts and looks") && said.contains(guarantee), "{said}");
+        let api = stack.api().await;
+        let (said, _) = succeeds(&stack, &["check", &api.url()]).await;
+        assert_eq!(said.contains("redis; hit; detail=failover-30s"), guarantee.contains("30"), "{said}");
+    }
+    let stack = Stack::start().await;
+    let output = run(&stack, &["check", "--stores", "--connections-needed", "4000000000"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("✗ Postgres has connections enough"), "{output:?}");
+    assert_eq!(run(&stack, &["check"]).await.status.code(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

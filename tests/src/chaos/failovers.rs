@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use conversation_core::Source;
+use conversation_core::HIDDEN_CHECK_BY;
 
 use crate::Profile;
 
 use super::record::{Read, Record};
 
 /// How long a certificate of a server that does not say who it is stands: the bound that the store promises there.
-pub(super) const BOUND: Duration = Duration::from_secs(30);
+pub(super) const BOUND: Duration = HIDDEN_CHECK_BY;
 
 /// The failovers of a run that readers may not have noticed: from when to when each was.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Failovers {
     /// begun when some server was replaced by one that had fallen behind, and that was not longer ago than the bound.
     pub(super) fn excuse(&self, read: &Read, write_began: u64) -> bool {
         let bound = u64::try_from(BOUND.as_nanos()).unwrap_or(u64::MAX);
-        read.source == Source::Hit
+        read.source.is_hit()
             && self.0.iter().any(|(began, ended)| {
                 *began <= read.ended && read.began <= ended + bound && write_began <= *ended
             })
@@ -38,6 +38,8 @@ impl Failovers {
 
 #[cfg(test)]
 mod tests {
+    use conversation_core::Source;
+
     use super::*;
     use crate::chaos::record::{Conversation, Sight};
 

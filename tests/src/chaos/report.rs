@@ -66,7 +66,7 @@ impl Report {
 
     fn count(&mut self, record: &Record) {
         match record {
-            Record::Read(Read { source: Source::Hit, sight, .. }) => {
+            Record::Read(Read { source: Source::Hit | Source::BoundedHit, sight, .. }) => {
                 self.hits += 1;
                 if *sight == Sight::Nothing {
                     *self.reasons.entry("gone".into()).or_default() += 1;
