@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ValueEnum;
 use conversation_core::{
-    ConversationId, ConversationKey, ConversationRecord, MessageRecord, Metadata, OwnerId, Record, Title,
+    ConversationFields, ConversationId, ConversationKey, ConversationRecord, MessageRecord, Metadata,
+    OwnerId, Record, Title,
 };
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -171,8 +172,10 @@ fn conversation(owner: &OwnerId, found: &Found) -> Result<ConversationRecord, St
     let has_messages = found.message.is_some();
     let record = ConversationRecord {
         key: ConversationKey { owner: owner.clone(), id },
-        title,
-        metadata: metadata(found.metadata.as_deref())?,
+        fields: ConversationFields {
+            title: Some(title),
+            metadata: Some(metadata(found.metadata.as_deref())?),
+        },
         version: 0,
         last_seq: found.total,
         message_count: found.total,

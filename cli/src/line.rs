@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    ConversationId, ConversationKey, ConversationRecord, Invalid, MessageId, MessageRecord, Metadata,
-    OwnerId, Record, Title,
+    ConversationFields, ConversationId, ConversationKey, ConversationRecord, Invalid, MessageId,
+    MessageRecord, Metadata, OwnerId, Record, Title,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -114,8 +114,12 @@ fn conversation_line(record: &ConversationRecord) -> ConversationLine<'_> {
         record: "conversation".into(),
         owner: record.key.owner.as_str().into(),
         id: record.key.id.as_str().into(),
-        title: record.title.as_ref().map(|title| title.as_str().to_owned()),
-        metadata: Cow::Borrowed(record.metadata.pairs()),
+        title: record.fields.title.as_ref().and_then(Option::as_ref).map(|title| title.as_str().to_owned()),
+        metadata: record
+            .fields
+            .metadata
+            .as_ref()
+            .map_or_else(Cow::default, |metadata| Cow::Borrowed(metadata.pairs())),
         version: record.version,
         last_seq: record.last_seq,
         message_count: record.message_count,
@@ -151,8 +155,10 @@ fn read_conversation(line: ConversationLine<'_>) -> Result<ConversationRecord, L
     };
     let record = ConversationRecord {
         key,
-        title: line.title.map(Title::new).transpose()?,
-        metadata: Metadata::new(line.metadata.into_owned())?,
+        fields: ConversationFields {
+            title: Some(line.title.map(Title::new).transpose()?),
+            metadata: Some(Metadata::new(line.metadata.into_owned())?),
+        },
         version: line.version,
         last_seq: line.last_seq,
         message_count: line.message_count,

@@ -1,16 +1,16 @@
--- The records of the store. Forward only: a later change is a later file.
+-- A later change of a table is a later file. What reads and writes the tables is in ../sql.
 
--- One row a conversation. A deleted conversation leaves its row as a tombstone, so that its id is never reused.
+-- One row per conversation. A deleted conversation leaves its row as a tombstone, so that its id is never reused.
 create table conversations (
     key             bigint generated always as identity primary key,
     owner_id        text        not null,
     conversation_id text        not null,
     title           text,
     metadata        json        not null default '{}',
-    -- Whoever certifies the cached copy takes the next epoch from here; a commit fenced under another is refused.
+    -- Whoever validates the cached copy takes the next epoch from here; a commit under an older one is refused.
     -- In no index, so that taking one stays a heap-only update.
     epoch           bigint      not null default 0,
-    -- Counts every change of the conversation: the ticket that writes answer and reads may ask for.
+    -- Counts every change of the conversation: what writes return and readers pass as `min_version`.
     version         bigint      not null default 0,
     -- The highest position ever given out, assigned under this row's lock: positions have no gaps but for deletions.
     last_seq        bigint      not null default 0,
@@ -40,20 +40,18 @@ create table messages (
     constraint messages_conversation_key_message_id_key unique (conversation_key, message_id)
 );
 
--- Conversations whose cached copy may be behind, because the cache could not be told. The sweep drops the copy, then
--- the row, provided that no newer debt has come meanwhile.
-create table cache_debt (
-    conversation_key bigint      primary key,
-    owner_id         text        not null,
-    conversation_id  text        not null,
-    version          bigint      not null,
-    since            timestamptz not null default now()
+-- Conversations are found by their metadata. The pairs stand in a table of their own, which only a change of metadata
+-- touches: an index on the conversations' rows would be written with every message.
+create table metadata_pairs (
+    owner_id         text   not null,
+    -- The hash of key and value, so that the longest of them fit into an index.
+    pair             bytea  not null,
+    conversation_key bigint not null,
+    constraint metadata_pairs_pkey primary key (owner_id, pair, conversation_key)
 );
-create index cache_debt_since_idx on cache_debt (since);
 
--- Deleted conversations that still have messages.
-create table purges (
-    conversation_key bigint      primary key,
-    since            timestamptz not null default now()
+-- A conversation at one version, as snapshot_of reads it.
+create type snapshot as (
+    deleted boolean, epoch bigint, took_epoch boolean, version bigint, conversation text, first_seq bigint,
+    window_seqs bigint[], window_ids text[], window_ats bigint[], window_bodies text[]
 );
-create index purges_since_idx on purges (since);

@@ -130,7 +130,8 @@ impl Metadata {
 }
 
 /// A title: at most 512 characters, without U+0000.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Title(String);
 
 impl Title {
@@ -160,35 +161,77 @@ fn check_text(text: &str, max: usize, param: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// What the store knows of a conversation beside its messages. Serialised as the API answers it, and so cached.
-/// Times are Unix seconds.
+/// A conversation without its messages. Times are Unix seconds.
+///
+/// Its JSON is what the API returns, what the cache holds and what Postgres returns (`sql/conversation.sql`). It is read
+/// leniently: older and newer code share a cache during a deployment, so unknown fields are ignored and missing ones have
+/// their default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
     /// Always `conversation`.
+    #[serde(default)]
     pub object: Kind,
-    /// A title, if it was given one.
+    /// A title, if it has one.
+    #[serde(default)]
     pub title: Option<String>,
     /// What the client attached.
+    #[serde(default)]
     pub metadata: Metadata,
     /// How many messages it holds.
+    #[serde(default)]
     pub message_count: i64,
     /// How often it changed: what `min_version` is compared with.
+    #[serde(default)]
     pub version: i64,
     /// When it was created.
+    #[serde(default)]
     pub created_at: i64,
     /// When it last changed in any way: lists are ordered by this.
+    #[serde(default)]
     pub updated_at: i64,
     /// When a message was last added.
+    #[serde(default)]
     pub last_message_at: Option<i64>,
 }
 
+/// The fields of a conversation that callers set. `None` leaves a field as it is.
+///
+/// Its JSON is what `set_conversation_fields` takes in Postgres.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ConversationFields {
+    /// A title; an inner `None` removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<Option<Title>>,
+    /// Metadata, in place of all that there was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+}
+
+impl ConversationFields {
+    /// Whether every field is left as it is.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The fields to set, as JSON.
+    pub(crate) fn to_json(&self) -> String {
+        // Every part of it has a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 impl Conversation {
-    /// The conversation as it is answered and cached.
+    /// The conversation as the API returns it and the cache holds it.
     pub fn to_json(&self) -> String {
         // Every part of it has a JSON form.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The fields that callers have set, all of them.
+    pub(crate) fn into_fields(self) -> ConversationFields {
+        ConversationFields { title: Some(self.title.map(Title)), metadata: Some(self.metadata) }
     }
 }
 
@@ -213,6 +256,26 @@ mod tests {
         for bad in ["", " a", "a b", "a\u{7}", "..", "_a", "a/b", "a{b}", "é", "a%20", &"x".repeat(129)] {
             assert_eq!(ConversationId::new(bad).unwrap_err().problem, Problem::NotAnId, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_other_code_has_cached_is_read_leniently() {
+        // By code that knows a field more, and by code that knows fewer.
+        let newer = r#"{"id":"c","object":"conversation","title":"t","metadata":{"k":"v"},"message_count":1,"version":2,
+            "created_at":3,"updated_at":4,"last_message_at":5,"pinned":true}"#;
+        let read: Conversation = serde_json::from_str(newer).unwrap();
+        assert_eq!((read.title.as_deref(), read.version, read.last_message_at), (Some("t"), 2, Some(5)));
+        let older: Conversation = serde_json::from_str(r#"{"id":"c","version":2}"#).unwrap();
+        assert_eq!((older.title, older.message_count, older.metadata), (None, 0, Metadata::default()));
+    }
+
+    #[test]
+    fn only_fields_that_are_set_stand_in_the_json() {
+        let title = Some(Some(Title::new("a\"b").unwrap()));
+        assert_eq!(ConversationFields { title, metadata: None }.to_json(), r#"{"title":"a\"b"}"#);
+        let fields = ConversationFields { title: Some(None), metadata: Some(Metadata::default()) };
+        assert_eq!(fields.to_json(), r#"{"title":null,"metadata":{}}"#);
+        assert!(ConversationFields::default().is_empty() && !fields.is_empty());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{FromRow, Postgres, Row as _};
 
-use crate::conversation::{ConversationKey, Metadata, Title};
+use crate::conversation::{ConversationFields, ConversationKey};
 use crate::error::Error;
 use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::message::{Batch, Message};
@@ -83,9 +83,8 @@ pub(crate) struct Debt {
 
 /// What a new conversation is given.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Opening<'a> {
-    pub(crate) title: Option<&'a Title>,
-    pub(crate) metadata: Metadata,
+pub(crate) struct Opening {
+    pub(crate) fields: ConversationFields,
     pub(crate) expects: Expects,
 }
 
@@ -139,24 +138,21 @@ impl Database {
         &self,
         key: &ConversationKey,
         batch: &Batch,
-        opening: &Opening<'_>,
+        opening: &Opening,
         fencing: Fencing,
     ) -> Result<Commit<Added>, Error> {
         let messages = batch.messages();
         let existing = opening.expects == Expects::Existing;
-        let metadata = json(&opening.metadata);
+        let fields = opening.fields.to_json();
         let fingerprint = batch.idempotency_key().map(|_| {
-            let titled = if opening.title.is_some() { "title" } else { "" };
-            let title = opening.title.map_or("", Title::as_str);
-            let opening = [opening.expects.name(), titled, title, &metadata];
+            let opening = [opening.expects.name(), &fields];
             let bodies = messages.iter().map(|message| message.body.as_str());
             Fingerprint::of(opening.into_iter().chain(bodies)).0.to_vec()
         });
         let query = sqlx::query(if existing { ADD_TO_EXISTING } else { ADD })
             .bind(key.owner.as_str())
             .bind(key.id.as_str())
-            .bind(opening.title.map(Title::as_str))
-            .bind(metadata.as_str())
+            .bind(fields.as_str())
             .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
@@ -173,7 +169,7 @@ impl Database {
         if existing && rows.is_empty() {
             return Err(Error::NotFound);
         }
-        added(&only(rows)?, key, batch)
+        added(&only(rows)?, batch)
     }
 
     /// Changes title and metadata, each if given. Done: the conversation; none if there is no such.
@@ -183,27 +179,17 @@ impl Database {
         change: &Change,
         fencing: Fencing,
     ) -> Result<Commit<Option<Snapshot>>, Error> {
-        let title = change.title.as_ref().and_then(|title| title.as_ref().map(Title::as_str));
-        let metadata = change.metadata.as_ref().map(json);
-        let fingerprint = change.idempotency_key.as_ref().map(|_| {
-            let titled = match &change.title {
-                None => "",
-                Some(None) => "untitled",
-                Some(Some(_)) => "title",
-            };
-            let metadata = metadata.as_deref().unwrap_or_default();
-            Fingerprint::of(["update", titled, title.unwrap_or_default(), metadata]).0.to_vec()
-        });
+        let fields = change.fields.to_json();
+        let fingerprint =
+            change.idempotency_key.as_ref().map(|_| Fingerprint::of(["update", &fields]).0.to_vec());
         let query = sqlx::query(select_snapshot!(
             "u.outcome, u.row_epoch, ",
             "(u.s).",
-            "update_conversation($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10, $11, $12, $13) u"
+            "update_conversation($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11) u"
         ))
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
-        .bind(change.title.is_some())
-        .bind(title)
-        .bind(metadata.as_deref())
+        .bind(fields.as_str())
         .bind(change.idempotency_key.as_ref().map(IdempotencyKey::as_str))
         .bind(fingerprint)
         .bind(fencing.is_fenced())
@@ -212,7 +198,7 @@ impl Database {
         .bind(fencing.wants_window())
         .bind(CAPACITY)
         .bind(self.generation());
-        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?, key)
+        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?)
     }
 
     /// Deletes one message. Done: the conversation without it; none if there is no such message.
@@ -234,7 +220,7 @@ impl Database {
         .bind(fencing.epoch())
         .bind(CAPACITY)
         .bind(self.generation());
-        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?, key)
+        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?)
     }
 
     /// Deletes a conversation. Done: its version, none if there never was one.
@@ -262,7 +248,7 @@ impl Database {
     /// Forgets the debt of a conversation whose cached copy was brought up to that version or dropped.
     pub(crate) async fn settle_debt(&self, key: &ConversationKey, version: i64) -> Result<(), Error> {
         let query = sqlx::query(
-            "delete from cache_debt where version <= $3 and conversation_key =
+            "delete from pending_invalidations where version <= $3 and conversation_key =
                 (select key from conversations where owner_id = $1 and conversation_id = $2)",
         )
         .bind(key.owner.as_str())
@@ -273,9 +259,10 @@ impl Database {
 
     /// The oldest debts.
     pub(crate) async fn debts(&self, limit: i64) -> Result<Vec<Debt>, Error> {
-        let query =
-            sqlx::query("select owner_id, conversation_id, version from cache_debt order by since limit $1")
-                .bind(limit);
+        let query = sqlx::query(
+            "select owner_id, conversation_id, version from pending_invalidations order by since limit $1",
+        )
+        .bind(limit);
         let rows = self.rows(query).await.map_err(Failure::of_read)?;
         rows.iter().map(Debt::from_row).collect::<Result<_, _>>().map_err(Error::Database)
     }
@@ -284,7 +271,7 @@ impl Database {
     pub(crate) async fn debts_left(&self) -> Result<(u64, Duration), Error> {
         let query = sqlx::query(
             "select count(*) as debts, coalesce(extract(epoch from now() - min(since)), 0)::bigint as age
-                from (select since from cache_debt order by since limit 10000) oldest",
+                from (select since from pending_invalidations order by since limit 10000) oldest",
         );
         let row = only(self.rows(query).await.map_err(Failure::of_read)?)?;
         let number = |name| row.try_get::<i64, _>(name).map(|number| u64::try_from(number).unwrap_or(0));
@@ -311,7 +298,7 @@ impl Database {
         let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
         let query = if take_epoch { query.bind(self.generation()) } else { query };
         let rows = self.rows(query).await.map_err(Failure::of_read)?;
-        record(rows.first(), key).map_err(Error::Database)
+        record(rows.first()).map_err(Error::Database)
     }
 }
 
@@ -322,21 +309,16 @@ const _: () = assert!(WINDOW == 100 && Limit::MAX.get() == WINDOW);
 const ADD: &str = select_snapshot!(
     "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
     "(a.s).",
-    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) a"
+    "add_messages($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a"
 );
 // What the function is called with comes from the row, so that it is called only where there is one. A row never goes.
 const ADD_TO_EXISTING: &str = select_snapshot!(
     "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
     "(a.s).",
     "conversations c cross join lateral add_messages(
-        c.owner_id, c.conversation_id, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) a
+        c.owner_id, c.conversation_id, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a
     where c.owner_id = $1 and c.conversation_id = $2"
 );
-
-fn json(metadata: &Metadata) -> String {
-    serde_json::Value::from_iter(metadata.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str())))
-        .to_string()
-}
 
 /// A statement that failed, and whether the server may have begun it.
 struct Failure {

@@ -69,8 +69,8 @@ pub use config::{
 };
 pub use connect::{directory, migrate, store};
 pub use conversation::{
-    Conversation, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS, METADATA_PAIRS,
-    METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
+    Conversation, ConversationFields, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS,
+    METADATA_PAIRS, METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
 };
 pub use database::Migrated;
 pub use error::{Error, Invalid, Problem};

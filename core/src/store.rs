@@ -11,7 +11,9 @@ mod write;
 use std::time::Duration;
 
 use crate::cache::{Cache, Miss};
-use crate::conversation::{Conversation, ConversationId, ConversationKey, Metadata, OwnerId, Title};
+use crate::conversation::{
+    Conversation, ConversationFields, ConversationId, ConversationKey, Metadata, OwnerId,
+};
 use crate::database::{Database, Migrated, Stretch};
 use crate::error::{Error, Problem};
 use crate::idempotency::IdempotencyKey;
@@ -92,23 +94,25 @@ pub struct Added {
 pub struct NewConversation {
     /// Its id; none: the store makes one.
     pub id: Option<ConversationId>,
-    /// A title.
-    pub title: Option<Title>,
-    /// Pairs of strings.
-    pub metadata: Metadata,
+    /// Its title and metadata.
+    pub fields: ConversationFields,
     /// The messages that it begins with. An idempotency key of theirs is that of the whole.
     pub messages: Batch,
 }
 
-/// A change of a conversation's title and metadata. What is none stays as it is.
+/// A change of a conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// The new title; an inner none takes the title away.
-    pub title: Option<Option<Title>>,
-    /// The new metadata, in place of all the old.
-    pub metadata: Option<Metadata>,
+    /// The fields to set.
+    pub fields: ConversationFields,
     /// With it, it is done once however often it is tried: a late retry does not undo what came after the first try.
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl From<ConversationFields> for Change {
+    fn from(fields: ConversationFields) -> Self {
+        Self { fields, idempotency_key: None }
+    }
 }
 
 /// What an update, or the deletion of one message, answers.

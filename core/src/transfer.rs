@@ -1,6 +1,6 @@
 //! What leaves one store and enters another: conversations and messages with all that is kept of them.
 
-use crate::conversation::{ConversationId, ConversationKey, Metadata, OwnerId, Title};
+use crate::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId};
 use crate::error::{Invalid, Problem};
 use crate::message::{Message, MessageId, NewMessage};
 use crate::page::LATEST_MICROS;
@@ -21,10 +21,8 @@ pub enum Scope {
 pub struct ConversationRecord {
     /// Whose it is, and which of theirs.
     pub key: ConversationKey,
-    /// Its title.
-    pub title: Option<Title>,
-    /// What the client attached.
-    pub metadata: Metadata,
+    /// Its title and metadata.
+    pub fields: ConversationFields,
     /// How often it changed.
     pub version: i64,
     /// The highest position ever given out; higher than that of its last message where that was deleted.

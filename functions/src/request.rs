@@ -10,8 +10,9 @@ use aws_lambda_events::query_map::QueryMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use conversation_core::{
-    Batch, Change, ConversationId, ConversationKey, Cursor, Direction, IdempotencyKey, IdentityConfig,
-    Invalid, Limit, MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId, Problem, Range, Title,
+    Batch, Change, ConversationFields, ConversationId, ConversationKey, Cursor, Direction, IdempotencyKey,
+    IdentityConfig, Invalid, Limit, MessageId, Metadata, NewConversation, NewMessage, Order, OwnerId,
+    Problem, Range, Title,
 };
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -223,8 +224,10 @@ impl Call {
                 .map(ConversationId::new)
                 .transpose()
                 .map_err(called("id"))?,
-            title: fields.title.map(string("title")).transpose()?.map(Title::new).transpose()?,
-            metadata: fields.metadata.map(metadata).transpose()?.unwrap_or_default(),
+            fields: ConversationFields {
+                title: fields.title.map(string("title")).transpose()?.map(Title::new).transpose()?.map(Some),
+                metadata: fields.metadata.map(metadata).transpose()?,
+            },
             messages: match (fields.messages, fields.items) {
                 (Some(_), Some(_)) => return Err(one_kind()),
                 (messages, None) => Batch::opening(MESSAGES.read(messages)?)?,
@@ -249,12 +252,12 @@ impl Call {
             "null" => Ok(Metadata::default()),
             _ => metadata(value),
         };
-        let change = Change {
+        let fields = ConversationFields {
             title: fields.title.map(title).transpose()?,
             metadata: fields.metadata.map(pairs).transpose()?,
-            idempotency_key: self.idempotency_key()?,
         };
-        if change.title.is_none() && change.metadata.is_none() {
+        let change = Change { fields, idempotency_key: self.idempotency_key()? };
+        if change.fields.is_empty() {
             return Err(Failure::bad_body("The body must have title, metadata or both."));
         }
         Ok(change)

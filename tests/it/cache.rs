@@ -197,7 +197,7 @@ async fn deleting_leaves_a_mark_and_no_content(profile: Profile) {
     assert_eq!(recent(&store).await, (vec![], Source::Hit));
     let mut postgres = stack.postgres().await;
     let left: (i64, Option<String>, i64) = sqlx::query_as(
-        "select (select count(*) from messages), title, (select count(*) from cache_debt) from conversations",
+        "select (select count(*) from messages), title, (select count(*) from pending_invalidations) from conversations",
     )
     .fetch_one(&mut postgres)
     .await

@@ -1,6 +1,6 @@
 //! Updates, the deletion of one message, and what the sweep does.
 
-use conversation_core::{Change, Limit, Message, MessageId};
+use conversation_core::{Change, ConversationFields, Limit, Message, MessageId};
 use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user, user_as};
 use redis::AsyncCommands as _;
 use serde_json::json;
@@ -104,7 +104,7 @@ async fn a_deleted_message_is_gone_everywhere_and_the_others_keep_their_places(p
     assert_eq!((recent.seqs(), recent.is_hit()), (vec![2, 4], true));
     let cached: Vec<String> = stack.redis().await.lrange(WINDOW, 0, -1).await.unwrap();
     assert!(!cached.concat().contains("text 3"));
-    let debts: i64 = sqlx::query_scalar("select count(*) from cache_debt")
+    let debts: i64 = sqlx::query_scalar("select count(*) from pending_invalidations")
         .fetch_one(&mut stack.postgres().await)
         .await
         .unwrap();
@@ -136,7 +136,13 @@ async fn a_window_with_holes_is_still_the_last_hundred(profile: Profile) {
             assert_eq!((seqs, read.source.is_hit()), (expect.clone(), true), "without m{n}");
         }
         // A warm add trims by what the window must begin with.
-        store.update(&key("c"), &Change { title: Some(None), ..Change::default() }).await.unwrap();
+        store
+            .update(
+                &key("c"),
+                &Change::from(ConversationFields { title: Some(None), ..ConversationFields::default() }),
+            )
+            .await
+            .unwrap();
     }
     store.add(&key("c"), &batch([user("new")])).await.unwrap();
     let read = store.recent(&key("c"), Limit::MAX, None).await.unwrap();
@@ -161,7 +167,7 @@ async fn the_sweep_pays_debts_when_redis_is_back(profile: Profile) {
     assert_eq!(swept.unwrap(), "null");
     assert_eq!(api.get(MESSAGES).await.seqs(), [1, 2, 3]);
     assert!(api.get(MESSAGES).await.is_hit());
-    let debts: i64 = sqlx::query_scalar("select count(*) from cache_debt")
+    let debts: i64 = sqlx::query_scalar("select count(*) from pending_invalidations")
         .fetch_one(&mut stack.postgres().await)
         .await
         .unwrap();

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use conversation_core::{Change, ConversationStore, Limit, MessageId, Miss, Range, Source, Title, Told};
+use conversation_core::{
+    Change, ConversationFields, ConversationStore, Limit, MessageId, Miss, Range, Source, Title, Told,
+};
 use conversation_tests::{ClusterStack, Load, Member, Seen, batch, key, user, user_as};
 use redis::cmd;
 use rustix::process::Signal;
@@ -79,7 +81,11 @@ pub(crate) async fn every_operation(stack: &ClusterStack) {
         assert_eq!(recent(&store, &id).await, (vec![1, 2], Source::Hit));
         let title = Some(Some(Title::new("title").unwrap()));
         assert_eq!(
-            store.update(&key, &Change { title, ..Change::default() }).await.unwrap().told,
+            store
+                .update(&key, &Change::from(ConversationFields { title, ..ConversationFields::default() }))
+                .await
+                .unwrap()
+                .told,
             Told::Published
         );
         let read = store.get(&key, None).await.unwrap();

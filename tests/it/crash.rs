@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{Change, ConversationKey, ConversationStore, Error, Limit, MessageId, Range};
+use conversation_core::{
+    Change, ConversationFields, ConversationKey, ConversationStore, Error, Limit, MessageId, Range,
+};
 use conversation_tests::{Loss, Mischief, Profile, Stack, Trap, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
 use redis::AsyncCommands as _;
@@ -79,7 +81,10 @@ impl Operation {
 }
 
 fn renamed() -> Change {
-    Change { title: Some(Some(conversation_core::Title::new("renamed").unwrap())), ..Change::default() }
+    Change::from(ConversationFields {
+        title: Some(Some(conversation_core::Title::new("renamed").unwrap())),
+        ..ConversationFields::default()
+    })
 }
 
 fn keys_of(key: &ConversationKey) -> (String, String) {
@@ -187,7 +192,7 @@ impl<'a> Trial<'a> {
     }
 
     async fn owes(&self) -> bool {
-        let query = "select exists (select from cache_debt where conversation_id = $1)";
+        let query = "select exists (select from pending_invalidations where conversation_id = $1)";
         let query = sqlx::query_scalar(query).bind(self.key.id.as_str());
         query.fetch_one(&mut self.stack.postgres().await).await.unwrap()
     }

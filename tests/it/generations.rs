@@ -1,8 +1,8 @@
 //! Two caches at once, while code that has another one is being rolled out.
 
 use conversation_core::{
-    CacheConfig, Change, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, NewConversation,
-    Source, Told,
+    CacheConfig, Change, ConversationFields, ConversationStore, DatabaseConfig, Error, Limit, MessageId,
+    Miss, NewConversation, Source, Told,
 };
 use conversation_tests::{OWNER, Stack, batch, key, user, user_as};
 
@@ -24,8 +24,7 @@ async fn nothing_is_written(store: &ConversationStore) {
     let (c, id) = (key("c"), MessageId::new("a").unwrap());
     let new = NewConversation {
         id: Some(key("new").id),
-        title: None,
-        metadata: conversation_core::Metadata::default(),
+        fields: ConversationFields::default(),
         messages: batch([user("x")]),
     };
     let outcomes = [
@@ -33,7 +32,13 @@ async fn nothing_is_written(store: &ConversationStore) {
         store.append(&c, &batch([user("x")])).await.map(drop),
         store.add(&key("unheard-of"), &batch([user("x")])).await.map(drop),
         store.create(conversation_core::OwnerId::new(OWNER).unwrap(), new).await.map(drop),
-        store.update(&c, &Change { title: Some(None), ..Change::default() }).await.map(drop),
+        store
+            .update(
+                &c,
+                &Change::from(ConversationFields { title: Some(None), ..ConversationFields::default() }),
+            )
+            .await
+            .map(drop),
         store.delete_message(&c, &id).await.map(drop),
         store.delete(&c).await.map(drop),
     ];

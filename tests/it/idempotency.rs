@@ -1,6 +1,6 @@
 //! Requests under an `Idempotency-Key`: done once, however often and wherever they are tried.
 
-use conversation_core::{Change, Error, IdempotencyKey, NewConversation, OwnerId, Title};
+use conversation_core::{Change, ConversationFields, Error, IdempotencyKey, NewConversation, OwnerId, Title};
 use conversation_tests::{
     Answer, Api, Loss, Mischief, OWNER, Profile, Stack, Trap, batch, in_each_profile, key, user, user_as,
 };
@@ -124,7 +124,7 @@ async fn of_concurrent_tries_one_is_done_and_all_are_answered(profile: Profile) 
     let create = |at: usize| {
         let store = if at.is_multiple_of(2) { &ours } else { &theirs };
         let messages = batch([user("hi"), user("there")]).under(under("create"));
-        let new = NewConversation { id: None, title: None, metadata: Default::default(), messages };
+        let new = NewConversation { id: None, fields: ConversationFields::default(), messages };
         store.create(OwnerId::new(OWNER).unwrap(), new)
     };
     let created: Vec<_> =
@@ -162,9 +162,8 @@ async fn a_try_whose_answer_was_lost_is_told_by_the_next(profile: Profile) {
         let (c, name) = (key(&format!("c{passes}")), format!("k{passes}"));
         let messages = batch([user("one"), user("two")]).under(under(&name));
         let rename = Change {
-            title: Some(Some(title.clone())),
+            fields: ConversationFields { title: Some(Some(title.clone())), metadata: None },
             idempotency_key: under(&format!("{name}-rename")),
-            ..Change::default()
         };
         // The first tries, in the course of which one reply is lost, of Redis or of Postgres.
         let trap = Trap::new(Mischief::LoseReply, Loss::Close);

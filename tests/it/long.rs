@@ -6,7 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use conversation_core::{Change, Error, Limit, Message, MessageId, Metadata, NewConversation, Order, Range};
+use conversation_core::{
+    Change, ConversationFields, Error, Limit, Message, MessageId, Metadata, NewConversation, Order, Range,
+};
 use conversation_tests::{Stack, all_reported, batch, key, report, size, user};
 use sqlx::PgConnection;
 
@@ -56,7 +58,9 @@ async fn assert_gone(stack: &Stack, last: i64) {
     for range in [Range::Before(last), Range::After(last - 10)] {
         assert!(store.history(&c, range, Limit::MAX, None).await.unwrap().found.is_none(), "{range:?}");
     }
-    let renamed = store.update(&c, &Change { title: Some(None), ..Change::default() }).await;
+    let renamed = store
+        .update(&c, &Change::from(ConversationFields { title: Some(None), ..ConversationFields::default() }))
+        .await;
     assert!(matches!(renamed, Err(Error::NotFound)), "{renamed:?}");
     let one = store.delete_message(&c, &id).await;
     assert!(matches!(one, Err(Error::NotFound)), "{one:?}");
@@ -64,8 +68,7 @@ async fn assert_gone(stack: &Stack, last: i64) {
     assert!(matches!(added, Err(Error::ConversationDeleted)), "{added:?}");
     let new = NewConversation {
         id: Some(c.id.clone()),
-        title: None,
-        metadata: Metadata::default(),
+        fields: ConversationFields::default(),
         messages: batch([user("new?")]),
     };
     let created = store.create(c.owner.clone(), new).await;

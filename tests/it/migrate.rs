@@ -99,6 +99,9 @@ async fn older_code_finds_the_schema_ahead_and_leaves_it() {
     let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
         values (9999, 'of newer code', true, '', 0)";
     sql(&mut postgres, newer).await;
+    let function = "create or replace function unix_seconds(at timestamptz) returns bigint
+        language sql immutable parallel safe as 'select -1::bigint /* of newer code */'";
+    sql(&mut postgres, function).await;
     let api = stack.api().await;
     assert_eq!(
         api.lambda.invoke("migrate", "{}".into()).await.unwrap(),
@@ -108,6 +111,47 @@ async fn older_code_finds_the_schema_ahead_and_leaves_it() {
     );
     let there = "select exists (select from _sqlx_migrations where version = 9999)";
     assert!(truth(&mut postgres, there).await);
+    let stays = "select prosrc like '%of newer code%' from pg_proc where proname = 'unix_seconds'";
+    assert!(truth(&mut postgres, stays).await, "newer functions fit newer tables");
+}
+
+/// During a rollout older code calls functions that newer code has created. A function that was ever released keeps its
+/// name, its parameters and what it returns: what must change is created beside it, under another name. So this list only
+/// grows; a line goes when no release that calls it may run any more.
+const CALLED: &str = include_str!("migrate/called.txt");
+
+#[tokio::test]
+async fn what_older_code_calls_stays_callable() {
+    let stack = Stack::start().await;
+    let query = "select format('%s(%s) -> %s', proname, pg_get_function_identity_arguments(oid), pg_get_function_result(oid))
+        from pg_proc where pronamespace = 'public'::regnamespace order by proname, 1";
+    let there: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut stack.postgres().await).await.unwrap();
+    let called: Vec<&str> = CALLED.lines().collect();
+    for line in &called {
+        assert!(there.iter().any(|function| function == line), "older code cannot call {line}");
+    }
+    let new: Vec<&str> =
+        there.iter().map(String::as_str).filter(|function| !called.contains(function)).collect();
+    assert!(new.is_empty(), "tests/it/migrate/called.txt lacks these:\n{}", new.join("\n"));
+}
+
+/// A function's body is not looked at when it is created, since functions name each other in any order.
+#[tokio::test]
+async fn functions_are_created_anew_and_name_only_what_is_there() {
+    let stack = Stack::start().await;
+    let mut postgres = stack.postgres().await;
+    let wrong = "create or replace function unix_seconds(at timestamptz) returns bigint
+        language sql immutable parallel safe as 'select -1::bigint'";
+    sql(&mut postgres, wrong).await;
+    let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
+    assert_eq!(migrate(&database, Duration::from_secs(60)).await.unwrap(), Migrated::All);
+    assert!(truth(&mut postgres, "select unix_seconds(to_timestamp(5.9)) = 5").await);
+    let bodies = "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace";
+    let bodies: Vec<String> = sqlx::query_scalar(bodies).fetch_all(&mut postgres).await.unwrap();
+    assert!(bodies.len() > 15);
+    for body in bodies {
+        sql(&mut postgres, &body).await;
+    }
 }
 
 /// A database that nothing has been migrated in.
@@ -164,4 +208,17 @@ async fn two_deployments_do_not_migrate_at_a_time() {
     assert_eq!((both.0.unwrap(), both.1.unwrap()), (Migrated::All, Migrated::All));
     let twice = "select exists (select from _sqlx_migrations group by version having count(*) > 1)";
     assert!(!truth(&mut connection, twice).await);
+}
+
+#[tokio::test]
+async fn a_conversation_has_the_same_fields_in_sql_and_in_rust() {
+    let stack = Stack::start().await;
+    let added = stack.store().add(&key("c"), &batch([user("x")])).await.unwrap();
+    let query = "select conversation_json(c) from conversations c";
+    let of_sql: String = sqlx::query_scalar(query).fetch_one(&mut stack.postgres().await).await.unwrap();
+    let mut of_sql: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&of_sql).unwrap();
+    // The one field that is the same for all.
+    of_sql.insert("object".into(), "conversation".into());
+    let of_rust = serde_json::to_value(&added.conversation).unwrap();
+    assert_eq!(serde_json::Value::Object(of_sql), of_rust);
 }

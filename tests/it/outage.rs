@@ -15,7 +15,7 @@ fn send(pid: u32, signal: Signal) {
 }
 
 async fn debts(stack: &Stack) -> i64 {
-    sqlx::query_scalar("select count(*) from cache_debt")
+    sqlx::query_scalar("select count(*) from pending_invalidations")
         .fetch_one(&mut stack.postgres().await)
         .await
         .unwrap()

@@ -1,7 +1,8 @@
 //! What belongs to somebody else does not exist: by no route, id, cursor or key does one owner learn of another's.
 
 use conversation_core::{
-    Anchor, Change, ConversationId, ConversationKey, Limit, MessageId, Metadata, OwnerId, Range,
+    Anchor, Change, ConversationFields, ConversationId, ConversationKey, Limit, MessageId, Metadata, OwnerId,
+    Range,
 };
 use conversation_functions::ROUTES;
 use conversation_tests::{Answer, Api, Loss, Mischief, Stack, Trap, batch, user, user_as};
@@ -136,7 +137,13 @@ async fn the_stores_are_asked_the_same_for_what_is_not_there_and_for_what_is_som
                 4 => drop(store.message(&bobs, &item).await.unwrap()),
                 5 => drop(
                     store
-                        .update(&bobs, &Change { metadata: Some(Metadata::default()), ..Change::default() })
+                        .update(
+                            &bobs,
+                            &Change::from(ConversationFields {
+                                metadata: Some(Metadata::default()),
+                                ..ConversationFields::default()
+                            }),
+                        )
                         .await,
                 ),
                 6 => drop(store.delete_message(&bobs, &item).await),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use conversation_core::{
-    Anchor, Change, ConversationStore, Directory, Limit, MessageId, Metadata, NewConversation, Order,
-    OwnerId, Range, Title,
+    Anchor, Change, ConversationFields, ConversationStore, Directory, Limit, MessageId, Metadata,
+    NewConversation, Order, OwnerId, Range, Title,
 };
 use conversation_tests::{OWNER, Stack, all_reported, batch, key, report, user_as};
 use sqlx::PgConnection;
@@ -23,7 +23,7 @@ async fn fill(postgres: &mut PgConnection) {
             select key, seq, 'm' || seq, false, '{{\"role\":\"user\",\"content\":\"\"}}', now()
             from conversations, generate_series(1, case when conversation_id = 'c2' then {ROWS} else 3 end) seq;
          update conversations set last_seq = {ROWS}, message_count = {ROWS} where conversation_id = 'c2';
-         insert into cache_debt (conversation_key, owner_id, conversation_id, version)
+         insert into pending_invalidations (conversation_key, owner_id, conversation_id, version)
             select key, owner_id, conversation_id, 0 from conversations where conversation_id <> 'c2';
          update conversations set deleted_at = now() where owner_id <> '{OWNER}';
          insert into purges (conversation_key) select key from conversations where deleted_at is not null;
@@ -101,10 +101,13 @@ async fn write(store: &ConversationStore, asked: &mut Asked) {
     asked.note().await;
     store.add(&key("new"), &batch([user_as("a", "1")])).await.unwrap();
     let messages = batch([user_as("a", "1")]);
-    let new = NewConversation { id: None, title: None, metadata: Metadata::default(), messages };
+    let new = NewConversation { id: None, fields: ConversationFields::default(), messages };
     store.create(owner, new).await.unwrap();
     let title = Some(Some(Title::new("T").unwrap()));
-    store.update(&long, &Change { title, ..Change::default() }).await.unwrap();
+    store
+        .update(&long, &Change::from(ConversationFields { title, ..ConversationFields::default() }))
+        .await
+        .unwrap();
     asked.note().await;
     store.delete_message(&long, &id("m3000")).await.unwrap();
     asked.note().await;
@@ -153,7 +156,7 @@ async fn no_operation_reads_a_table_from_its_beginning() {
     // All that is executed counts, inside the functions too.
     all_reported(&mut postgres).await;
     let after = read_in_whole(&mut postgres).await;
-    for table in ["conversations", "messages", "cache_debt", "purges"] {
+    for table in ["conversations", "messages", "pending_invalidations", "purges"] {
         assert_eq!(after[table], before[table], "rows of {table}: it was read from its beginning");
     }
     // One that another followed at once on its connection is not among them; it was counted all the same.

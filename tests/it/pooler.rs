@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conversation_core::{
-    CacheConfig, Change, ConversationKey, ConversationStore, DatabaseConfig, Error, Limit, Message,
-    MessageId, Range, Title,
+    CacheConfig, Change, ConversationFields, ConversationKey, ConversationStore, DatabaseConfig, Error,
+    Limit, Message, MessageId, Range, Title,
 };
 use conversation_tests::{PgBouncer, Stack, batch, key, user, user_as};
 use serde_json::Value;
@@ -80,7 +80,8 @@ async fn client(store: ConversationStore, number: u32) -> Told {
         assert_eq!(self::id(&read.found.unwrap().items[0]), id);
         assert!(settled!(store.recent(&key, Limit::MAX, None)).found.is_some());
         let title = Title::new(format!("{number}")).unwrap();
-        let change = Change { title: Some(Some(title)), ..Change::default() };
+        let change =
+            Change::from(ConversationFields { title: Some(Some(title)), ..ConversationFields::default() });
         settled!(store.update(&key, &change));
         if round % 4 == 3 {
             settled!(delete(&store, &key, &id));

@@ -27,7 +27,7 @@ async fn all_is_well_and_nothing_is_left(profile: Profile) {
     assert_eq!(guarantee.contains("30 seconds"), profile.hides_servers(), "{guarantee}");
     assert!(checks.len() > 10 && checks.iter().all(|check| check.ok && !check.detail.is_empty()));
     let mut postgres = stack.postgres().await;
-    for table in ["conversations", "messages", "purges", "cache_debt"] {
+    for table in ["conversations", "messages", "purges", "pending_invalidations"] {
         assert_eq!(count(&mut postgres, table).await, 0, "{table}");
     }
     let left: Vec<String> = cmd("KEYS").arg("*").query_async(&mut stack.redis().await).await.unwrap();

@@ -262,7 +262,12 @@ async fn where_nobody_says_who_it_is_the_cache_is_checked_sooner(server: Server)
         assert_eq!(recent(&blind(180)).await.1, check);
         assert_eq!(blind(0).delete(&key("c")).await.unwrap(), Told::Published);
         assert_eq!(recent(&blind(0)).await.0, [0_i64; 0]);
-        stack.postgres().await.execute("truncate conversations, messages, cache_debt, purges").await.unwrap();
+        stack
+            .postgres()
+            .await
+            .execute("truncate conversations, messages, pending_invalidations, purges")
+            .await
+            .unwrap();
         cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
     }
 }

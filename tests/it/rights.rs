@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conversation_core::{Change, ConversationStore, Limit, MessageId, Title, Told};
+use conversation_core::{Change, ConversationFields, ConversationStore, Limit, MessageId, Title, Told};
 use conversation_tests::{Access, Kind, Manners, Stack, batch, key, user, user_as};
 use redis::{AsyncCommands as _, cmd};
 
@@ -73,7 +73,10 @@ async fn written(store: &ConversationStore, id: &str) -> Wrong {
         let large = store.add(&key(id), &batch((0..2).map(|_| user(&"x".repeat(200_000))))).await.unwrap();
         is(large.told == Told::Published, "a window of large messages is not published")?;
     }
-    let title = Change { title: Some(Some(Title::new("t").unwrap())), ..Change::default() };
+    let title = Change::from(ConversationFields {
+        title: Some(Some(Title::new("t").unwrap())),
+        ..ConversationFields::default()
+    });
     is(store.update(&key(id), &title).await.unwrap().told == Told::Published, "an update is not published")?;
     let deleted = store.delete_message(&key(id), &MessageId::new("b").unwrap()).await;
     is(deleted.is_ok_and(|deleted| deleted.told == Told::Published), "a message is not deleted")?;

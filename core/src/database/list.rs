@@ -27,15 +27,11 @@ const FEW: i64 = 20_000;
 macro_rules! list {
     ($from:literal, $before:literal, $beyond:literal, $order:literal, $having:literal) => {
         concat!(
-            "select conversation_id, title, metadata::text, message_count, version,
-                unix_seconds(created_at) as created_at, unix_seconds(updated_at) as updated_at,
-                unix_seconds(last_message_at) as last_message_at,
-                (extract(epoch from updated_at) * 1000000)::bigint as at_micros
-            from ",
+            "select conversation_json(c) as conversation, unix_micros(c.updated_at) as at_micros from ",
             $from,
             " where c.owner_id = $1 and c.deleted_at is null and (c.updated_at, c.conversation_id) ",
             $before,
-            " (coalesce(timestamptz 'epoch' + $2::bigint * interval '1 microsecond', '",
+            " (coalesce(from_unix_micros($2), '",
             $beyond,
             "'), coalesce($3, ''))",
             $having,

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
 use super::Database;
@@ -20,6 +20,9 @@ const LAST_PAUSE: Duration = Duration::from_secs(8);
 const TABLE: &str = "_sqlx_migrations";
 /// What Postgres says when a lock could not be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Every stored function, as it is now.
+const FUNCTIONS: &str = include_str!(concat!(env!("OUT_DIR"), "/functions.sql"));
 
 /// How far migrations have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +77,8 @@ async fn advance(
     session: &mut PgConnection,
     until: Instant,
 ) -> Result<Migrated, MigrateError> {
-    for (at, version) in left(migrator, session).await?.into_iter().enumerate() {
+    let Left { missing, is_ahead } = left(migrator, session).await?;
+    for (at, version) in missing.into_iter().enumerate() {
         if at > 0 && Instant::now() >= until {
             return Ok(Migrated::Some);
         }
@@ -84,17 +88,38 @@ async fn advance(
     }
     // Nothing is left to apply; it holds those that are against what they were when they were.
     migrator.run_direct(None, session, false).await?;
+    if !is_ahead {
+        create_functions(session).await?;
+    }
     Ok(Migrated::All)
 }
 
-/// The versions that are not applied. The lock is kept until the connection ends: nobody else migrates meanwhile.
-async fn left(migrator: &Migrator, session: &mut PgConnection) -> Result<Vec<i64>, MigrateError> {
+/// Creates every stored function anew, in one transaction: callers meet all of the old ones or all of the new ones.
+async fn create_functions(session: &mut PgConnection) -> Result<(), MigrateError> {
+    let mut transaction = session.begin().await?;
+    // They name each other in any order.
+    sqlx::raw_sql("set local check_function_bodies = off").execute(&mut *transaction).await?;
+    sqlx::raw_sql(FUNCTIONS).execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// What an earlier run has left to do.
+struct Left {
+    /// The versions that are not applied.
+    missing: Vec<i64>,
+    /// Newer code has migrated: its functions stay, since they fit its tables and older code may call them.
+    is_ahead: bool,
+}
+
+/// Finds what is left. The lock is kept until the connection ends: nobody else migrates meanwhile.
+async fn left(migrator: &Migrator, session: &mut PgConnection) -> Result<Left, MigrateError> {
     session.lock().await?;
     session.ensure_migrations_table(TABLE).await?;
     let applied = session.list_applied_migrations(TABLE).await?;
     let known = migrator.iter().filter(|migration| !migration.migration_type.is_down_migration());
     let missing = known.filter(|known| applied.iter().all(|applied| applied.version != known.version));
-    Ok(missing.map(|migration| migration.version).collect())
+    let is_ahead = applied.iter().any(|applied| !migrator.version_exists(applied.version));
+    Ok(Left { missing: missing.map(|migration| migration.version).collect(), is_ahead })
 }
 
 fn is_locked(error: &MigrateError) -> bool {

@@ -15,7 +15,7 @@ type Outcome = Result<String, String>;
 const TABLES: [&str; 7] = [
     "conversations",
     "messages",
-    "cache_debt",
+    "pending_invalidations",
     "purges",
     "idempotency_keys",
     "metadata_pairs",
@@ -149,7 +149,7 @@ impl Database {
         let query = sqlx::query(
             "with gone as (delete from conversations where owner_id = $1 and conversation_id = $2 returning key),
                 purged as (delete from purges where conversation_key in (select key from gone)),
-                paid as (delete from cache_debt where conversation_key in (select key from gone))
+                paid as (delete from pending_invalidations where conversation_key in (select key from gone))
             delete from messages where conversation_key in (select key from gone)",
         )
         .bind(key.owner.as_str())

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 
-use crate::conversation::{Conversation, ConversationId, ConversationKey, Kind, OwnerId};
+use crate::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
 use crate::error::Error;
 use crate::message::{Batch, Message};
 use crate::snapshot::{Snapshot, Window};
@@ -29,17 +29,7 @@ macro_rules! select_snapshot {
             $of,
             "first_seq, ",
             $of,
-            "message_count, ",
-            $of,
-            "title, ",
-            $of,
-            "metadata, ",
-            $of,
-            "created_at, ",
-            $of,
-            "updated_at, ",
-            $of,
-            "last_message_at, ",
+            "conversation, ",
             $of,
             "window_seqs, ",
             $of,
@@ -54,7 +44,7 @@ macro_rules! select_snapshot {
 }
 pub(super) use select_snapshot;
 
-pub(super) fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result<Commit<Added>, Error> {
+pub(super) fn added(row: &PgRow, batch: &Batch) -> Result<Commit<Added>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
         "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
@@ -66,19 +56,19 @@ pub(super) fn added(row: &PgRow, key: &ConversationKey, batch: &Batch) -> Result
         "deleted" => Err(Error::ConversationDeleted),
         _ => {
             let messages = stored_messages(row, batch).map_err(Error::Database)?;
-            let snapshot = snapshot(row, key).map_err(Error::Database)?;
+            let snapshot = snapshot(row).map_err(Error::Database)?;
             Ok(Commit::Done(Added { messages, snapshot, duplicate: outcome == "duplicate" }))
         }
     }
 }
 
-pub(super) fn changed(row: &PgRow, key: &ConversationKey) -> Result<Commit<Option<Snapshot>>, Error> {
+pub(super) fn changed(row: &PgRow) -> Result<Commit<Option<Snapshot>>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
         "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
         "moving" => Err(Error::CacheMoving),
         "absent" => Ok(Commit::Done(None)),
-        _ => snapshot(row, key).map(Some).map(Commit::Done).map_err(Error::Database),
+        _ => snapshot(row).map(Some).map(Commit::Done).map_err(Error::Database),
     }
 }
 
@@ -97,17 +87,17 @@ fn stored_messages(row: &PgRow, batch: &Batch) -> sqlx::Result<Vec<Message>> {
     Ok(stored.collect())
 }
 
-pub(super) fn record(row: Option<&PgRow>, key: &ConversationKey) -> sqlx::Result<Record> {
+pub(super) fn record(row: Option<&PgRow>) -> sqlx::Result<Record> {
     let Some(row) = row else { return Ok(Record::Absent) };
     if row.try_get("deleted")? {
         return Ok(Record::Deleted(row.try_get("version")?));
     }
-    snapshot(row, key).map(Box::new).map(Record::Live)
+    snapshot(row).map(Box::new).map(Record::Live)
 }
 
-fn snapshot(row: &PgRow, key: &ConversationKey) -> sqlx::Result<Snapshot> {
+fn snapshot(row: &PgRow) -> sqlx::Result<Snapshot> {
     Ok(Snapshot {
-        conversation: conversation(row, key.id.clone())?,
+        conversation: conversation(row)?,
         epoch: row.try_get("epoch")?,
         took_epoch: row.try_get("took_epoch")?,
         first_seq: row.try_get("first_seq")?,
@@ -115,20 +105,8 @@ fn snapshot(row: &PgRow, key: &ConversationKey) -> sqlx::Result<Snapshot> {
     })
 }
 
-fn conversation(row: &PgRow, id: ConversationId) -> sqlx::Result<Conversation> {
-    let metadata: &str = row.try_get("metadata")?;
-    let metadata = serde_json::from_str(metadata).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok(Conversation {
-        id,
-        object: Kind::Conversation,
-        title: row.try_get("title")?,
-        metadata,
-        message_count: row.try_get("message_count")?,
-        version: row.try_get("version")?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
-        last_message_at: row.try_get("last_message_at")?,
-    })
+pub(super) fn conversation(row: &PgRow) -> sqlx::Result<Conversation> {
+    serde_json::from_str(row.try_get("conversation")?).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// Of the oldest messages that do not fit into a window the row has the positions alone.
@@ -189,7 +167,6 @@ pub(super) fn conversation_id(row: &PgRow) -> sqlx::Result<ConversationId> {
 
 impl FromRow<'_, PgRow> for Listed {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        let id = conversation_id(row)?;
-        Ok(Self { conversation: conversation(row, id)?, at_micros: row.try_get("at_micros")? })
+        Ok(Self { conversation: conversation(row)?, at_micros: row.try_get("at_micros")? })
     }
 }

@@ -8,15 +8,15 @@ use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
 use tokio::time::timeout;
 
-use crate::conversation::{ConversationKey, Metadata, OwnerId, Title};
+use crate::conversation::{ConversationKey, OwnerId};
 use crate::error::{Error, Invalid};
 use crate::message::{MessageId, NewMessage};
 use crate::snapshot::Fencing;
 use crate::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
 
-use super::rows::conversation_id;
+use super::rows::conversation;
 use super::session::Session;
-use super::{Commit, Database, Failure, json, late, only};
+use super::{Commit, Database, Failure, late, only};
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(120);
@@ -88,8 +88,7 @@ impl Database {
         let query = sqlx::query(IMPORT)
             .bind(of.key.owner.as_str())
             .bind(of.key.id.as_str())
-            .bind(of.title.as_ref().map(Title::as_str))
-            .bind(json(&of.metadata))
+            .bind(of.fields.to_json())
             .bind(of.version)
             .bind(of.last_seq)
             .bind(of.created_at)
@@ -220,10 +219,9 @@ fn of_read(error: sqlx::Error) -> Error {
 
 // In an order that no database's collation changes.
 const DECLARE: &str = "declare conversations_to_export no scroll cursor for
-    select key, owner_id, conversation_id, title, metadata::text, version, last_seq, message_count,
-        unix_micros(created_at) as created_at, unix_micros(updated_at) as updated_at,
-        unix_micros(last_message_at) as last_message_at
-    from conversations where deleted_at is null
+    select key, owner_id, conversation_json(c) as conversation, last_seq, unix_micros(created_at) as created_at,
+        unix_micros(updated_at) as updated_at, unix_micros(last_message_at) as last_message_at
+    from conversations c where deleted_at is null
         and ($1::text is null or owner_id = $1) and ($2::text is null or conversation_id = $2)
     order by owner_id collate \"C\", conversation_id collate \"C\"";
 const FETCH: &str = "fetch 200 from conversations_to_export";
@@ -236,23 +234,20 @@ const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_bod
         join messages m on m.conversation_key = wanted.key
     order by wanted.place, m.seq";
 const COUNTERS: &str = "select c.last_seq, d.version as debt
-    from conversations c left join cache_debt d on d.conversation_key = c.key
+    from conversations c left join pending_invalidations d on d.conversation_key = c.key
     where c.owner_id = $1 and c.conversation_id = $2";
 const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version
-    from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    from import_messages($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
 fn headed(row: &PgRow) -> sqlx::Result<Headed> {
     let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?).map_err(decode)?;
-    let metadata: Metadata =
-        serde_json::from_str(row.try_get("metadata")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    let title: Option<String> = row.try_get("title")?;
+    let conversation = conversation(row)?;
     let record = ConversationRecord {
-        key: ConversationKey { owner, id: conversation_id(row)? },
-        title: title.map(Title::new).transpose().map_err(decode)?,
-        metadata,
-        version: row.try_get("version")?,
+        key: ConversationKey { owner, id: conversation.id.clone() },
+        version: conversation.version,
+        message_count: conversation.message_count,
+        fields: conversation.into_fields(),
         last_seq: row.try_get("last_seq")?,
-        message_count: row.try_get("message_count")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
         last_message_at: row.try_get("last_message_at")?,

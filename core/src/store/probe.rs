@@ -4,7 +4,7 @@
 use serde::Serialize;
 use thiserror::Error as ThisError;
 
-use crate::conversation::{ConversationId, ConversationKey, OwnerId, Title};
+use crate::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId, Title};
 use crate::error::{Error, Invalid};
 use crate::message::{Batch, MessageId, NewMessage};
 use crate::page::Limit;
@@ -98,7 +98,8 @@ impl ConversationStore {
             added => told("an add", added.map(|added| added.told))?,
         }
         hit("what was added", true, self.recent(key, Limit::MAX, None).await)?;
-        let change = Change { title: Some(Some(title)), ..Change::default() };
+        let change =
+            Change::from(ConversationFields { title: Some(Some(title)), ..ConversationFields::default() });
         told("an update", self.update(key, &change).await.map(|changed| changed.told))?;
         told(
             "the deletion of a message",

@@ -43,7 +43,7 @@ enum Unfenced {
 
 struct Add<'a> {
     batch: &'a Batch,
-    opening: Opening<'a>,
+    opening: Opening,
 }
 
 impl Write for Add<'_> {
@@ -126,7 +126,7 @@ impl ConversationStore {
             (None, Some(key)) => key.conversation_id(&owner),
             (None, None) => ConversationId::generate(),
         };
-        let opening = Opening { title: new.title.as_ref(), metadata: new.metadata, expects: Expects::New };
+        let opening = Opening { fields: new.fields, expects: Expects::New };
         self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, opening }).await
     }
 

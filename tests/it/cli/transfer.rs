@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    Change, ConversationId, ConversationKey, ConversationStore, Limit, Message, MessageId, Metadata,
-    NewConversation, Order, OwnerId, Source, Title,
+    Change, ConversationFields, ConversationId, ConversationKey, ConversationStore, Limit, Message,
+    MessageId, Metadata, NewConversation, Order, OwnerId, Source, Title,
 };
 use conversation_tests::{Stack, batch, key, user, user_as};
 
@@ -37,8 +37,10 @@ async fn fill(stack: &Stack) {
     store.add(&of("ann", "a"), &batch(odd)).await.unwrap();
     let new = NewConversation {
         id: Some(ConversationId::new("empty").unwrap()),
-        title: Some(Title::new("no \"messages\"\nat all").unwrap()),
-        metadata: Metadata::new([("key".into(), "välue".into())].into()).unwrap(),
+        fields: ConversationFields {
+            title: Some(Some(Title::new("no \"messages\"\nat all").unwrap())),
+            metadata: Some(Metadata::new([("key".into(), "välue".into())].into()).unwrap()),
+        },
         messages: conversation_core::Batch::opening(vec![]).unwrap(),
     };
     store.create(OwnerId::new("ann").unwrap(), new).await.unwrap();
@@ -49,7 +51,7 @@ async fn fill(stack: &Stack) {
         store.delete_message(&holes, &MessageId::new(id).unwrap()).await.unwrap();
     }
     let title = Some(Some(Title::new("renamed").unwrap()));
-    let change = Change { title, ..Change::default() };
+    let change = Change::from(ConversationFields { title, ..ConversationFields::default() });
     store.update(&holes, &change).await.unwrap();
     grow(&store, &of("ann", "deleted"), 0..3).await;
     store.delete(&of("ann", "deleted")).await.unwrap();

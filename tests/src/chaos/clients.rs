@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use conversation_core::{Change, Error, MessageId, Title, Told};
+use conversation_core::{Change, ConversationFields, Error, MessageId, Title, Told};
 use fastrand::Rng;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -248,7 +248,8 @@ impl Client {
     async fn update(&mut self, at: usize) {
         let (_, conversation) = self.place(at);
         let Ok(title) = Title::new(self.name_one()) else { return };
-        let change = Change { title: Some(Some(title)), ..Change::default() };
+        let change =
+            Change::from(ConversationFields { title: Some(Some(title)), ..ConversationFields::default() });
         let began = self.shared.now();
         match self.subject.update(&key(&conversation.to_string()), &change).await {
             Ok((version, told)) => self.wrote(conversation, version, told, Some(began), Vec::new()),

@@ -1,24 +1,8 @@
--- What leaves one store and enters another, with its ids, positions and times.
-
--- How far imports have come: of what is before `position` in that source, everything is stored. Kept beside what was
--- stored, so that a restored or emptied database never believes that it has more than it has.
-create table import_positions (
-    source   text        primary key,
-    position bigint      not null,
-    at       timestamptz not null default now()
-);
-
--- Times enter and leave as Unix microseconds here: the order of lists depends on them.
-create function unix_micros(at timestamptz) returns bigint
-    language sql immutable parallel safe as $$ select (extract(epoch from at) * 1000000)::bigint $$;
-create function from_unix_micros(micros bigint) returns timestamptz
-    language sql immutable parallel safe as $$ select timestamptz 'epoch' + micros * interval '1 microsecond' $$;
-
 -- Stores a part of an exported conversation: messages at the positions that they had, and with the first part the
 -- conversation itself. Parts that come again store nothing twice.
 --
---   p_title .. p_last_message_at   the conversation; title, metadata and version are taken over by a new row, and with the
---                                  last part if the row has a lower version
+--   p_fields .. p_last_message_at  the conversation; a new row takes its fields and version over, and so does any row with
+--                                  the last part if it has a lower version
 --   p_seqs .. p_ats                parallel: the messages, ascending
 --   p_last                         this part is the last one
 --
@@ -27,12 +11,12 @@ create function from_unix_micros(micros bigint) returns timestamptz
 -- the cached copy after it.
 --
 -- outcome: stored | duplicate (all of it is stored) | conflict (conflict_id: it or its position was stored with
--- something else) | deleted | refused (row_epoch is the row's; null: there is no row)
-create function import_messages(
-    p_owner_id text, p_conversation_id text, p_title text, p_metadata json, p_version bigint, p_last_seq bigint,
+-- something else) | deleted | moving (another generation) | refused (row_epoch is the row's; null: there is no row)
+create or replace function import_messages(
+    p_owner_id text, p_conversation_id text, p_fields json, p_version bigint, p_last_seq bigint,
     p_created_at bigint, p_updated_at bigint, p_last_message_at bigint,
     p_seqs bigint[], p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_ats bigint[], p_last boolean,
-    p_fenced boolean, p_epoch bigint,
+    p_has_intent boolean, p_epoch bigint, p_generation text,
     out outcome text, out row_epoch bigint, out conflict_id text, out stored bigint, out row_version bigint)
     language plpgsql as $$
 declare
@@ -42,18 +26,27 @@ begin
     stored := 0;
     select * into c from conversations r
         where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    if p_generation is distinct from (select generation from cache_generation) then
+        outcome := 'moving';
+        return;
+    end if;
     if not found then
-        if p_fenced and p_epoch is not null then
+        if p_has_intent and p_epoch is not null then
             outcome := 'refused';
             return;
         end if;
-        insert into conversations (owner_id, conversation_id, title, metadata, created_at, updated_at)
-            values (p_owner_id, p_conversation_id, p_title, p_metadata,
-                    from_unix_micros(p_created_at), from_unix_micros(p_updated_at))
+        insert into conversations (owner_id, conversation_id, created_at, updated_at)
+            values (p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at))
             on conflict do nothing;
         is_new := found;
         select * into c from conversations r
             where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+        if is_new then
+            perform set_conversation_fields(c.key, p_fields);
+        elsif p_generation is distinct from (select generation from cache_generation) then
+            outcome := 'moving';
+            return;
+        end if;
     end if;
     row_epoch := c.epoch;
     row_version := c.version;
@@ -63,7 +56,7 @@ begin
     end if;
 
     if not is_new then
-        -- A duplicate is told before the epoch is compared: it writes nothing that a reader could miss.
+        -- A duplicate is found before the epoch is compared: it writes nothing that a reader could miss.
         if (not p_last or c.version >= p_version) and not exists (
             select from unnest(p_seqs, p_ids, p_bodies) as given(seq, id, body)
             where not exists (select from messages m where m.conversation_key = c.key and m.seq = given.seq
@@ -71,7 +64,7 @@ begin
             outcome := 'duplicate';
             return;
         end if;
-        if p_fenced and p_epoch is distinct from c.epoch then
+        if p_has_intent and p_epoch is distinct from c.epoch then
             outcome := 'refused';
             return;
         end if;
@@ -97,10 +90,11 @@ begin
     end;
 
     outcome := 'stored';
+    if p_last and c.version < p_version then
+        perform set_conversation_fields(c.key, p_fields);
+    end if;
     update conversations r set
         epoch = r.epoch + 1,
-        title = case when p_last and r.version < p_version then p_title else r.title end,
-        metadata = case when p_last and r.version < p_version then p_metadata else r.metadata end,
         version = case when p_last then greatest(r.version + 1, p_version) else r.version + 1 end,
         last_seq = greatest(r.last_seq, p_last_seq),
         message_count = r.message_count + stored,
@@ -108,7 +102,7 @@ begin
         last_message_at = greatest(r.last_message_at, from_unix_micros(p_last_message_at))
         where r.key = c.key returning * into c;
     row_version := c.version;
-    if not p_fenced then
-        perform note_cache_debt(c);
+    if not p_has_intent then
+        perform defer_invalidation(c);
     end if;
 end $$;

@@ -1,7 +1,9 @@
--- A window is bounded in bytes as well: of the oldest messages, which together with the newer ones would be longer than
--- the cache keeps, it has the positions alone. Then the arrays of ids, times and bodies are shorter than that of positions,
--- and belong to its end.
-
+-- Reads a conversation at one version, as the cache takes it. The window is parallel arrays, oldest message first, null
+-- where p_want_window is false. It is bounded in bytes: of the oldest messages, which together with the newer ones exceed
+-- what the cache keeps, it has the positions alone. Then the arrays of ids, times and bodies are shorter than that of
+-- positions, and belong to its end. An id is null where the body carries it. first_seq is the position of the first message,
+-- 0 when there is none.
+--
 -- STABLE: it sees what the statement that calls it sees.
 create or replace function snapshot_of(c conversations, p_took_epoch boolean, p_want_window boolean, p_capacity integer,
     out s snapshot)
@@ -11,12 +13,7 @@ begin
     s.epoch := c.epoch;
     s.took_epoch := p_took_epoch;
     s.version := c.version;
-    s.message_count := c.message_count;
-    s.title := c.title;
-    s.metadata := c.metadata::text;
-    s.created_at := unix_seconds(c.created_at);
-    s.updated_at := unix_seconds(c.updated_at);
-    s.last_message_at := unix_seconds(c.last_message_at);
+    s.conversation := conversation_json(c);
     if p_want_window then
         select coalesce(min(seq), 0),
                coalesce(array_agg(seq order by seq), '{}'),

@@ -1,0 +1,16 @@
+-- Requests with an Idempotency-Key are done once: what they did is stored in the transaction that does it, for as long as
+-- the conversation exists.
+create table idempotency_keys (
+    owner_id         text        not null,
+    idempotency_key  text        not null,
+    conversation_key bigint      not null,
+    -- The conversation's last position when the request was done, from 1: a purge goes by positions.
+    seq              bigint      not null,
+    -- Of everything in the request.
+    fingerprint      bytea       not null,
+    -- The messages that it added, in order.
+    message_ids      text[]      not null,
+    created_at       timestamptz not null default now(),
+    constraint idempotency_keys_pkey primary key (owner_id, idempotency_key)
+);
+create index idempotency_keys_conversation_key_seq_idx on idempotency_keys (conversation_key, seq);

@@ -1,0 +1,30 @@
+-- The fields of a conversation: SQL lists them here and nowhere else, Rust in `conversation.rs`.
+
+-- What callers see of a conversation, as JSON.
+create or replace function conversation_json(c conversations) returns text
+    language sql stable parallel safe as $$
+    select json_build_object(
+        'id', c.conversation_id,
+        'title', c.title,
+        'metadata', c.metadata,
+        'message_count', c.message_count,
+        'version', c.version,
+        'created_at', unix_seconds(c.created_at),
+        'updated_at', unix_seconds(c.updated_at),
+        'last_message_at', unix_seconds(c.last_message_at))::text
+$$;
+
+-- Sets what callers may set of a conversation. A field that p_fields does not name keeps its value; null clears a title.
+create or replace function set_conversation_fields(p_key bigint, p_fields json) returns void
+    language sql as $$
+    update conversations r set
+        title = case when p_fields -> 'title' is null then r.title else p_fields ->> 'title' end,
+        metadata = coalesce(p_fields -> 'metadata', r.metadata)
+        where r.key = p_key and p_fields::text <> '{}'
+$$;
+
+-- Removes what callers have set: a tombstone has no content.
+create or replace function clear_conversation_fields(p_key bigint) returns void
+    language sql as $$
+    update conversations set title = null, metadata = '{}' where key = p_key
+$$;

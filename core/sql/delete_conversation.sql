@@ -1,0 +1,40 @@
+-- Deletes a conversation: its row stays as a tombstone without content; a few messages go at once, and of a long
+-- conversation the rest is purged by the sweep, so that the caller does not wait for them. Nobody can read them
+-- meanwhile. Deleting a deleted conversation is no error.
+--
+-- outcome: deleted | absent | moving (another generation) | refused
+create or replace function delete_conversation(
+    p_owner_id text, p_conversation_id text, p_has_intent boolean, p_epoch bigint, p_generation text,
+    out outcome text, out row_epoch bigint, out version bigint)
+    language plpgsql as $$
+#variable_conflict use_column
+declare
+    c conversations;
+begin
+    select * into c from conversations r
+        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    if p_generation is distinct from (select generation from cache_generation) then
+        outcome := 'moving';
+        return;
+    end if;
+    row_epoch := c.epoch;
+    version := c.version;
+    if not found then
+        outcome := 'absent';
+    elsif c.deleted_at is not null then
+        outcome := 'deleted';
+    elsif p_has_intent and p_epoch is distinct from c.epoch then
+        outcome := 'refused';
+    else
+        outcome := 'deleted';
+        insert into purges (conversation_key) values (c.key);
+        perform purge_messages(c.key, 1000);
+        perform clear_conversation_fields(c.key);
+        update conversations r set
+            epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null,
+            updated_at = greatest(clock_timestamp(), r.updated_at), deleted_at = clock_timestamp()
+            where r.key = c.key returning * into c;
+        perform defer_invalidation(c);
+        version := c.version;
+    end if;
+end $$;

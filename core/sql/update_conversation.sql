@@ -1,0 +1,44 @@
+-- Sets fields of a conversation.
+--
+-- outcome: updated | duplicate (it was, under this key) | absent | moving (another generation) | refused
+create or replace function update_conversation(
+    p_owner_id text, p_conversation_id text, p_fields json,
+    p_idempotency_key text, p_fingerprint bytea,
+    p_has_intent boolean, p_epoch bigint, p_is_valid boolean, p_want_window boolean, p_capacity integer, p_generation text,
+    out outcome text, out row_epoch bigint, out s snapshot)
+    language plpgsql as $$
+declare
+    c conversations;
+    take boolean := not p_has_intent or not p_is_valid;
+begin
+    select * into c from conversations r
+        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    if p_generation is distinct from (select generation from cache_generation) then
+        outcome := 'moving';
+        return;
+    end if;
+    row_epoch := c.epoch;
+    if not found or c.deleted_at is not null then
+        outcome := 'absent';
+    elsif p_idempotency_key is not null and message_ids_under_key(p_idempotency_key, p_fingerprint, c) is not null then
+        outcome := 'duplicate';
+        s := snapshot_of(c, false, true, p_capacity);
+    elsif p_has_intent and p_epoch is distinct from c.epoch then
+        outcome := 'refused';
+    else
+        outcome := 'updated';
+        perform set_conversation_fields(c.key, p_fields);
+        update conversations r set
+            epoch = r.epoch + take::int,
+            version = r.version + 1,
+            updated_at = greatest(clock_timestamp(), r.updated_at)
+            where r.key = c.key returning * into c;
+        if p_idempotency_key is not null then
+            perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', c);
+        end if;
+        if not p_has_intent then
+            perform defer_invalidation(c);
+        end if;
+        s := snapshot_of(c, take, p_want_window or take, p_capacity);
+    end if;
+end $$;
