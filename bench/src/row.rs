@@ -13,7 +13,7 @@ pub(crate) enum Target {
     /// Ours less theirs: no more.
     AtMostMore(f64),
     /// Nothing: it is told, and compared with the last time.
-    Told,
+    Informational,
 }
 
 /// A row of the table.
@@ -59,7 +59,7 @@ impl Row {
         let met = match target {
             Target::AtLeast(least) => Some(ratio >= least),
             Target::AtMost(most) | Target::AtMostMore(most) => Some(ratio <= most),
-            Target::Told => None,
+            Target::Informational => None,
         };
         let theirs: Vec<f64> = rounds.iter().filter_map(|(_, theirs)| *theirs).collect();
         Self {
@@ -85,7 +85,7 @@ impl Row {
                     / (before.ours / before.theirs.unwrap_or(before.ours))
                     - 1.0
             }
-            Target::AtMost(_) | Target::Told => self.ratio / before.ratio - 1.0,
+            Target::AtMost(_) | Target::Informational => self.ratio / before.ratio - 1.0,
         }
     }
 
@@ -96,7 +96,7 @@ impl Row {
             (Target::AtMost(most), true) => format!("<= {most}x"),
             (Target::AtMost(most), false) => format!("<= {most} {}", self.unit),
             (Target::AtMostMore(most), _) => format!("<= +{most} {}", self.unit),
-            (Target::Told, _) => "told".into(),
+            (Target::Informational, _) => "informational".into(),
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
         assert!((worse(Target::AtLeast(0.8), 8.0, 10.0) - 0.2).abs() < 1e-9);
         assert!((worse(Target::AtMost(1.2), 11.0, 10.0) - 0.1).abs() < 1e-9);
         assert!((worse(Target::AtMostMore(1.0), 12.0, 10.0) - 0.2).abs() < 1e-9);
-        assert!(worse(Target::Told, 9.0, 10.0) < 0.0);
+        assert!(worse(Target::Informational, 9.0, 10.0) < 0.0);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use conversation_core::{
-    ConversationId, ConversationKey, ConversationStore, Cursor, DatabaseConfig, Direction, Directory, Limit,
-    Metadata, Order, OwnerId, Range, Source,
+    ConversationId, ConversationIndex, ConversationKey, ConversationStore, Cursor, DatabaseConfig, Direction,
+    Limit, Metadata, Order, OwnerId, Range, Source,
 };
 use sqlx::{Connection as _, PgConnection};
 
@@ -35,7 +35,7 @@ struct Tables {
     long: usize,
     url: String,
     store: ConversationStore,
-    directory: Directory,
+    index: ConversationIndex,
     /// Where the middle of the list is.
     middle: Cursor,
 }
@@ -75,7 +75,7 @@ pub(crate) async fn measure(stage: &Stage) -> Outcome<Found> {
     found.rows.push(Row::alone(
         "Postgres bytes of a message, with indexes",
         "B",
-        Target::Told,
+        Target::CacheUpdate,
         &[all[SMALLER.len() - 1].bytes_each().await?],
     ));
     found.plots.push(curves(&all, &medians));
@@ -114,9 +114,9 @@ impl Tables {
         copy_messages(&mut postgres, conversations, long).await?;
         sqlx::raw_sql("vacuum (analyze)").execute(&mut postgres).await?;
         let store = store_at(&url, &stage.valkey.url(), &name)?;
-        let directory = conversation_core::directory(&DatabaseConfig::from_url(&url)?);
-        let middle = cursor_to(&directory, conversations / 2).await?;
-        Ok(Self { messages, conversations, long, url, store, directory, middle })
+        let index = conversation_core::conversation_index(&DatabaseConfig::from_url(&url)?);
+        let middle = cursor_to(&index, conversations / 2).await?;
+        Ok(Self { messages, conversations, long, url, store, index, middle })
     }
 
     /// The middle time of each thing, in microseconds.
@@ -157,7 +157,7 @@ impl Tables {
             _ => {
                 let (owner, order) = (OwnerId::new(OWNER)?, Order::Descending);
                 let listing = self
-                    .directory
+                    .index
                     .list(&owner, &Metadata::default(), order, Some(&self.middle), Limit::LIST)
                     .await?;
                 if listing.page.items.len() < Limit::LIST.get() {
@@ -176,9 +176,9 @@ impl Tables {
 }
 
 /// A cursor to some conversation, which no caller could have without all the pages before: made of one that is given out.
-async fn cursor_to(directory: &Directory, n: usize) -> Outcome<Cursor> {
+async fn cursor_to(index: &ConversationIndex, n: usize) -> Outcome<Cursor> {
     let (owner, order) = (OwnerId::new(OWNER)?, Order::Descending);
-    let first = directory
+    let first = index
         .list(&owner, &Metadata::default(), order, None, Limit::LIST)
         .await?
         .after

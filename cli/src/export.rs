@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 use conversation_core::{
-    ConversationId, ConversationKey, DatabaseConfig, Directory, OwnerId, Record, Scope, directory,
+    ConversationId, ConversationIndex, ConversationKey, DatabaseConfig, OwnerId, Record, Scope,
+    conversation_index,
 };
 
 use crate::progress::{Counts, Progress};
@@ -50,7 +51,7 @@ pub(crate) fn conversation(text: &str) -> Result<ConversationId, String> {
 /// # Errors
 /// Postgres cannot be read, or the output not written.
 pub async fn export(what: Export) -> Outcome<()> {
-    let directory = directory(&DatabaseConfig::from_env()?);
+    let index = conversation_index(&DatabaseConfig::from_env()?);
     let scope = match (what.owner, what.conversation) {
         (Some(owner), Some(id)) => Scope::Conversation(ConversationKey { owner, id }),
         (Some(owner), None) => Scope::Owner(owner),
@@ -59,11 +60,11 @@ pub async fn export(what: Export) -> Outcome<()> {
     let progress = Progress::start("export", None, 0);
     let counts = progress.counts();
     match &what.output {
-        None => write(&directory, &scope, io::stdout().lock(), &counts).await?,
+        None => write(&index, &scope, io::stdout().lock(), &counts).await?,
         Some(path) => {
             let part = beside(path);
             let file = File::create(&part).map_err(|error| Trouble::because(part.display(), &error))?;
-            write(&directory, &scope, &file, &counts).await?;
+            write(&index, &scope, &file, &counts).await?;
             let kept = file.sync_all().and_then(|()| fs::rename(&part, path));
             kept.map_err(|error| Trouble::because(path.display(), &error))?;
         }
@@ -82,8 +83,8 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-async fn write(directory: &Directory, scope: &Scope, out: impl Write, counts: &Counts) -> Outcome<()> {
-    let mut export = directory.export(scope).await?;
+async fn write(index: &ConversationIndex, scope: &Scope, out: impl Write, counts: &Counts) -> Outcome<()> {
+    let mut export = index.export(scope).await?;
     let mut out = BufWriter::with_capacity(BUFFER, out);
     let (mut buffer, mut of) = (Vec::new(), None);
     loop {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use clap::Args;
 use conversation_core::{
-    CacheConfig, ConversationStore, DatabaseConfig, Directory, Error, ImportSource, OwnerId, directory, store,
+    CacheConfig, ConversationIndex, ConversationStore, DatabaseConfig, Error, ImportSource, OwnerId,
+    conversation_index, store,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -101,8 +102,8 @@ pub async fn import(what: &Import) -> Outcome<bool> {
     let (database, cache) = (DatabaseConfig::from_env()?, CacheConfig::from_env()?);
     let workers = usize::from(what.parallel);
     let stores: Vec<_> = (0..workers.div_ceil(PER_STORE)).map(|_| store(&database, &cache)).collect();
-    let directory = directory(&database);
-    let feed = Feed::open(what, &directory).await?;
+    let index = conversation_index(&database);
+    let feed = Feed::open(what, &index).await?;
     let progress = Progress::start("import", feed.total(), feed.from());
     let run = Arc::new(Run {
         counts: progress.counts(),
@@ -114,14 +115,14 @@ pub async fn import(what: &Import) -> Outcome<bool> {
     });
     let source = feed.source();
     let notes =
-        source.clone().map(|source| tokio::spawn(checkpoint(directory.clone(), source, Arc::clone(&run))));
+        source.clone().map(|source| tokio::spawn(checkpoint(index.clone(), source, Arc::clone(&run))));
     let done = pump(feed, &stores, workers, what.rate, &run).await;
     if let Some(notes) = notes {
         notes.abort();
     }
     drop(progress);
     if let (Ok(()), Some(source)) = (&done, &source) {
-        directory.forget_import_position(source).await?;
+        index.forget_import_position(source).await?;
     }
     run.report();
     done.map(|()| run.refused.load(Ordering::Relaxed) + run.left_out.load(Ordering::Relaxed) == 0)
@@ -135,7 +136,7 @@ enum Feed {
 }
 
 impl Feed {
-    async fn open(what: &Import, directory: &Directory) -> Outcome<Self> {
+    async fn open(what: &Import, index: &ConversationIndex) -> Outcome<Self> {
         if let (Some(kind), Some(url), Some(owner)) = (what.from, &what.source, &what.owner) {
             let origin = Origin::open(kind, url, owner, what.table.as_deref()).await?;
             return Ok(Self::Tables(origin));
@@ -147,7 +148,7 @@ impl Feed {
                 let lines = Lines::open(path)?;
                 let position = match what.restart {
                     true => None,
-                    false => directory.import_position(&lines.source).await?,
+                    false => index.import_position(&lines.source).await?,
                 };
                 let from = position.and_then(|at| u64::try_from(at).ok()).unwrap_or(0);
                 if from > 0 {
@@ -186,12 +187,12 @@ impl Feed {
 }
 
 /// Notes how far everything is stored, again and again.
-async fn checkpoint(directory: Directory, source: ImportSource, run: Arc<Run>) {
+async fn checkpoint(index: ConversationIndex, source: ImportSource, run: Arc<Run>) {
     loop {
         sleep(CHECKPOINTS).await;
         let position = run.reach().position();
         // Should this fail, the next run has a little more to find out that it is there.
-        let _ = directory.set_import_position(&source, i64::try_from(position).unwrap_or(0)).await;
+        let _ = index.set_import_position(&source, i64::try_from(position).unwrap_or(0)).await;
     }
 }
 
@@ -298,7 +299,7 @@ impl Run {
             match store.import(&part.of, &part.messages, part.last).await {
                 Ok(imported) => {
                     self.count(part, u64::try_from(imported.stored).unwrap_or(0));
-                    if imported.changed && imported.told != conversation_core::Told::Published {
+                    if imported.changed && imported.cache_update != conversation_core::CacheUpdate::Applied {
                         self.fenced.fetch_add(1, Ordering::Relaxed);
                     }
                     return Ok(true);

@@ -97,9 +97,13 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
         line("title", &|row| title(&row.conversation), &|entry| title(&entry.conversation)),
         line("metadata", &|row| metadata(&row.conversation), &|entry| metadata(&entry.conversation)),
         line("updated at", &|row| times(&row.conversation), &|entry| times(&entry.conversation)),
-        line("debt", &|row| row.debt.map_or("none".into(), |debt| format!("up to version {debt}")), &|_| {
-            String::new()
-        }),
+        line(
+            "pending invalidation",
+            &|row| {
+                row.pending_invalidation.map_or("none".into(), |version| format!("up to version {version}"))
+            },
+            &|_| String::new(),
+        ),
         line("certificate", &nothing, &|entry| certificate(entry)),
         line("fences", &nothing, &|entry| fences(entry)),
         line("lease", &nothing, &|e| {
@@ -120,7 +124,7 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
 }
 
 fn state(entry: &EntryState) -> String {
-    match entry.gone_at_version {
+    match entry.deleted_at_version {
         Some(version) => format!("deleted at version {version}"),
         None if entry.conversation.is_some() => "cached".into(),
         None => "control fields only".into(),
@@ -128,12 +132,12 @@ fn state(entry: &EntryState) -> String {
 }
 
 fn certificate(entry: &EntryState) -> String {
-    entry.certified_ms_ago.map_or_else(|| "none".into(), |ms| format!("{} old", millis(ms)))
+    entry.validated_ms_ago.map_or_else(|| "none".into(), |ms| format!("{} old", millis(ms)))
 }
 
 fn fences(entry: &EntryState) -> String {
     let ages: Vec<String> =
-        entry.fences.iter().map(|fence| format!("{} old", millis(fence.set_ms_ago))).collect();
+        entry.intents.iter().map(|intent| format!("{} old", millis(intent.set_ms_ago))).collect();
     if ages.is_empty() { "none".into() } else { format!("{} ({})", ages.len(), ages.join(", ")) }
 }
 

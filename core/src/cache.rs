@@ -10,13 +10,13 @@ mod connection;
 mod fault;
 mod inspect;
 mod key;
-mod look;
+mod lookup;
 mod node;
 mod probe;
 mod request;
+mod scan;
 mod script;
 mod slots;
-mod survey;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -30,19 +30,19 @@ use crate::config::CacheConfig;
 use crate::conversation::ConversationKey;
 use crate::message::Message;
 use crate::page::Limit;
-use crate::snapshot::{Fencing, Snapshot, WINDOW, Window};
+use crate::snapshot::{IntentOutcome, Snapshot, WINDOW, Window};
 
-pub(crate) use access::Access;
+pub(crate) use access::ConnectOptions;
 pub(crate) use connection::Connection;
 pub use fault::CacheError;
-pub use key::HIDDEN_CHECK_BY;
-use key::{CHECK_BY, Keys, LEASED_TTL, PRESUMED_DEAD, TTL, millis};
-pub use look::Miss;
-use look::Seen;
-pub(crate) use look::{Cached, Look};
+pub use key::UNIDENTIFIED_VALIDITY;
+use key::{Keys, LEASED_TTL, PRESUMED_DEAD, TTL, VALIDITY, millis};
+pub use lookup::Miss;
+use lookup::RawReply;
+pub(crate) use lookup::{Cached, Lookup};
 use request::Request;
+pub(crate) use scan::{OrphanedIntents, ScanResult};
 use script::{Call, Script};
-pub(crate) use survey::{Forsaken, Surveyed};
 
 /// The entries and windows of conversations, reached through a connection that is opened when first needed.
 #[derive(Clone)]
@@ -73,45 +73,45 @@ script!(BEGIN, "begin.lua");
 script!(PUBLISH, "publish.lua");
 script!(LEASE, "lease.lua");
 script!(FILL, "fill.lua");
-script!(BURY, "bury.lua");
+script!(WRITE_TOMBSTONE, "write_tombstone.lua");
 script!(DROP, "drop.lua");
 script!(WITHDRAW, "withdraw.lua");
 
 /// The field that marks one attempt of one write.
 #[derive(Clone, Debug)]
-pub(crate) struct Fence {
+pub(crate) struct Intent {
     operation: Uuid,
     attempt: u32,
 }
 
-impl Fence {
+impl Intent {
     pub(crate) fn new() -> Self {
         Self { operation: Uuid::now_v7(), attempt: 0 }
     }
 
-    /// The fence of the operation's next attempt.
+    /// The intent of the operation's next attempt.
     pub(crate) fn next(&self) -> Self {
         Self { operation: self.operation, attempt: self.attempt + 1 }
     }
 
     fn field(&self) -> String {
-        format!("fence:{}:{}", self.operation.simple(), self.attempt)
+        format!("intent:{}:{}", self.operation.simple(), self.attempt)
     }
 }
 
-/// A fence that is set, and what begin learned.
+/// An intent that is set, and what begin learned.
 #[derive(Clone, Debug)]
 pub(crate) struct Begun {
-    fence: Fence,
+    intent: Intent,
     replid: String,
     epoch: Option<i64>,
-    certified: bool,
+    valid: bool,
     complete: bool,
 }
 
 impl Begun {
-    pub(crate) fn fence(&self) -> &Fence {
-        &self.fence
+    pub(crate) fn intent(&self) -> &Intent {
+        &self.intent
     }
 
     pub(crate) fn epoch(&self) -> Option<i64> {
@@ -119,8 +119,8 @@ impl Begun {
     }
 
     /// What the commit needs to know of it.
-    pub(crate) fn fencing(&self) -> Fencing {
-        Fencing::Fenced { epoch: self.epoch, certified: self.certified, complete: self.complete }
+    pub(crate) fn outcome(&self) -> IntentOutcome {
+        IntentOutcome::Placed { epoch: self.epoch, valid: self.valid, complete: self.complete }
     }
 }
 
@@ -130,22 +130,22 @@ pub(crate) struct Lease {
     pub(crate) granted: bool,
     pub(crate) epoch: Option<i64>,
     pub(crate) version: Option<i64>,
-    pub(crate) certified: bool,
-    pub(crate) dead_fences: i64,
-    pub(crate) live_fences: i64,
+    pub(crate) valid: bool,
+    pub(crate) dead_intents: i64,
+    pub(crate) live_intents: i64,
     token: String,
-    fences: Vec<String>,
+    intents: Vec<String>,
 }
 
 /// What the cache made of what it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     /// The next read hits.
-    Certified,
-    /// The facts were kept, and a certificate that stood still stands.
+    Validated,
+    /// The facts were kept, and a validity marker that stood still stands.
     Merged,
     /// Something newer is there, or the conversation was deleted.
-    Not,
+    Rejected,
 }
 
 impl Cache {
@@ -169,46 +169,46 @@ impl Cache {
     /// Looks at an entry and, unless `limit` is none, at the newest messages of its window, in one round trip of plain
     /// commands. The server's role and replication id come right behind them: a connection survives a promotion, so what
     /// was learned when it was opened proves nothing; and a server that is a primary under some id has been so without a
-    /// break since it took that id, so what it had just before is what a primary had. Asked in front, it would not do.
-    pub(crate) async fn look(
+    /// break since it took that id, so what it had just before is what a primary had. CallStats in front, it would not do.
+    pub(crate) async fn lookup(
         &self,
         key: &ConversationKey,
         limit: Option<Limit>,
         min_version: Option<i64>,
-    ) -> Result<Look, CacheError> {
+    ) -> Result<Lookup, CacheError> {
         let keys = self.keys(key);
         let seen = self.see(&keys, look_commands(&keys, limit)).await?;
-        Ok(look::judge(seen, limit, min_version))
+        Ok(lookup::evaluate(seen, limit, min_version))
     }
 
     /// Runs the commands of a look in a transaction, and asks who answered.
-    async fn see(&self, keys: &Keys, commands: Vec<Cmd>) -> Result<Seen, CacheError> {
+    async fn see(&self, keys: &Keys, commands: Vec<Cmd>) -> Result<RawReply, CacheError> {
         let (replies, replication): (Vec<Value>, Option<String>) = if self.asks_identity {
             let request = Request::TransactionThen(commands, identity());
             self.connection.ask_again(&request, &keys.entry).await?
         } else {
             (self.connection.ask_again(&Request::Transaction(commands), &keys.entry).await?, None)
         };
-        Seen::of(replies, replication, self.clock.now_ms())
+        RawReply::of(replies, replication, self.clock.now_ms())
     }
 
-    /// Sets a write's fence, and takes the last attempt's away. Where the connection turns out to be closed the fence
+    /// Sets a write's intent, and takes the last attempt's away. Where the connection turns out to be closed the intent
     /// may have been set, or be set yet, after everything else: then another is set in its place.
     pub(crate) async fn begin(
         &self,
         key: &ConversationKey,
-        fence: Fence,
+        intent: Intent,
         refused_epoch: Option<i64>,
-        previous: Option<&Fence>,
+        previous: Option<&Intent>,
     ) -> Result<Begun, CacheError> {
         // What a reader would rather not wait for again a write has to: others may reach the server, and would go on
         // to read from it what was before.
-        self.connection.wake(&self.keys(key).entry).await;
-        let over: Vec<&Fence> = previous.into_iter().collect();
-        match self.begin_once(key, fence.clone(), refused_epoch, &over).await {
+        self.connection.reset(&self.keys(key).entry).await;
+        let over: Vec<&Intent> = previous.into_iter().collect();
+        match self.begin_once(key, intent.clone(), refused_epoch, &over).await {
             Err(CacheError::Closed(_)) => {
-                let over = [over.as_slice(), &[&fence]].concat();
-                self.begin_once(key, fence.next(), refused_epoch, &over).await
+                let over = [over.as_slice(), &[&intent]].concat();
+                self.begin_once(key, intent.next(), refused_epoch, &over).await
             }
             answer => answer,
         }
@@ -217,19 +217,18 @@ impl Cache {
     async fn begin_once(
         &self,
         key: &ConversationKey,
-        fence: Fence,
+        intent: Intent,
         refused_epoch: Option<i64>,
-        over: &[&Fence],
+        over: &[&Intent],
     ) -> Result<Begun, CacheError> {
         let keys = self.keys(key);
         let mut call = self.call(&BEGIN, &keys, TTL);
-        call.arg(fence.field()).arg(optional(refused_epoch));
-        for fence in over {
-            call.arg(fence.field());
+        call.arg(intent.field()).arg(optional(refused_epoch));
+        for intent in over {
+            call.arg(intent.field());
         }
-        let (epoch, certified, complete, replid): (String, bool, bool, String) =
-            self.invoke(call, &keys).await?;
-        Ok(Begun { fence, replid, epoch: epoch.parse().ok(), certified, complete })
+        let (epoch, valid, complete, replid): (String, bool, bool, String) = self.invoke(call, &keys).await?;
+        Ok(Begun { intent, replid, epoch: epoch.parse().ok(), valid, complete })
     }
 
     /// Brings a commit into the cache. `added` are its own messages; the snapshot's window, if it has one, stands for
@@ -243,7 +242,7 @@ impl Cache {
     ) -> Result<Stored, CacheError> {
         let keys = self.keys(key);
         let mut call = self.call(&PUBLISH, &keys, TTL);
-        call.arg(begun.fence.field()).arg(&begun.replid);
+        call.arg(begun.intent.field()).arg(&begun.replid);
         push_snapshot(&mut call, snapshot);
         match &snapshot.window {
             Some(Window { bare, messages }) => push_elements(&mut call, bare, messages),
@@ -252,15 +251,15 @@ impl Cache {
         self.invoke(call, &keys).await
     }
 
-    /// Takes away the fence of a write that was certainly not committed.
-    pub(crate) async fn withdraw(&self, key: &ConversationKey, fence: &Fence) -> Result<(), CacheError> {
+    /// Takes away the intent of a write that was certainly not committed.
+    pub(crate) async fn withdraw(&self, key: &ConversationKey, intent: &Intent) -> Result<(), CacheError> {
         let keys = self.keys(key);
         let mut call = self.call(&WITHDRAW, &keys, TTL);
-        call.arg(fence.field());
+        call.arg(intent.field());
         self.invoke::<i64>(call, &keys).await.map(drop)
     }
 
-    /// Asks to be the one that fills an entry, unless it bears another certificate than was seen; asked again, under
+    /// Asks to be the one that fills an entry, unless it bears another validity marker than was seen; asked again, under
     /// another token.
     pub(crate) async fn lease(&self, key: &ConversationKey, seen: Option<&str>) -> Result<Lease, CacheError> {
         match self.lease_once(key, seen).await {
@@ -275,9 +274,9 @@ impl Cache {
         let mut call = self.call(&LEASE, &keys, LEASED_TTL);
         call.arg(&token).arg(millis(PRESUMED_DEAD)).arg(seen.unwrap_or_default());
         let reply: LeaseReply = self.invoke(call, &keys).await?;
-        let (granted, epoch, version, certified, dead_fences, live_fences, fences) = reply;
+        let (granted, epoch, version, valid, dead_intents, live_intents, intents) = reply;
         let (epoch, version) = (epoch.parse().ok(), version.parse().ok());
-        Ok(Lease { granted, epoch, version, certified, dead_fences, live_fences, token, fences })
+        Ok(Lease { granted, epoch, version, valid, dead_intents, live_intents, token, intents })
     }
 
     /// Warms an entry with what was read under a lease.
@@ -291,7 +290,7 @@ impl Cache {
         let mut call = self.call(&FILL, &keys, TTL);
         call.arg(&lease.token);
         push_snapshot(&mut call, snapshot);
-        call.arg(lease.fences.len()).arg(&lease.fences);
+        call.arg(lease.intents.len()).arg(&lease.intents);
         if let Some(Window { bare, messages }) = &snapshot.window {
             push_elements(&mut call, bare, messages);
         }
@@ -306,9 +305,13 @@ impl Cache {
     }
 
     /// Marks a conversation deleted.
-    pub(crate) async fn bury(&self, key: &ConversationKey, version: i64) -> Result<(), CacheError> {
+    pub(crate) async fn write_tombstone(
+        &self,
+        key: &ConversationKey,
+        version: i64,
+    ) -> Result<(), CacheError> {
         let keys = self.keys(key);
-        let mut call = self.call(&BURY, &keys, TTL);
+        let mut call = self.call(&WRITE_TOMBSTONE, &keys, TTL);
         call.arg(version);
         self.invoke::<i64>(call, &keys).await.map(drop)
     }
@@ -336,13 +339,13 @@ impl Cache {
         Keys::of(&self.prefix, key)
     }
 
-    /// A call of a script with what all of them are told.
+    /// A call of a script with the arguments that all of them take.
     fn call(&self, script: &'static Script, keys: &Keys, ttl: Duration) -> Call {
         let mut call = script.call([&keys.entry, &keys.messages]);
         call.arg(millis(ttl))
             .arg(self.clock.now_ms())
-            .arg(millis(CHECK_BY))
-            .arg(millis(HIDDEN_CHECK_BY))
+            .arg(millis(VALIDITY))
+            .arg(millis(UNIDENTIFIED_VALIDITY))
             .arg(u8::from(self.asks_identity));
         call
     }
@@ -369,7 +372,7 @@ fn look_commands(keys: &Keys, limit: Option<Limit>) -> Vec<Cmd> {
     std::iter::once(Cmd::hgetall(&keys.entry)).chain(window).collect()
 }
 
-/// granted, epoch, version, certified, dead fences, live fences, the fences' fields
+/// granted, epoch, version, valid, dead intents, live intents, the intents' fields
 type LeaseReply = (bool, String, String, bool, i64, i64, Vec<String>);
 
 /// What publish and fill say of the row, in their order.
@@ -405,9 +408,9 @@ fn optional(number: Option<i64>) -> String {
 impl FromRedisValue for Stored {
     fn from_redis_value(value: Value) -> Result<Self, redis::ParsingError> {
         Ok(match String::from_redis_value(value)?.as_str() {
-            "certified" => Self::Certified,
+            "validated" => Self::Validated,
             "merged" => Self::Merged,
-            _ => Self::Not,
+            _ => Self::Rejected,
         })
     }
 }

@@ -35,7 +35,7 @@ pub enum ConfigError {
     },
 }
 
-/// How callers are told apart: `AUTH_MODE`, which has no default, so that nothing is ever open by omission.
+/// How callers are identified: `AUTH_MODE`, which has no default, so that nothing is ever open by omission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityConfig {
     /// `jwt`: the authorizer has verified a token, and this claim names the owner: `OWNER_CLAIM`, by default `sub`.
@@ -60,12 +60,12 @@ pub struct LogConfig {
     pub level: String,
 }
 
-/// What is told of each request beside its log lines: metrics, `METRICS`, `emf` by default or `off`; and spans, `TRACES`,
-/// `off` by default or `xray`, which go to X-Ray's daemon at `AWS_XRAY_DAEMON_ADDRESS`. Metrics are told apart by the store that
+/// What each request emits beside its log lines: metrics, `METRICS`, `emf` by default or `off`; and spans, `TRACES`,
+/// `off` by default or `xray`, which go to X-Ray's daemon at `AWS_XRAY_DAEMON_ADDRESS`. Metrics have the dimension of the store that
 /// they are of: `STORE_NAME`, by default `local`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetryConfig {
-    /// Whether metrics are told, in CloudWatch's embedded metric format.
+    /// Whether metrics are emitted, in CloudWatch's embedded metric format.
     pub metrics: bool,
     /// Where spans go, as host and port; none: nowhere.
     pub traces: Option<String>,

@@ -11,17 +11,17 @@
 //! A statement whose instance is gone is ended by the server, at the latest 2.5 s after it began, and a connection that stands
 //! idle after a minute: that is what our sessions begin with, and those of whoever is let in by a deployment. Functions do not
 //! register for SIGTERM to close them themselves: that takes an extension, whose registration every cold start would wait
-//! for, and an instance that is lost is not told at all.
+//! for, and an instance that is lost gets no notice at all.
 
 use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
 
-use crate::cache::{Access, Cache, Connection};
+use crate::cache::{Cache, ConnectOptions, Connection};
 use crate::config::{CacheConfig, DatabaseConfig};
 use crate::database::{Database, Migrated, Sessions};
 use crate::iam::Tokens;
-use crate::store::{ConversationStore, Directory};
+use crate::store::{ConversationIndex, ConversationStore};
 
 /// How long Redis may take to accept a connection. Within one network it takes about a millisecond.
 const REDIS_CONNECT: Duration = Duration::from_millis(300);
@@ -33,10 +33,10 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(REDIS_CONNECT))
         .set_response_timeout(Some(REDIS_RESPONSE));
-    let access = Access::new(cache.client.clone(), config, cache.iam.clone().map(Tokens::new));
+    let access = ConnectOptions::new(cache.client.clone(), config, cache.iam.clone().map(Tokens::new));
     let connection = Connection::new(access, cache.cluster);
     let database = Database::new(Sessions::new(database)).beside_cache(cache.generation());
-    ConversationStore::new(Directory::new(database), Cache::new(connection, cache))
+    ConversationStore::new(ConversationIndex::new(database), Cache::new(connection, cache))
 }
 
 /// Applies the migrations that are missing, for about so long.
@@ -51,6 +51,6 @@ pub async fn migrate(
 }
 
 /// Postgres alone.
-pub fn directory(database: &DatabaseConfig) -> Directory {
-    Directory::new(Database::new(Sessions::new(database)))
+pub fn conversation_index(database: &DatabaseConfig) -> ConversationIndex {
+    ConversationIndex::new(Database::new(Sessions::new(database)))
 }

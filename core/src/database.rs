@@ -22,12 +22,12 @@ use crate::conversation::{ConversationFields, ConversationKey};
 use crate::error::Error;
 use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::message::{Batch, Message};
-use crate::meter::asks_postgres;
+use crate::meter::timed_postgres;
 use crate::page::Limit;
-use crate::snapshot::{Fencing, Snapshot, WINDOW};
+use crate::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::store::Change;
 
-pub(crate) use history::Stretch;
+pub(crate) use history::MessageRange;
 pub(crate) use list::Listed;
 pub use migrate::Migrated;
 use rows::{added, changed, record, select_snapshot};
@@ -52,7 +52,7 @@ pub(crate) struct Database {
 pub(crate) enum Commit<T> {
     /// It is done, or was done before.
     Done(T),
-    /// It was fenced under another epoch than the row's (none: there is no row). Nothing was written.
+    /// It was committed under another epoch than the row's (none: there is no row). Nothing was written.
     Refused(Option<i64>),
 }
 
@@ -76,37 +76,37 @@ pub(crate) enum Record {
 
 /// A conversation whose cached copy may be behind, as of that version.
 #[derive(Debug)]
-pub(crate) struct Debt {
+pub(crate) struct PendingInvalidation {
     pub(crate) key: ConversationKey,
     pub(crate) version: i64,
 }
 
 /// What a new conversation is given.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Opening {
+pub(crate) struct AddOptions {
     pub(crate) fields: ConversationFields,
-    pub(crate) expects: Expects,
+    pub(crate) precondition: Precondition,
 }
 
 /// Which conversations an add is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Expects {
+pub(crate) enum Precondition {
     /// Whichever: one that is not there yet is created.
     #[default]
     Any,
     /// A new one: an existing conversation of this id is an error, not a place to add to.
-    New,
+    MustNotExist,
     /// One that exists.
-    Existing,
+    MustExist,
 }
 
-impl Expects {
+impl Precondition {
     /// What a request is known by, beside what it says.
     fn name(self) -> &'static str {
         match self {
             Self::Any => "add",
-            Self::New => "create",
-            Self::Existing => "append",
+            Self::MustNotExist => "create",
+            Self::MustExist => "append",
         }
     }
 }
@@ -131,23 +131,23 @@ impl Database {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {
-        self.rows(sqlx::query("select 1")).await.map(drop).map_err(Failure::of_read)
+        self.rows(sqlx::query("select 1")).await.map(drop).map_err(StatementError::of_read)
     }
 
     pub(crate) async fn add(
         &self,
         key: &ConversationKey,
         batch: &Batch,
-        opening: &Opening,
-        fencing: Fencing,
+        options: &AddOptions,
+        intent: IntentOutcome,
     ) -> Result<Commit<Added>, Error> {
         let messages = batch.messages();
-        let existing = opening.expects == Expects::Existing;
-        let fields = opening.fields.to_json();
+        let existing = options.precondition == Precondition::MustExist;
+        let fields = options.fields.to_json();
         let fingerprint = batch.idempotency_key().map(|_| {
-            let opening = [opening.expects.name(), &fields];
+            let options = [options.precondition.name(), &fields];
             let bodies = messages.iter().map(|message| message.body.as_str());
-            Fingerprint::of(opening.into_iter().chain(bodies)).0.to_vec()
+            Fingerprint::of(options.into_iter().chain(bodies)).0.to_vec()
         });
         let query = sqlx::query(if existing { ADD_TO_EXISTING } else { ADD })
             .bind(key.owner.as_str())
@@ -156,16 +156,16 @@ impl Database {
             .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
-            .bind(opening.expects == Expects::New)
+            .bind(options.precondition == Precondition::MustNotExist)
             .bind(batch.idempotency_key().map(IdempotencyKey::as_str))
             .bind(fingerprint)
-            .bind(fencing.is_fenced())
-            .bind(fencing.epoch())
-            .bind(fencing.certified())
-            .bind(fencing.wants_window())
+            .bind(intent.has_intent())
+            .bind(intent.epoch())
+            .bind(intent.valid())
+            .bind(intent.wants_window())
             .bind(CAPACITY)
             .bind(self.generation());
-        let rows = self.rows(query).await.map_err(Failure::of_write)?;
+        let rows = self.rows(query).await.map_err(StatementError::of_write)?;
         if existing && rows.is_empty() {
             return Err(Error::NotFound);
         }
@@ -177,7 +177,7 @@ impl Database {
         &self,
         key: &ConversationKey,
         change: &Change,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Option<Snapshot>>, Error> {
         let fields = change.fields.to_json();
         let fingerprint =
@@ -192,13 +192,13 @@ impl Database {
         .bind(fields.as_str())
         .bind(change.idempotency_key.as_ref().map(IdempotencyKey::as_str))
         .bind(fingerprint)
-        .bind(fencing.is_fenced())
-        .bind(fencing.epoch())
-        .bind(fencing.certified())
-        .bind(fencing.wants_window())
+        .bind(intent.has_intent())
+        .bind(intent.epoch())
+        .bind(intent.valid())
+        .bind(intent.wants_window())
         .bind(CAPACITY)
         .bind(self.generation());
-        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?)
+        changed(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
     }
 
     /// Deletes one message. Done: the conversation without it; none if there is no such message.
@@ -206,7 +206,7 @@ impl Database {
         &self,
         key: &ConversationKey,
         message_id: &str,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Option<Snapshot>>, Error> {
         let query = sqlx::query(select_snapshot!(
             "d.outcome, d.row_epoch, ",
@@ -216,27 +216,27 @@ impl Database {
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(message_id)
-        .bind(fencing.is_fenced())
-        .bind(fencing.epoch())
+        .bind(intent.has_intent())
+        .bind(intent.epoch())
         .bind(CAPACITY)
         .bind(self.generation());
-        changed(&only(self.rows(query).await.map_err(Failure::of_write)?)?)
+        changed(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
     }
 
     /// Deletes a conversation. Done: its version, none if there never was one.
     pub(crate) async fn delete(
         &self,
         key: &ConversationKey,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Option<i64>>, Error> {
         let query =
             sqlx::query("select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4, $5)")
                 .bind(key.owner.as_str())
                 .bind(key.id.as_str())
-                .bind(fencing.is_fenced())
-                .bind(fencing.epoch())
+                .bind(intent.has_intent())
+                .bind(intent.epoch())
                 .bind(self.generation());
-        let row = only(self.rows(query).await.map_err(Failure::of_write)?)?;
+        let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         match row.try_get("outcome").map_err(Error::Database)? {
             "deleted" => row.try_get("version").map(Some).map(Commit::Done).map_err(Error::Database),
             "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
@@ -245,49 +245,61 @@ impl Database {
         }
     }
 
-    /// Forgets the debt of a conversation whose cached copy was brought up to that version or dropped.
-    pub(crate) async fn settle_debt(&self, key: &ConversationKey, version: i64) -> Result<(), Error> {
+    /// Clears the pending invalidation of a conversation whose cached copy was brought up to that version or dropped: in the
+    /// cache in use. While a deployment moves to another one, its code has not seen the cache in which the copy is stale.
+    pub(crate) async fn clear_pending_invalidation(
+        &self,
+        key: &ConversationKey,
+        version: i64,
+    ) -> Result<(), Error> {
         let query = sqlx::query(
             "delete from pending_invalidations where version <= $3 and conversation_key =
-                (select key from conversations where owner_id = $1 and conversation_id = $2)",
+                (select key from conversations where owner_id = $1 and conversation_id = $2)
+                and $4 = (select generation from cache_generation)",
         )
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
-        .bind(version);
-        self.rows(query).await.map(drop).map_err(Failure::of_read)
+        .bind(version)
+        .bind(self.generation());
+        self.rows(query).await.map(drop).map_err(StatementError::of_read)
     }
 
-    /// The oldest debts.
-    pub(crate) async fn debts(&self, limit: i64) -> Result<Vec<Debt>, Error> {
+    /// The oldest pending invalidations; none while another cache than this code's is in use: it does not reach that one.
+    pub(crate) async fn oldest_pending_invalidations(
+        &self,
+        limit: i64,
+    ) -> Result<Vec<PendingInvalidation>, Error> {
         let query = sqlx::query(
-            "select owner_id, conversation_id, version from pending_invalidations order by since limit $1",
+            "select owner_id, conversation_id, version from pending_invalidations
+                where $2 = (select generation from cache_generation) order by since limit $1",
         )
-        .bind(limit);
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
-        rows.iter().map(Debt::from_row).collect::<Result<_, _>>().map_err(Error::Database)
+        .bind(limit)
+        .bind(self.generation());
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
+        rows.iter().map(PendingInvalidation::from_row).collect::<Result<_, _>>().map_err(Error::Database)
     }
 
-    /// How many debts there are, as far as that matters, and how old the oldest is.
-    pub(crate) async fn debts_left(&self) -> Result<(u64, Duration), Error> {
+    /// How many pending invalidations there are, as far as that matters, and how old the oldest is.
+    pub(crate) async fn pending_invalidations(&self) -> Result<(u64, Duration), Error> {
         let query = sqlx::query(
-            "select count(*) as debts, coalesce(extract(epoch from now() - min(since)), 0)::bigint as age
+            "select count(*) as pending, coalesce(extract(epoch from now() - min(since)), 0)::bigint as age
                 from (select since from pending_invalidations order by since limit 10000) oldest",
         );
-        let row = only(self.rows(query).await.map_err(Failure::of_read)?)?;
+        let row = only(self.rows(query).await.map_err(StatementError::of_read)?)?;
         let number = |name| row.try_get::<i64, _>(name).map(|number| u64::try_from(number).unwrap_or(0));
-        let (debts, age) =
-            (number("debts").map_err(Error::Database)?, number("age").map_err(Error::Database)?);
-        Ok((debts, Duration::from_secs(age)))
+        let (pending_invalidations, age) =
+            (number("pending").map_err(Error::Database)?, number("age").map_err(Error::Database)?);
+        Ok((pending_invalidations, Duration::from_secs(age)))
     }
 
     /// Removes at most so many messages of a deleted conversation; how many it removed, none if nothing waits for it.
     pub(crate) async fn purge(&self, limit: i32) -> Result<Option<i64>, Error> {
         let query = sqlx::query("select purge_some($1) as removed").bind(limit);
-        let row = only(self.rows(query).await.map_err(Failure::of_read)?)?;
+        let row = only(self.rows(query).await.map_err(StatementError::of_read)?)?;
         row.try_get("removed").map_err(Error::Database)
     }
 
-    /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be certified, unless the cache is one
+    /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be valid, unless the cache is one
     /// of another generation.
     pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Record, Error> {
         let query = if take_epoch {
@@ -297,7 +309,7 @@ impl Database {
         };
         let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
         let query = if take_epoch { query.bind(self.generation()) } else { query };
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         record(rows.first()).map_err(Error::Database)
     }
 }
@@ -320,20 +332,20 @@ const ADD_TO_EXISTING: &str = select_snapshot!(
     where c.owner_id = $1 and c.conversation_id = $2"
 );
 
-/// A statement that failed, and whether the server may have begun it.
-struct Failure {
+/// A statement that failed, and whether the server may have maybe_applied it.
+struct StatementError {
     error: sqlx::Error,
-    begun: bool,
+    maybe_applied: bool,
 }
 
 impl Database {
     /// Runs one statement.
-    async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
-        asks_postgres(self.sessions.rows(query)).await
+    async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, StatementError> {
+        timed_postgres(self.sessions.rows(query)).await
     }
 }
 
-impl Failure {
+impl StatementError {
     fn of_read(self) -> Error {
         if is_outage(&self.error) {
             Error::DatabaseUnavailable(self.error.to_string())
@@ -351,7 +363,7 @@ impl Failure {
                 Error::IdempotencyConflict
             }
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Database(_)
-                if self.begun && !is_answer(&self.error) =>
+                if self.maybe_applied && !is_answer(&self.error) =>
             {
                 Error::OutcomeUnknown(self.error.to_string())
             }

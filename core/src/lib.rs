@@ -7,18 +7,18 @@
 //! # The life of an add
 //!
 //! 1. [`Batch`] checks the messages; nothing that breaks a rule comes further.
-//! 2. *begin* sets a fence in Redis: until it falls, readers go to Postgres. It answers the epoch that the cache knows.
+//! 2. *begin* sets an intent in Redis: until it falls, readers go to Postgres. It answers the epoch that the cache knows.
 //! 3. *commit* calls one function in Postgres, which locks the conversation's row, refuses if the row has another epoch,
 //!    looks for messages stored before, and gives the new ones their positions.
-//! 4. *publish* brings them into Redis and takes the fence away. Then the caller is answered.
+//! 4. *publish* brings them into Redis and takes the intent away. Then the caller is answered.
 //!
 //! # The life of a read
 //!
 //! 1. *look* fetches the entry, the window and, where the server says it, its replication id in one round trip. A
-//!    certificate in date, no fence and a whole window are a hit.
+//!    current validity marker, no intent and a whole window are a hit.
 //! 2. Anything else is a [`Miss`] with a reason. *lease* makes one of many readers the one who fills.
-//! 3. Postgres is read, taking a new epoch, so that no commit that was fenced before can follow unseen.
-//! 4. *fill* warms the cache with what was read and certifies it.
+//! 3. Postgres is read, taking a new epoch, so that no commit under an older one can follow unseen.
+//! 4. *fill* warms the cache with what was read and validates it.
 //!
 //! # Guarantees
 //!
@@ -33,8 +33,8 @@
 //!    `crash::a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late`,
 //!    `cluster::reads_stay_fresh_while_slots_move_under_load`,
 //!    `cluster::reads_stay_fresh_while_replicas_take_over_under_load`; and every search of `make model`
-//! 4. A write made while Redis was unreachable, or would not be told, is visible within the sweep period after Redis
-//!    returns, or at the next write to the conversation. `changes::the_sweep_pays_debts_when_redis_is_back`
+//! 4. A write made while Redis was unreachable, or refused the update, is visible within the sweep period after Redis
+//!    returns, or at the next write to the conversation. `changes::the_sweep_drains_pending_invalidations_when_redis_is_back`
 //!
 //! The tests are those of `tests/it`. That the protocol holds in every order of events, and not only in those that tests
 //! come by, is what `make model` searches; that the scripts do what was searched,
@@ -61,13 +61,13 @@ mod snapshot;
 mod store;
 mod transfer;
 
-pub use cache::{CacheError, HIDDEN_CHECK_BY, Miss};
+pub use cache::{CacheError, Miss, UNIDENTIFIED_VALIDITY};
 pub use clock::Clock;
 pub use config::{
     CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, connections_needed,
     is_on_lambda,
 };
-pub use connect::{directory, migrate, store};
+pub use connect::{conversation_index, migrate, store};
 pub use conversation::{
     Conversation, ConversationFields, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS,
     METADATA_PAIRS, METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
@@ -76,12 +76,12 @@ pub use database::Migrated;
 pub use error::{Error, Invalid, Problem};
 pub use idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
 pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
-pub use meter::{Asked, Metered, metered};
+pub use meter::{CallStats, StoreStats, metered};
 pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 pub use snapshot::WINDOW;
 pub use store::{
-    Added, Audit, Change, Changed, Check, ConversationStore, Directory, EntryState, Export, FenceState,
-    Imported, Inspection, Listing, NewConversation, NextRead, ProbeError, Probed, Read, RowState, Source,
-    Swept, Told,
+    Added, Audit, CacheUpdate, Change, Changed, Check, ConversationIndex, ConversationStore, EntryState,
+    Export, Imported, Inspection, IntentState, Listing, NewConversation, NextRead, ProbeError, Probed, Read,
+    RowState, Source, Swept,
 };
 pub use transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 /// How often a store was asked, and how long that took in all: from the question to the answer, a connection that had to be
 /// opened included, but for what of it was done while the other store was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct CallStats {
     /// How often.
     pub times: u64,
     /// How long, in all.
@@ -18,21 +18,21 @@ pub struct Asked {
 
 /// What a piece of work asked of the stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Metered {
+pub struct StoreStats {
     /// Of Redis.
-    pub redis: Asked,
+    pub redis: CallStats,
     /// Of Postgres.
-    pub postgres: Asked,
+    pub postgres: CallStats,
     /// How often Redis refused what it was asked: it is full or read-only, or does not know or allow a command.
     pub redis_refused: u64,
 }
 
 /// Runs a piece of work and measures what it asks of the stores.
-pub async fn metered<F: Future>(work: F) -> (F::Output, Metered) {
+pub async fn metered<F: Future>(work: F) -> (F::Output, StoreStats) {
     let meter = Arc::new(Meter::default());
     let done = METER.scope(Arc::clone(&meter), work).await;
     let redis_refused = meter.redis_refused.load(Ordering::Relaxed);
-    (done, Metered { redis: meter.redis.read(), postgres: meter.postgres.read(), redis_refused })
+    (done, StoreStats { redis: meter.redis.read(), postgres: meter.postgres.read(), redis_refused })
 }
 
 tokio::task_local! {
@@ -58,14 +58,14 @@ impl Counter {
         self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn read(&self) -> Asked {
+    fn read(&self) -> CallStats {
         let took = Duration::from_nanos(self.nanos.load(Ordering::Relaxed));
-        Asked { times: self.times.load(Ordering::Relaxed), took }
+        CallStats { times: self.times.load(Ordering::Relaxed), took }
     }
 }
 
 /// A question to Redis.
-pub(crate) fn asks_redis<F: Future>(question: F) -> impl Future<Output = F::Output> {
+pub(crate) fn timed_redis<F: Future>(question: F) -> impl Future<Output = F::Output> {
     let question = question.instrument(tracing::trace_span!("redis", otel.kind = "client"));
     measure(question, |meter| &meter.redis)
 }
@@ -77,7 +77,7 @@ pub(crate) fn note_refusal() {
 }
 
 /// A question to Postgres.
-pub(crate) fn asks_postgres<F: Future>(question: F) -> impl Future<Output = F::Output> {
+pub(crate) fn timed_postgres<F: Future>(question: F) -> impl Future<Output = F::Output> {
     let question = question.instrument(tracing::trace_span!("postgres", otel.kind = "client"));
     measure(question, |meter| &meter.postgres)
 }
@@ -96,10 +96,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_asked_within_is_measured_and_nothing_else() {
-        asks_redis(async {}).await;
+        timed_redis(async {}).await;
         let ((), metered) = metered(async {
-            asks_redis(tokio::time::sleep(Duration::from_millis(2))).await;
-            tokio::join!(asks_redis(async {}), asks_postgres(async {}));
+            timed_redis(tokio::time::sleep(Duration::from_millis(2))).await;
+            tokio::join!(timed_redis(async {}), timed_postgres(async {}));
         })
         .await;
         assert_eq!((metered.redis.times, metered.postgres.times), (2, 1));

@@ -51,7 +51,7 @@ pub(crate) struct Snapshot {
     pub(crate) conversation: Conversation,
     /// The row's epoch when it was read or written.
     pub(crate) epoch: i64,
-    /// Whether the same transaction took that epoch: what was read with it may be certified.
+    /// Whether the same transaction took that epoch: what was read with it may be valid.
     pub(crate) took_epoch: bool,
     /// The position of the window's first message, 0 when there is none. With the number of messages it says what a
     /// complete window is.
@@ -60,39 +60,39 @@ pub(crate) struct Snapshot {
     pub(crate) window: Option<Window>,
 }
 
-/// What a begun write learned from the cache: under which epoch it is fenced, and what its commit must do about it.
+/// What became of a write's intent, and what its commit must do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fencing {
-    /// The fence is set.
-    Fenced {
+pub(crate) enum IntentOutcome {
+    /// It is placed.
+    Placed {
         /// The cache's epoch; none: it knows none, so the conversation must be new.
         epoch: Option<i64>,
-        /// A certificate stands and the commit leaves it so. Without one, the commit takes an epoch.
-        certified: bool,
+        /// A validity marker stands and the commit leaves it so. Without one, the commit takes an epoch.
+        valid: bool,
         /// The cached window is whole, so that the new messages alone keep it so.
         complete: bool,
     },
-    /// The cache could not be told. The commit takes an epoch and notes the debt.
+    /// None could be placed. The commit takes an epoch and defers the invalidation.
     Deferred,
 }
 
-impl Fencing {
+impl IntentOutcome {
     pub(crate) fn epoch(self) -> Option<i64> {
         match self {
-            Self::Fenced { epoch, .. } => epoch,
+            Self::Placed { epoch, .. } => epoch,
             Self::Deferred => None,
         }
     }
 
-    pub(crate) fn is_fenced(self) -> bool {
+    pub(crate) fn has_intent(self) -> bool {
         self != Self::Deferred
     }
 
-    pub(crate) fn certified(self) -> bool {
-        matches!(self, Self::Fenced { certified: true, .. })
+    pub(crate) fn valid(self) -> bool {
+        matches!(self, Self::Placed { valid: true, .. })
     }
 
     pub(crate) fn wants_window(self) -> bool {
-        matches!(self, Self::Fenced { complete: false, .. })
+        matches!(self, Self::Placed { complete: false, .. })
     }
 }

@@ -14,14 +14,14 @@ use crate::cache::{Cache, Miss};
 use crate::conversation::{
     Conversation, ConversationFields, ConversationId, ConversationKey, Metadata, OwnerId,
 };
-use crate::database::{Database, Migrated, Stretch};
+use crate::database::{Database, MessageRange, Migrated};
 use crate::error::{Error, Problem};
 use crate::idempotency::IdempotencyKey;
 use crate::message::{Batch, Message, MessageId};
 use crate::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
 
 pub use audit::Audit;
-pub use inspect::{EntryState, FenceState, Inspection, NextRead, RowState};
+pub use inspect::{EntryState, Inspection, IntentState, NextRead, RowState};
 pub use probe::{Check, ProbeError, Probed};
 pub use sweep::Swept;
 pub use transfer::Export;
@@ -36,7 +36,7 @@ pub enum Source {
     /// The cache.
     Hit,
     /// The cache, on a server that does not say who it is. After a failover that it hides, what it answers may for
-    /// [`HIDDEN_CHECK_BY`](crate::HIDDEN_CHECK_BY) be without writes that were acknowledged before.
+    /// [`UNIDENTIFIED_VALIDITY`](crate::UNIDENTIFIED_VALIDITY) be without writes that were acknowledged before.
     BoundedHit,
     /// Postgres, because of what the cache held; whether it now holds what was read.
     Miss {
@@ -66,15 +66,15 @@ pub struct Read<T> {
     pub source: Source,
 }
 
-/// What the cache knows of a write that is acknowledged.
+/// How far an acknowledged write has come in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// All of it: the next read may hit.
-    Published,
-    /// That it was coming: its fence stands and sends readers to Postgres.
-    Fenced,
-    /// Nothing: a debt was noted, and readers of the cache may see the write only once that is paid.
-    Owed,
+pub enum CacheUpdate {
+    /// It was updated: the next read may hit.
+    Applied,
+    /// The write intent stands and sends readers to Postgres.
+    Pending,
+    /// Nothing: the cached copy is to be invalidated, and readers of the cache may see the write only after that.
+    Deferred,
 }
 
 /// What an add answers.
@@ -85,8 +85,8 @@ pub struct Added {
     /// The messages as they are stored, in the order given; of a request that was done before, under an idempotency key,
     /// those that were not deleted since.
     pub messages: Vec<Message>,
-    /// What the cache knows of it.
-    pub told: Told,
+    /// How far it has come in the cache.
+    pub cache_update: CacheUpdate,
 }
 
 /// What a new conversation may be given.
@@ -120,8 +120,8 @@ impl From<ConversationFields> for Change {
 pub struct Changed {
     /// The conversation after it.
     pub conversation: Conversation,
-    /// What the cache knows of it.
-    pub told: Told,
+    /// How far it has come in the cache.
+    pub cache_update: CacheUpdate,
 }
 
 /// A page of an owner's conversations, and the cursors to the pages beside it.
@@ -137,7 +137,7 @@ pub struct Listing {
 
 /// What only Postgres knows: which conversations an owner has.
 #[derive(Clone, Debug)]
-pub struct Directory {
+pub struct ConversationIndex {
     database: Database,
 }
 
@@ -146,11 +146,11 @@ pub struct Directory {
 /// Cloning it shares its connections.
 #[derive(Clone, Debug)]
 pub struct ConversationStore {
-    directory: Directory,
+    index: ConversationIndex,
     cache: Cache,
 }
 
-impl Directory {
+impl ConversationIndex {
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -169,12 +169,12 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
-    pub async fn admit(&self, user: &str) -> Result<(), Error> {
-        self.database.admit(user).await
+    pub async fn grant_access(&self, user: &str) -> Result<(), Error> {
+        self.database.grant_access(user).await
     }
 
     /// The generation of the cache that these settings tell from others: the one in use if that was made for them and for this
-    /// database, otherwise one that nobody ever used, and that [`Directory::move_cache_generation`] makes the one in use. To
+    /// database, otherwise one that nobody ever used, and that [`ConversationIndex::move_cache_generation`] makes the one in use. To
     /// be asked by who owns the schema.
     ///
     /// # Errors
@@ -235,12 +235,12 @@ impl Directory {
 }
 
 impl ConversationStore {
-    pub(crate) fn new(directory: Directory, cache: Cache) -> Self {
-        Self { directory, cache }
+    pub(crate) fn new(index: ConversationIndex, cache: Cache) -> Self {
+        Self { index, cache }
     }
 
     fn database(&self) -> &Database {
-        &self.directory.database
+        &self.index.database
     }
 
     /// Whether each store answers: Postgres, then Redis.
@@ -260,23 +260,23 @@ impl ConversationStore {
         limit: Limit,
         min_version: Option<i64>,
     ) -> Result<Read<Page<Message>>, Error> {
-        let stretch = self.database().stretch(key, range, limit).await?;
-        page(stretch, matches!(range, Range::Before(_)), limit, min_version)
+        let message_range = self.database().message_range(key, range, limit).await?;
+        page(message_range, matches!(range, Range::Before(_)), limit, min_version)
     }
 
     /// Reads the messages next to another one, oldest first: from Postgres, as [`ConversationStore::history`].
     ///
     /// # Errors
     /// [`Problem::UnknownMessage`], or as [`ConversationStore::history`].
-    pub async fn beside(
+    pub async fn adjacent_to(
         &self,
         key: &ConversationKey,
         anchor: &Anchor,
         limit: Limit,
         min_version: Option<i64>,
     ) -> Result<Read<Page<Message>>, Error> {
-        let stretch = self.database().stretch_beside(key, anchor, limit).await?;
-        page(stretch, matches!(anchor, Anchor::Before(_)), limit, min_version)
+        let message_range = self.database().messages_adjacent_to(key, anchor, limit).await?;
+        page(message_range, matches!(anchor, Anchor::Before(_)), limit, min_version)
     }
 
     /// Reads one message, wherever it is in the history: from Postgres.
@@ -288,18 +288,18 @@ impl ConversationStore {
     }
 }
 
-/// The page that a stretch of the history is, without the message that only tells whether there are more.
+/// The page that a message_range of the history is, without the message that only tells whether there are more.
 fn page(
-    stretch: Option<Stretch>,
+    message_range: Option<MessageRange>,
     backwards: bool,
     limit: Limit,
     min_version: Option<i64>,
 ) -> Result<Read<Page<Message>>, Error> {
-    let Some(Stretch { version, anchored, messages: mut items }) = stretch else {
+    let Some(MessageRange { version, anchor_found, messages: mut items }) = message_range else {
         return Ok(Read { found: None, source: Source::Bypass });
     };
     read::check_version(min_version, version)?;
-    if !anchored {
+    if !anchor_found {
         return Err(Problem::UnknownMessage.of("after").into());
     }
     let has_more = items.len() > limit.get();

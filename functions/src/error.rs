@@ -3,7 +3,7 @@
 use conversation_core::{ConversationId, Error, Invalid, MessageId, Problem};
 use http::StatusCode;
 
-use crate::response::Origin;
+use crate::response::CacheStatus;
 
 /// An error as the caller sees it.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Failure {
     pub(crate) param: Option<String>,
     pub(crate) message: String,
     /// Where a read that found nothing was answered from.
-    pub(crate) origin: Option<Origin>,
+    pub(crate) cache_status: Option<CacheStatus>,
     /// The methods that would be right, where the method was wrong.
     pub(crate) allow: Option<String>,
     /// The request is done once, however often it is sent.
@@ -23,7 +23,7 @@ pub struct Failure {
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, code, param: None, message, origin: None, allow: None, repeatable: false }
+        Self { status, code, param: None, message, cache_status: None, allow: None, repeatable: false }
     }
 
     fn of(mut self, param: impl Into<String>) -> Self {
@@ -94,7 +94,7 @@ impl Failure {
     }
 
     /// Whether sending the same again can only fail, or store it twice. The OpenAI SDKs try a 409 or 503 again by
-    /// themselves, unless told.
+    /// themselves, unless `x-should-retry` says otherwise.
     pub(crate) fn is_final(&self) -> bool {
         self.status == StatusCode::CONFLICT || (self.code == "outcome_unknown" && !self.repeatable)
     }

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::Failure;
-use crate::response::Reply;
+use crate::response::ApiResponse;
 
 /// How long what was seen is answered.
 const KEPT: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ impl Health {
     ///
     /// # Errors
     /// Postgres does not answer.
-    pub async fn of(&self, store: &ConversationStore) -> Result<Reply, Failure> {
+    pub async fn of(&self, store: &ConversationStore) -> Result<ApiResponse, Failure> {
         let mut last = self.0.lock().await;
         let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < KEPT).map(|(_, seen)| seen.clone());
         let seen = match fresh {
@@ -44,7 +44,7 @@ impl Health {
         if let Some(why) = seen.postgres {
             return Err(Failure::about(None)(Error::DatabaseUnavailable(why)));
         }
-        Ok(Reply::health(seen.redis.is_none()))
+        Ok(ApiResponse::health(seen.redis.is_none()))
     }
 }
 

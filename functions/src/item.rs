@@ -170,7 +170,7 @@ impl Fields<'_> {
         rest.fold(object, |object, (key, value)| object.with(key, value.get())).close()
     }
 
-    /// The result of a tool call.
+    /// The result of a tool request.
     fn as_call_output(&self) -> String {
         let content = self.get("content").filter(|content| content.starts_with('"'));
         let output = content.map_or_else(|| self.parts(false), str::to_owned);
@@ -181,16 +181,16 @@ impl Fields<'_> {
             .close()
     }
 
-    /// An assistant's message that is one call of a function and nothing else. Several calls are one record too, and stay
+    /// An assistant's message that is one request of a function and nothing else. Several calls are one record too, and stay
     /// one message.
     fn as_call(&self) -> Option<String> {
         let silent = self.get("content").is_none_or(|content| matches!(content, "\"\"" | "[]"));
         let calls = self.objects("tool_calls").filter(|calls| silent && calls.len() == 1)?;
-        let call = calls.first().filter(|_| self.get("refusal").is_none())?;
-        let function = call.object("function")?;
+        let request = calls.first().filter(|_| self.get("refusal").is_none())?;
+        let function = request.object("function")?;
         let object = self
             .begin("function_call")
-            .with("call_id", call.get("id")?)
+            .with("call_id", request.get("id")?)
             .with("name", function.get("name")?)
             .with("arguments", function.get("arguments")?);
         Some(object.with("status", COMPLETED).close())

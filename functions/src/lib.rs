@@ -17,31 +17,31 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Directory, IdentityConfig};
+use conversation_core::{CacheConfig, ConversationIndex, ConversationStore, DatabaseConfig, IdentityConfig};
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use error::Failure;
 pub use health::Health;
-pub use request::Call;
-use response::Answer;
-pub use response::Reply;
+pub use request::ApiRequest;
+pub use response::ApiResponse;
+use response::LambdaResponse;
 pub use route::{Operation, ROUTES, Route};
-pub use telemetry::Gauges;
+pub use telemetry::SweepMetrics;
 use telemetry::Telemetry;
 
 /// The operation of a request that fits no route.
 const UNROUTED: &str = "none";
 
 /// A request on its way to what is answered.
-type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Result<LambdaResponse, Infallible>> + Send>>;
 
 /// Why a function could not start.
 #[derive(Debug)]
-pub struct Unready(String);
+pub struct StartupError(String);
 
-impl<E: Display> From<E> for Unready {
+impl<E: Display> From<E> for StartupError {
     fn from(error: E) -> Self {
         Self(error.to_string())
     }
@@ -51,7 +51,7 @@ impl<E: Display> From<E> for Unready {
 ///
 /// # Errors
 /// A setting is missing or malformed.
-pub fn open_store() -> Result<ConversationStore, Unready> {
+pub fn open_store() -> Result<ConversationStore, StartupError> {
     let (database, cache) = (DatabaseConfig::from_env()?, CacheConfig::from_env()?);
     Ok(conversation_core::store(&database, &cache))
 }
@@ -60,29 +60,29 @@ pub fn open_store() -> Result<ConversationStore, Unready> {
 ///
 /// # Errors
 /// A setting is missing or malformed.
-pub fn open_directory() -> Result<Directory, Unready> {
-    Ok(conversation_core::directory(&DatabaseConfig::from_env()?))
+pub fn open_index() -> Result<ConversationIndex, StartupError> {
+    Ok(conversation_core::conversation_index(&DatabaseConfig::from_env()?))
 }
 
 /// Answers requests for as long as Lambda sends them. A function that cannot start says why on one line.
 pub async fn serve<S, F>(
-    open: impl FnOnce() -> Result<S, Unready>,
-    answer: impl Fn(Arc<S>, Call) -> F + Clone + Send + Sync + 'static,
+    open: impl FnOnce() -> Result<S, StartupError>,
+    answer: impl Fn(Arc<S>, ApiRequest) -> F + Clone + Send + Sync + 'static,
 ) -> ExitCode
 where
     S: Send + Sync + 'static,
-    F: Future<Output = Result<Reply, Failure>> + Send + 'static,
+    F: Future<Output = Result<ApiResponse, Failure>> + Send + 'static,
 {
     exit(try_serve(open, answer).await)
 }
 
 async fn try_serve<S, F>(
-    open: impl FnOnce() -> Result<S, Unready>,
-    answer: impl Fn(Arc<S>, Call) -> F + Clone + Send + Sync + 'static,
-) -> Result<(), Unready>
+    open: impl FnOnce() -> Result<S, StartupError>,
+    answer: impl Fn(Arc<S>, ApiRequest) -> F + Clone + Send + Sync + 'static,
+) -> Result<(), StartupError>
 where
     S: Send + Sync + 'static,
-    F: Future<Output = Result<Reply, Failure>> + Send + 'static,
+    F: Future<Output = Result<ApiResponse, Failure>> + Send + 'static,
 {
     let telemetry = Arc::new(Telemetry::start()?);
     let identity = Arc::new(IdentityConfig::from_env()?);
@@ -93,20 +93,21 @@ where
         // Boxed, so that the runtime does not wrap layer after layer around all that happens inside.
         Box::pin(async move {
             let LambdaEvent { payload, context, .. } = event;
-            let call = Call::read(payload, &identity);
+            let request = ApiRequest::read(payload, &identity);
             let (operation, owner) =
-                call.as_ref().map_or((UNROUTED, None), |call| (call.function(), call.caller()));
+                request.as_ref().map_or((UNROUTED, None), |request| (request.function(), request.caller()));
             let owner = owner.cloned();
             // Boxed for its size: what is around it hands it on by value.
             let answering = Box::pin(async {
-                let call = call?;
-                let repeatable = call.is_repeatable();
-                answer(store, call).await.map_err(|failure| Failure { repeatable, ..failure })
+                let request = request?;
+                let repeatable = request.is_repeatable();
+                answer(store, request).await.map_err(|failure| Failure { repeatable, ..failure })
             });
-            let outcome =
-                |reply: &Result<Reply, Failure>| reply.as_ref().map_or_else(Failure::outcome, Reply::outcome);
+            let outcome = |reply: &Result<ApiResponse, Failure>| {
+                reply.as_ref().map_or_else(Failure::outcome, ApiResponse::outcome)
+            };
             let reply = telemetry.request(operation, owner.as_ref(), &context, answering, outcome).await;
-            let answer = reply.map_or_else(Failure::into_answer, Reply::into_answer);
+            let answer = reply.map_or_else(Failure::into_answer, ApiResponse::into_answer);
             Ok(answer.of_request(&context.request_id))
         }) as Answering
     });
@@ -114,22 +115,22 @@ where
 }
 
 /// Does some work whenever an event says that it is time, and what for: from a schedule, or from a deployment. What it
-/// finds is told.
+/// finds is emitted.
 ///
 /// # Errors
 /// It cannot start.
 pub async fn on_event<S, T, F, D, E, A>(
     operation: &'static str,
-    open: impl FnOnce() -> Result<S, Unready>,
+    open: impl FnOnce() -> Result<S, StartupError>,
     work: impl Fn(Arc<S>, T) -> F + Clone + Send + Sync + 'static,
-    gauges: fn(&D) -> Option<Gauges>,
+    metrics: fn(&D) -> Option<SweepMetrics>,
     answer: fn(D) -> A,
-) -> Result<(), Unready>
+) -> Result<(), StartupError>
 where
     S: Send + Sync + 'static,
     T: DeserializeOwned + Send + 'static,
     F: Future<Output = Result<D, E>> + Send,
-    E: Into<Unready>,
+    E: Into<StartupError>,
     A: Serialize + 'static,
 {
     let telemetry = Arc::new(Telemetry::start()?);
@@ -138,7 +139,7 @@ where
         let LambdaEvent { payload, context, .. } = event;
         let (work, telemetry) = (work(Arc::clone(&store), payload), Arc::clone(&telemetry));
         async move {
-            let done = telemetry.job(operation, &context, work, gauges).await;
+            let done = telemetry.job(operation, &context, work, metrics).await;
             done.map(answer).map_err(|error| error.into().0)
         }
     });
@@ -149,16 +150,16 @@ where
 ///
 /// # Errors
 /// One of them is malformed.
-pub fn start_logging() -> Result<(), Unready> {
+pub fn start_logging() -> Result<(), StartupError> {
     telemetry::start_logging(None)
 }
 
 /// Ends a program, with one line on standard error if it could not do its work.
 #[expect(clippy::print_stderr, reason = "logging may not have started")]
-pub fn exit(outcome: Result<(), Unready>) -> ExitCode {
+pub fn exit(outcome: Result<(), StartupError>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Unready(reason)) => {
+        Err(StartupError(reason)) => {
             eprintln!("error: {reason}");
             ExitCode::FAILURE
         }

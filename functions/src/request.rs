@@ -33,7 +33,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// A request that fits a route.
-pub struct Call {
+pub struct ApiRequest {
     /// What it asks for.
     pub operation: Operation,
     target: Target,
@@ -45,7 +45,7 @@ pub struct Call {
     is_base64_encoded: bool,
 }
 
-impl Call {
+impl ApiRequest {
     /// Finds the route that a request fits, and who it is from.
     ///
     /// # Errors
@@ -230,8 +230,8 @@ impl Call {
             },
             messages: match (fields.messages, fields.items) {
                 (Some(_), Some(_)) => return Err(one_kind()),
-                (messages, None) => Batch::opening(MESSAGES.read(messages)?)?,
-                (None, items) => Batch::opening(ITEMS.read(items)?).map_err(of_items)?,
+                (messages, None) => Batch::initial(MESSAGES.read(messages)?)?,
+                (None, items) => Batch::initial(ITEMS.read(items)?).map_err(of_items)?,
             }
             .under(self.idempotency_key()?),
         })

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    Added, Conversation, ConversationId, Error, HIDDEN_CHECK_BY, Listing, Message, MessageId, Order, OwnerId,
-    Page, Read, Source, Told,
+    Added, CacheUpdate, Conversation, ConversationId, Error, Listing, Message, MessageId, Order, OwnerId,
+    Page, Read, Source, UNIDENTIFIED_VALIDITY,
 };
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
@@ -21,23 +21,23 @@ const BODY_BYTES: usize = 5 * 1024 * 1024;
 
 /// A successful answer: a JSON body, and where it came from.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ApiResponse {
     body: String,
-    origin: Option<Origin>,
+    cache_status: Option<CacheStatus>,
     /// Whether the body is messages that the window may have.
     window: bool,
 }
 
 /// Where a read was answered from, or what the cache knows of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum CacheStatus {
     Read(Source),
-    Written(Told),
+    Written(CacheUpdate),
 }
 
-impl Reply {
+impl ApiResponse {
     fn new(body: String) -> Self {
-        Self { body, origin: None, window: false }
+        Self { body, cache_status: None, window: false }
     }
 
     /// Any JSON.
@@ -173,57 +173,58 @@ impl Reply {
     /// Says where a read was answered from.
     #[must_use]
     pub fn read_from(self, source: Source) -> Self {
-        Self { origin: Some(Origin::Read(source)), ..self }
+        Self { cache_status: Some(CacheStatus::Read(source)), ..self }
     }
 
     /// Says what the cache knows of a write.
     #[must_use]
-    pub fn written(self, told: Told) -> Self {
-        Self { origin: Some(Origin::Written(told)), ..self }
+    pub fn written(self, cache_update: CacheUpdate) -> Self {
+        Self { cache_status: Some(CacheStatus::Written(cache_update)), ..self }
     }
 
-    /// What is told of it.
+    /// What telemetry records of it.
     pub(crate) fn outcome(&self) -> Outcome {
-        let of_window = matches!(self.origin, Some(Origin::Read(source)) if source != Source::Bypass);
+        let of_window =
+            matches!(self.cache_status, Some(CacheStatus::Read(source)) if source != Source::Bypass);
         let window_bytes = (self.window && of_window).then_some(self.body.len());
-        Outcome { status: 200, origin: self.origin, window_bytes }
+        Outcome { status: 200, is_error: false, cache_status: self.cache_status, window_bytes }
     }
 
-    pub(crate) fn into_answer(self) -> Answer {
-        let headers = [("cache-status", self.origin.map(Origin::cache_status))];
+    pub(crate) fn into_answer(self) -> LambdaResponse {
+        let headers = [("cache-status", self.cache_status.map(CacheStatus::cache_status))];
         respond(200, &self.body, headers)
     }
 }
 
-impl Origin {
+impl CacheStatus {
     /// As RFC 9211 has it.
     fn cache_status(self) -> String {
         match self {
             Self::Read(Source::Hit) => "redis; hit".into(),
             Self::Read(Source::BoundedHit) => {
-                format!("redis; hit; detail=failover-{}s", HIDDEN_CHECK_BY.as_secs())
+                format!("redis; hit; detail=failover-{}s", UNIDENTIFIED_VALIDITY.as_secs())
             }
             Self::Read(Source::Miss { reason, stored: true }) => {
                 format!("redis; fwd=miss; detail={reason}; stored")
             }
             Self::Read(Source::Miss { reason, stored: false }) => format!("redis; fwd=miss; detail={reason}"),
             Self::Read(Source::Bypass) => "redis; fwd=bypass; detail=postgres-only".into(),
-            Self::Written(Told::Published) => "redis; fwd=method; stored".into(),
-            Self::Written(Told::Fenced) => "redis; fwd=method; detail=fenced".into(),
-            Self::Written(Told::Owed) => "redis; fwd=method; detail=unreachable".into(),
+            Self::Written(CacheUpdate::Applied) => "redis; fwd=method; stored".into(),
+            Self::Written(CacheUpdate::Pending) => "redis; fwd=method; detail=pending".into(),
+            Self::Written(CacheUpdate::Deferred) => "redis; fwd=method; detail=deferred".into(),
         }
     }
 }
 
 impl Failure {
-    pub(crate) fn into_answer(self) -> Answer {
+    pub(crate) fn into_answer(self) -> LambdaResponse {
         let body = json!({ "error": {
             "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
         }});
         let headers = [
             (RETRY_AFTER.as_str(), self.retry_after().map(|seconds| seconds.to_string())),
             ("x-should-retry", self.is_final().then(|| "false".to_owned())),
-            ("cache-status", self.origin.map(Origin::cache_status)),
+            ("cache-status", self.cache_status.map(CacheStatus::cache_status)),
             (ALLOW.as_str(), self.allow),
         ];
         respond(self.status.as_u16(), &body.to_string(), headers)
@@ -232,19 +233,22 @@ impl Failure {
     /// Says where the read that found nothing was answered from.
     #[must_use]
     pub fn read_from(self, source: Source) -> Self {
-        Self { origin: Some(Origin::Read(source)), ..self }
+        Self { cache_status: Some(CacheStatus::Read(source)), ..self }
     }
 
-    /// What is told of it.
+    /// What telemetry records of it.
     pub(crate) fn outcome(&self) -> Outcome {
-        Outcome { status: self.status.as_u16(), origin: self.origin, window_bytes: None }
+        // That a deployment moves the cache is expected: as an error it would take that deployment back.
+        let is_error = self.status.is_server_error() && self.code != "cache_moving";
+        let status = self.status.as_u16();
+        Outcome { status, is_error, cache_status: self.cache_status, window_bytes: None }
     }
 }
 
 /// HTTP as API Gateway takes it from a function, in payload format 2.0.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Answer {
+pub(crate) struct LambdaResponse {
     status_code: u16,
     headers: BTreeMap<&'static str, String>,
     /// A JSON string already: most of an answer is its body, and most of the work to make it a string.
@@ -252,7 +256,7 @@ pub(crate) struct Answer {
     is_base64_encoded: bool,
 }
 
-impl Answer {
+impl LambdaResponse {
     /// Says what the request is called in the log, for whoever reports of it.
     pub(crate) fn of_request(mut self, id: &str) -> Self {
         self.headers.insert("x-request-id", id.to_owned());
@@ -264,13 +268,13 @@ fn respond<const N: usize>(
     status_code: u16,
     body: &str,
     headers: [(&'static str, Option<String>); N],
-) -> Answer {
+) -> LambdaResponse {
     let always = [(CONTENT_TYPE.as_str(), "application/json"), (CACHE_CONTROL.as_str(), "no-store")];
     let always = always.map(|(name, value)| (name, value.to_owned()));
     let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
     // Whatever is escaped is a JSON string.
     let body = RawValue::from_string(json_escape_simd::escape(body)).unwrap_or_default();
-    Answer {
+    LambdaResponse {
         status_code,
         headers: always.into_iter().chain(headers).collect(),
         body,
@@ -384,15 +388,15 @@ mod tests {
         let odd: String =
             (0..0x300).chain(0x2020..0x2040).chain([0xfeff, 0x1f600]).filter_map(char::from_u32).collect();
         for body in ["", "{}", "\"\\\n", &odd, &odd.repeat(9)] {
-            let answer = respond(200, body, [("cache-status", None), ("allow", Some("GET".into()))]);
-            let told = serde_json::to_value(&answer).unwrap();
-            assert_eq!(told["body"], body);
+            let response = respond(200, body, [("cache-status", None), ("allow", Some("GET".into()))]);
+            let answer = serde_json::to_value(&response).unwrap();
+            assert_eq!(answer["body"], body);
             assert_eq!(
-                told["headers"],
+                answer["headers"],
                 json!({ "allow": "GET", "cache-control": "no-store", "content-type": "application/json" })
             );
-            assert_eq!((&told["statusCode"], &told["isBase64Encoded"]), (&json!(200), &json!(false)));
-            assert!(answer.body.get().len() <= enveloped(body) + 2, "no larger than was thought");
+            assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(false)));
+            assert!(response.body.get().len() <= enveloped(body) + 2, "no larger than was thought");
         }
     }
 }

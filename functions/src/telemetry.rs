@@ -7,18 +7,18 @@ mod traces;
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use conversation_core::{Metered, OwnerId, TelemetryConfig, metered};
+use conversation_core::{OwnerId, StoreStats, TelemetryConfig, metered};
 use lambda_runtime::Context;
 use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, Span};
 
-use crate::Unready;
-use crate::response::Origin;
+use crate::StartupError;
+use crate::response::CacheStatus;
 
-pub use self::metrics::Gauges;
-use self::metrics::{Line, Metrics};
+pub use self::metrics::SweepMetrics;
+use self::metrics::{Metrics, RequestMetrics};
 
-/// Where what is told goes.
+/// Where metrics, logs and traces go.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     store: String,
@@ -26,11 +26,13 @@ pub(crate) struct Telemetry {
     traced: bool,
 }
 
-/// What became of a request, as far as it is told.
+/// What became of a request, as far as telemetry records it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: u16,
-    pub(crate) origin: Option<Origin>,
+    /// Whether it is the service's fault.
+    pub(crate) is_error: bool,
+    pub(crate) cache_status: Option<CacheStatus>,
     /// Bytes of the answer, if it is messages of the window.
     pub(crate) window_bytes: Option<usize>,
 }
@@ -40,7 +42,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// A setting is malformed, or the daemon's address is none.
-    pub(crate) fn start() -> Result<Self, Unready> {
+    pub(crate) fn start() -> Result<Self, StartupError> {
         let config = TelemetryConfig::from_env()?;
         log::start(config.traces.as_deref().map(traces::layer).transpose()?)?;
         let (metrics, traced) = (config.metrics.then(Metrics::new), config.traces.is_some());
@@ -61,7 +63,14 @@ impl Telemetry {
         let (done, metered) = metered(work).instrument(self.span(operation, owner, context)).await;
         if let Some(metrics) = &self.metrics {
             let (took, outcome) = (began.elapsed(), outcome(&done));
-            metrics.tell(&Line::of(&self.store, operation, took, metered, outcome, &context.request_id));
+            metrics.emit(&RequestMetrics::of(
+                &self.store,
+                operation,
+                took,
+                metered,
+                outcome,
+                &context.request_id,
+            ));
         }
         done
     }
@@ -72,17 +81,27 @@ impl Telemetry {
         operation: &'static str,
         context: &Context,
         work: impl Future<Output = Result<T, E>>,
-        gauges: impl FnOnce(&T) -> Option<Gauges>,
+        sweep_metrics: impl FnOnce(&T) -> Option<SweepMetrics>,
     ) -> Result<T, E> {
         let began = Instant::now();
-        let (done, metered): (_, Metered) =
+        let (done, metered): (_, StoreStats) =
             metered(work).instrument(self.span(operation, None, context)).await;
         if let Some(metrics) = &self.metrics {
-            let outcome =
-                Outcome { status: if done.is_ok() { 200 } else { 500 }, origin: None, window_bytes: None };
-            let line =
-                Line::of(&self.store, operation, began.elapsed(), metered, outcome, &context.request_id);
-            metrics.tell(&line.with(done.as_ref().ok().and_then(gauges)));
+            let outcome = Outcome {
+                status: if done.is_ok() { 200 } else { 500 },
+                is_error: done.is_err(),
+                cache_status: None,
+                window_bytes: None,
+            };
+            let line = RequestMetrics::of(
+                &self.store,
+                operation,
+                began.elapsed(),
+                metered,
+                outcome,
+                &context.request_id,
+            );
+            metrics.emit(&line.with(done.as_ref().ok().and_then(sweep_metrics)));
         }
         done
     }

@@ -3,7 +3,7 @@
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::{IdentityConfig, Limit, OwnerId};
-use conversation_functions::Call;
+use conversation_functions::ApiRequest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
         IdentityConfig::TrustedHeader { default_owner: OwnerId::new("local").ok() },
     ] {
         let Ok(event) = serde_json::from_slice::<ApiGatewayV2httpRequest>(bytes) else { return };
-        let Ok(mut call) = Call::read(event, &identity) else { continue };
+        let Ok(mut call) = ApiRequest::read(event, &identity) else { continue };
         let _ = (call.limit(Limit::MAX).is_ok(), call.min_version().is_ok(), call.range().is_ok());
         let _ = (call.items().is_ok(), call.message_id().is_ok());
         let _ = (

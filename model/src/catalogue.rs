@@ -9,8 +9,8 @@ const ADD: Role = Role::Writer(Change::Add);
 const ADD_AGAIN: Role = Role::Again(Change::Add);
 const UPDATE: Role = Role::Writer(Change::Update);
 const DELETE: Role = Role::Writer(Change::Delete);
-const UNSAY: Role = Role::Writer(Change::DeleteMessage(Target::Newest));
-const UNSAY_EARLIER: Role = Role::Writer(Change::DeleteMessage(Target::BeforeNewest));
+const DELETE_NEWEST: Role = Role::Writer(Change::DeleteMessage(Target::Newest));
+const DELETE_EARLIER: Role = Role::Writer(Change::DeleteMessage(Target::BeforeNewest));
 const READ: Role = Role::Reader(1);
 const READ_TWICE: Role = Role::Reader(2);
 const SWEEP: Role = Role::Sweep;
@@ -72,17 +72,17 @@ fn small() -> Vec<Config> {
         warm(add, Faults { crash: 1, evict: 2, expire: 1, ..NONE }),
         warm(add, Faults { resent: 1, evict: 2, ..NONE }),
         warm(adds, Faults { crash: 1, failover: 1, ..NONE }),
-        warm(adds, Faults { late: 1, check_by: 1, clock_back: 1, ..NONE }),
+        warm(adds, Faults { late: 1, expiries: 1, clock_back: 1, ..NONE }),
         warm(&[ADD, ADD_AGAIN, READ, READ], Faults { late: 1, evict: 1, ..NONE }),
         warm(delete, Faults { lost: 1, failover: 1, ..NONE }),
-        warm(&[ADD, UNSAY, READ, READ], Faults { evict: 1, ..NONE }),
-        warm(&[ADD, ADD, UNSAY_EARLIER, READ], Faults { evict: 1, ..NONE }),
-        Config { capacity: 3, ..warm(&[ADD, ADD, UNSAY, READ], Faults { late: 1, ..NONE }) },
-        warm(&[UPDATE, ADD, UNSAY, READ], Faults { evict: 1, ..NONE }),
+        warm(&[ADD, DELETE_NEWEST, READ, READ], Faults { evict: 1, ..NONE }),
+        warm(&[ADD, ADD, DELETE_EARLIER, READ], Faults { evict: 1, ..NONE }),
+        Config { capacity: 3, ..warm(&[ADD, ADD, DELETE_NEWEST, READ], Faults { late: 1, ..NONE }) },
+        warm(&[UPDATE, ADD, DELETE_NEWEST, READ], Faults { evict: 1, ..NONE }),
         warm(&[UPDATE, ADD, READ_TWICE], Faults { crash: 1, failover: 1, expire: 1, ..NONE }),
         deferring(&[ADD, UPDATE, READ, SWEEP], Faults { lost: 1, failover: 1, ..NONE }),
         warm(adds, Faults { clock_off: 2, ..NONE }),
-        warm(&[ADD, UNSAY, READ], Faults { clock_off: 2, evict: 1, ..NONE }),
+        warm(&[ADD, DELETE_NEWEST, READ], Faults { clock_off: 2, evict: 1, ..NONE }),
         hidden(add, Faults { failover: 1, elapse: 1, ..NONE }),
         hidden(&[ADD, ADD, READ], Faults { failover: 1, crash: 1, elapse: 1, ..NONE }),
         warm(&[ADD, READ, NEXT_ADD, NEXT_READ], NONE),
@@ -103,14 +103,14 @@ fn middling() -> Vec<Config> {
         warm(&[ADD, ADD, READ], Faults { resent: 1, evict: 2, ..NONE }),
         warm(delete, Faults { lost: 1, late: 1, evict: 1, ..NONE }),
         warm(delete, Faults { crash: 1, retry: 1, lost: 1, evict: 1, ..NONE }),
-        warm(&[ADD, UNSAY_EARLIER, READ_TWICE], Faults { lost: 1, late: 1, evict: 1, expire: 1, ..NONE }),
+        warm(&[ADD, DELETE_EARLIER, READ_TWICE], Faults { lost: 1, late: 1, evict: 1, expire: 1, ..NONE }),
         warm(&[UPDATE, UPDATE, ADD, READ], Faults { late: 1, evict: 1, ..NONE }),
         deferring(&[ADD, ADD, READ, READ, SWEEP], Faults { lost: 2, ..NONE }),
         deferring(&[ADD, DELETE, READ, SWEEP], Faults { lost: 2, late: 1, ..NONE }),
-        deferring(&[ADD, UNSAY, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE }),
+        deferring(&[ADD, DELETE_NEWEST, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE }),
         warm(adds, Faults { clock_off: 2, crash: 1, expire: 1, ..NONE }),
         hidden(adds, Faults { failover: 1, elapse: 1, ..NONE }),
-        hidden(&[ADD, UNSAY, READ], Faults { failover: 1, evict: 1, elapse: 1, ..NONE }),
+        hidden(&[ADD, DELETE_NEWEST, READ], Faults { failover: 1, evict: 1, elapse: 1, ..NONE }),
         warm(&[ADD, READ, NEXT_ADD, NEXT_READ, NEXT_READ], Faults { evict: 1, crash: 1, ..NONE }),
     ]
 }
@@ -123,11 +123,11 @@ fn large() -> Vec<Config> {
         warm(&[ADD, ADD, ADD, READ, READ], Faults { evict: 1, ..NONE }),
         warm(adds, Faults { crash: 1, retry: 1, lost: 1, evict: 1, ..NONE }),
         warm(adds, Faults { late: 1, evict: 1, failover: 1, ..NONE }),
-        warm(&[ADD, UPDATE, UNSAY, READ, READ], Faults { evict: 1, ..NONE }),
-        warm(&[ADD, UNSAY, READ, READ], Faults { lost: 1, late: 1, evict: 2, ..NONE }),
+        warm(&[ADD, UPDATE, DELETE_NEWEST, READ, READ], Faults { evict: 1, ..NONE }),
+        warm(&[ADD, DELETE_NEWEST, READ, READ], Faults { lost: 1, late: 1, evict: 2, ..NONE }),
         warm(&[ADD, ADD, READ_TWICE], Faults { failover: 2, lost: 1, evict: 1, ..NONE }),
         warm(adds, Faults { resent: 1, retry: 1, evict: 2, ..NONE }),
-        deferring(&[ADD, ADD, UNSAY, READ, SWEEP], Faults { lost: 1, evict: 1, ..NONE }),
+        deferring(&[ADD, ADD, DELETE_NEWEST, READ, SWEEP], Faults { lost: 1, evict: 1, ..NONE }),
         deferring(&[ADD, DELETE, READ, READ, SWEEP], Faults { lost: 2, evict: 1, ..NONE }),
     ]
 }
@@ -147,29 +147,32 @@ pub fn showing(defence: Defence) -> Vec<Config> {
 
 fn soonest(defence: Defence) -> Config {
     match defence {
-        Defence::EpochCheck | Defence::ReaderEpoch | Defence::FenceNamesAttempt | Defence::ClearsOnlySeen => {
+        Defence::EpochCheck
+        | Defence::ReaderEpoch
+        | Defence::IntentNamesAttempt
+        | Defence::ClearsOnlySeen => {
             warm(&[ADD, READ, READ], Faults { retry: 1, lost: 1, late: 1, expire: 1, ..NONE })
         }
-        Defence::OwnLease | Defence::NewerEpochUncertifies | Defence::HasCount => {
+        Defence::OwnLease | Defence::NewerEpochInvalidates | Defence::HasCount => {
             warm(&[ADD, READ, READ], Faults { crash: 1, evict: 2, expire: 1, ..NONE })
         }
         Defence::FreshOnResend => warm(&[ADD, READ, READ], Faults { resent: 1, evict: 2, ..NONE }),
-        Defence::WarmDoesNotCertify => {
+        Defence::WarmDoesNotValidate => {
             warm(&[ADD, ADD, READ, READ], Faults { crash: 1, retry: 1, evict: 1, ..NONE })
         }
         Defence::WriterEpoch => warm(&[ADD, ADD, READ, READ], Faults { crash: 1, failover: 1, ..NONE }),
         Defence::ReplicationId => warm(&[ADD, READ, READ], Faults { lost: 1, evict: 1, failover: 1, ..NONE }),
-        Defence::DeletionEpoch | Defence::OwnFence | Defence::NewerEpochWins => {
-            warm(&[ADD, UNSAY, READ, READ], Faults { evict: 1, ..NONE })
+        Defence::DeletionEpoch | Defence::OwnIntent | Defence::NewerEpochWins => {
+            warm(&[ADD, DELETE_NEWEST, READ, READ], Faults { evict: 1, ..NONE })
         }
-        Defence::DropsBeforeFirst => warm(&[ADD, ADD, UNSAY_EARLIER, READ], Faults { evict: 1, ..NONE }),
+        Defence::DropsBeforeFirst => warm(&[ADD, ADD, DELETE_EARLIER, READ], Faults { evict: 1, ..NONE }),
         Defence::NewestFacts | Defence::Replaces => {
-            Config { capacity: 3, ..warm(&[ADD, ADD, UNSAY, READ], Faults { late: 1, ..NONE }) }
+            Config { capacity: 3, ..warm(&[ADD, ADD, DELETE_NEWEST, READ], Faults { late: 1, ..NONE }) }
         }
-        Defence::DebtByVersion => {
-            deferring(&[ADD, UNSAY, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE })
+        Defence::InvalidationByVersion => {
+            deferring(&[ADD, DELETE_NEWEST, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE })
         }
-        Defence::HiddenCheckBy => hidden(&[ADD, READ, READ], Faults { failover: 1, elapse: 1, ..NONE }),
+        Defence::ShortValidity => hidden(&[ADD, READ, READ], Faults { failover: 1, elapse: 1, ..NONE }),
         Defence::GenerationOfCommit | Defence::GenerationOfReader => {
             warm(&[ADD, READ, NEXT_ADD, NEXT_READ], NONE)
         }

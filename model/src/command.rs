@@ -1,25 +1,25 @@
 //! The commands of the protocol as values, so that they can be lost, come late, or come twice.
 
-use crate::entry::{Begun, Cache, Dead, Epoch, Fence, Leased, News, Replid, Server, Stored, Token, Version};
+use crate::entry::{Begun, Cache, Dead, Epoch, Intent, Leased, News, Replid, Server, Stored, Token, Version};
 
 /// A command on a conversation's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Command {
     /// [`Cache::begin`].
     Begin {
-        /// The fence to set.
-        fence: Fence,
+        /// The intent to set.
+        intent: Intent,
         /// The epoch that Postgres answered when it refused the last attempt.
         hint: Option<Epoch>,
-        /// The fences of attempts that are over.
-        over: Vec<Fence>,
-        /// Whether the writer's clock takes any certificate for due.
+        /// The intents of attempts that are over.
+        over: Vec<Intent>,
+        /// Whether the writer's clock takes any validity marker for due.
         due: bool,
     },
     /// [`Cache::publish`].
     Publish {
-        /// The fence to take away.
-        fence: Fence,
+        /// The intent to take away.
+        intent: Intent,
         /// The replication id that begin answered.
         replid: Replid,
         /// What the commit answered.
@@ -31,22 +31,22 @@ pub enum Command {
         token: Token,
         /// What is old enough to be taken for dead.
         dead: Dead,
-        /// Whether the reader's clock takes any certificate for due.
+        /// Whether the reader's clock takes any validity marker for due.
         due: bool,
     },
     /// [`Cache::fill`].
     Fill {
         /// The lease.
         token: Token,
-        /// The fences that lease answered.
-        seen: Vec<Fence>,
+        /// The intents that lease answered.
+        seen: Vec<Intent>,
         /// What was read.
         news: News,
     },
-    /// [`Cache::bury`].
-    Bury(Version),
+    /// [`Cache::write_tombstone`].
+    WriteTombstone(Version),
     /// [`Cache::withdraw`].
-    Withdraw(Fence),
+    Withdraw(Intent),
     /// [`Cache::release`].
     Release,
     /// [`Cache::invalidate`].
@@ -73,9 +73,9 @@ impl Command {
     pub fn renamed(&self, names_attempt: bool) -> Self {
         let mut again = self.clone();
         match &mut again {
-            Self::Begin { fence, over, .. } if names_attempt => {
-                over.push(*fence);
-                fence.attempt += 1;
+            Self::Begin { intent, over, .. } if names_attempt => {
+                over.push(*intent);
+                intent.attempt += 1;
             }
             Self::Lease { token, .. } => *token += 1,
             _ => {}
@@ -88,11 +88,11 @@ impl Cache {
     /// Executes a command.
     pub fn execute(&mut self, server: &Server, command: &Command) -> Reply {
         match command {
-            Command::Begin { fence, hint, over, due } => {
-                return Reply::Begun(self.begin(server, *fence, *hint, over, *due));
+            Command::Begin { intent, hint, over, due } => {
+                return Reply::Begun(self.begin(server, *intent, *hint, over, *due));
             }
-            Command::Publish { fence, replid, news } => {
-                return Reply::Stored(self.publish(server, *fence, *replid, news));
+            Command::Publish { intent, replid, news } => {
+                return Reply::Stored(self.publish(server, *intent, *replid, news));
             }
             Command::Lease { token, dead, due } => {
                 return Reply::Leased(self.lease(server, *token, *dead, *due));
@@ -100,8 +100,8 @@ impl Cache {
             Command::Fill { token, seen, news } => {
                 return Reply::Stored(self.fill(server, *token, seen, news));
             }
-            Command::Bury(version) => self.bury(server, *version),
-            Command::Withdraw(fence) => self.withdraw(*fence),
+            Command::WriteTombstone(version) => self.write_tombstone(server, *version),
+            Command::Withdraw(intent) => self.withdraw(*intent),
             Command::Release => self.release(),
             Command::Invalidate => self.invalidate(),
         }

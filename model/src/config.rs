@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::defences::Defences;
-use crate::entry::{Cache, Certificate, Entry, Server};
+use crate::entry::{Cache, Entry, Server, Validity};
 use crate::faults::{Faults, several};
 use crate::row::{Change, Row, Target};
 use crate::state::{Node, Process, Reader, ReaderStep, Side, State, Sweep, Writer, WriterStep};
@@ -18,7 +18,7 @@ pub enum Start {
     New,
     /// Two messages, nothing cached.
     Cold,
-    /// Two messages, certified.
+    /// Two messages, valid.
     Warm,
 }
 
@@ -50,7 +50,7 @@ pub struct Config {
     pub roles: Vec<Role>,
     /// What may go wrong.
     pub faults: Faults,
-    /// Whether a write that can set no fence is done all the same; otherwise it is not.
+    /// Whether a write that can set no intent is done all the same; otherwise it is not.
     pub defers: bool,
     /// Whether servers do not say who they are, so that a failover goes unnoticed.
     pub hidden: bool,
@@ -98,11 +98,11 @@ impl Config {
         let entry = (self.start == Start::Warm).then_some(Entry {
             replid: 0,
             epoch: Some(row.epoch),
-            certificate: Some(Certificate::InDate),
+            validity: Some(Validity::Current),
             facts: Some(view.facts),
-            gone: None,
+            tombstone: None,
             lease: None,
-            fences: Vec::new(),
+            intents: Vec::new(),
         });
         let window = if entry.is_some() { view.window } else { Vec::new() };
         let cache = Cache { entry, window };
@@ -133,14 +133,14 @@ impl Config {
                 let is_next = matches!(role, Role::NextWriter(_));
                 begin(change, operation, 0, if is_next { Side::Next } else { Side::Primary })
             }
-            // Its fences are its own, whatever the attempt.
+            // Its intents are its own, whatever the attempt.
             Role::Again(change) => begin(change, operation, 8, Side::Primary),
             Role::Reader(turns) | Role::NextReader(turns) => {
                 readers += 1;
                 let is_next = matches!(role, Role::NextReader(_));
                 Process::Reader(Reader { id: readers, is_next, turns, asked: 0, step: ReaderStep::Lease })
             }
-            Role::Sweep => Process::Sweep(Sweep::Look),
+            Role::Sweep => Process::Sweep(Sweep::Lookup),
         };
         self.roles.iter().map(process).collect()
     }

@@ -26,47 +26,47 @@ macro_rules! defences {
 }
 
 defences! {
-    /// Postgres refuses a commit that was fenced under another epoch than the row's.
+    /// Postgres refuses a commit that was committed under another epoch than the row's.
     EpochCheck,
-    /// A reader that certifies takes an epoch first.
+    /// A reader that validates takes an epoch first.
     ReaderEpoch,
-    /// A commit that certifies takes an epoch.
+    /// A commit that validates takes an epoch.
     WriterEpoch,
-    /// The deletion of a message takes an epoch even under a certificate.
+    /// The deletion of a message takes an epoch even under a validity marker.
     DeletionEpoch,
     /// An entry bears the replication id of the server that may vouch for it.
     ReplicationId,
-    /// A fill certifies only if the lease is still its reader's.
+    /// A fill validates only if the lease is still its reader's.
     OwnLease,
-    /// A fence names the attempt, not only the operation: one that is set late is not taken for a later one's.
-    FenceNamesAttempt,
-    /// A step that is sent again, because the connection was lost, sets another fence or takes another lease.
+    /// An intent names the attempt, not only the operation: one that is set late is not taken for a later one's.
+    IntentNamesAttempt,
+    /// A step that is sent again, because the connection was lost, sets another intent or takes another lease.
     FreshOnResend,
-    /// A publish certifies only if its fence stood all the while.
-    OwnFence,
-    /// A certifying fill clears the fences seen before its epoch was taken, not those that came after.
+    /// A publish validates only if its intent stood all the while.
+    OwnIntent,
+    /// A validating fill clears the intents seen before its epoch was taken, not those that came after.
     ClearsOnlySeen,
-    /// A publish whose commit took no epoch makes no certificate.
-    WarmDoesNotCertify,
-    /// What was read under an older epoch than the entry's is neither certified nor merged.
+    /// A publish whose commit took no epoch makes no validity marker.
+    WarmDoesNotValidate,
+    /// What was read under an older epoch than the entry's is neither valid nor merged.
     NewerEpochWins,
-    /// A call that brings a newer epoch without certifying takes the older certificate away.
-    NewerEpochUncertifies,
+    /// A call that brings a newer epoch without validating takes the older validity marker away.
+    NewerEpochInvalidates,
     /// The row's facts are taken as a whole, from the highest version known.
     NewestFacts,
     /// A whole window has as many elements as the row says.
     HasCount,
-    /// A certifying call puts its window in place of the list.
+    /// A validating call puts its window in place of the list.
     Replaces,
     /// What lies before the row's window is dropped.
     DropsBeforeFirst,
-    /// A debt is forgotten only if no newer one has come meanwhile.
-    DebtByVersion,
-    /// Where servers do not say who they are, a certificate stands for seconds.
-    HiddenCheckBy,
-    /// Postgres refuses a commit of who fences another cache than the one whose copies are certified.
+    /// A pending invalidation is forgotten only if no newer one has come meanwhile.
+    InvalidationByVersion,
+    /// Where servers do not say who they are, a validity marker stands for seconds.
+    ShortValidity,
+    /// Postgres refuses a commit of who intents another cache than the one whose copies are valid.
     GenerationOfCommit,
-    /// A reader of another cache than that certifies nothing.
+    /// A reader of another cache than that validates nothing.
     GenerationOfReader,
 }
 

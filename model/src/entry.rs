@@ -2,8 +2,8 @@
 //! `core/src/cache` do them.
 //!
 //! Nothing here knows that it is searched: capacities and numbers are real ones, so that the same functions can be held
-//! against a real server. Times are left out: a certificate is in date or due; and since the clock is the caller's, who
-//! calls says whether by that one it is due all the same, and whether fences and leases are taken for dead.
+//! against a real server. Times are left out: a validity marker is in date or due; and since the clock is the caller's, who
+//! calls says whether by that one it is due all the same, and whether intents and leases are taken for dead.
 
 use crate::defences::{Defence, Defences};
 
@@ -20,20 +20,20 @@ pub type Token = u16;
 
 /// The field that marks one attempt of one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fence {
+pub struct Intent {
     /// Which write.
     pub operation: u8,
     /// Which attempt of it.
     pub attempt: u8,
 }
 
-/// A claim that nothing newer exists.
+/// A validity marker: the claim that nothing newer exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Certificate {
+pub enum Validity {
     /// It may be relied on.
-    InDate,
-    /// Its check-by time has passed.
-    Due,
+    Current,
+    /// Its validity period has passed.
+    Expired,
 }
 
 /// A conversation's row at one version: what bounds its window, and what is answered beside it.
@@ -56,16 +56,16 @@ pub struct Entry {
     pub replid: Replid,
     /// The highest epoch known.
     pub epoch: Option<Epoch>,
-    /// The certificate.
-    pub certificate: Option<Certificate>,
+    /// The validity marker.
+    pub validity: Option<Validity>,
     /// The row at the highest version known.
     pub facts: Option<Facts>,
     /// The version at which the conversation was deleted.
-    pub gone: Option<Version>,
+    pub tombstone: Option<Version>,
     /// Who is filling it.
     pub lease: Option<Token>,
     /// The writes in flight, in order.
-    pub fences: Vec<Fence>,
+    pub intents: Vec<Intent>,
 }
 
 /// Both keys. The window is empty exactly when its key is absent.
@@ -114,12 +114,12 @@ pub struct News {
 /// What begin answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Begun {
-    /// The fence that was set.
-    pub fence: Fence,
+    /// The intent that was set.
+    pub intent: Intent,
     /// The entry's epoch.
     pub epoch: Option<Epoch>,
-    /// Whether a certificate in date stands.
-    pub certified: bool,
+    /// Whether a current validity marker stands.
+    pub valid: bool,
     /// Whether the window is whole.
     pub complete: bool,
     /// The server's replication id.
@@ -135,17 +135,17 @@ pub struct Leased {
     pub epoch: Option<Epoch>,
     /// The version known.
     pub version: Option<Version>,
-    /// Whether a certificate in date stands.
-    pub certified: bool,
-    /// All fences, live or dead.
-    pub fences: Vec<Fence>,
+    /// Whether a current validity marker stands.
+    pub valid: bool,
+    /// All intents, live or dead.
+    pub intents: Vec<Intent>,
 }
 
 /// What is old enough, by the caller's clock, to have nobody behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dead {
-    /// The fences.
-    pub fences: bool,
+    /// The intents.
+    pub intents: bool,
     /// The lease.
     pub lease: bool,
 }
@@ -153,14 +153,14 @@ pub struct Dead {
 /// What became of a publish or a fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stored {
-    /// The window was put in place and certified.
-    Certified,
+    /// The window was put in place and valid.
+    Validated,
     /// The elements were added.
     Merged,
     /// The entry knows a newer epoch.
     Outdated,
     /// The conversation was deleted.
-    Gone,
+    Deleted,
 }
 
 impl Entry {
@@ -168,26 +168,26 @@ impl Entry {
         Self {
             replid,
             epoch: None,
-            certificate: None,
+            validity: None,
             facts: None,
-            gone: None,
+            tombstone: None,
             lease: None,
-            fences: Vec::new(),
+            intents: Vec::new(),
         }
     }
 
-    fn certified(&self) -> bool {
-        self.certificate == Some(Certificate::InDate)
+    fn valid(&self) -> bool {
+        self.validity == Some(Validity::Current)
     }
 
-    fn remove_fence(&mut self, fence: Fence) -> bool {
-        let stood = self.fences.binary_search(&fence);
-        stood.is_ok_and(|at| self.fences.remove(at) == fence)
+    fn remove_intent(&mut self, intent: Intent) -> bool {
+        let stood = self.intents.binary_search(&intent);
+        stood.is_ok_and(|at| self.intents.remove(at) == intent)
     }
 
-    fn set_fence(&mut self, fence: Fence) {
-        if let Err(at) = self.fences.binary_search(&fence) {
-            self.fences.insert(at, fence);
+    fn set_intent(&mut self, intent: Intent) {
+        if let Err(at) = self.intents.binary_search(&intent) {
+            self.intents.insert(at, intent);
         }
     }
 }
@@ -197,7 +197,7 @@ impl Cache {
     fn touch(&mut self, server: &Server) -> &mut Entry {
         let entry = self.entry.get_or_insert_with(|| Entry::new(server.replid));
         if !server.is(entry.replid) {
-            entry.certificate = None;
+            entry.validity = None;
             entry.lease = None;
             entry.replid = server.replid;
         }
@@ -212,57 +212,57 @@ impl Cache {
         self.window.len() == whole || !server.has(Defence::HasCount)
     }
 
-    /// `begin.lua`: sets a write's fence and takes away those of its attempts that are over.
-    /// `due`: by the caller's clock any certificate is due.
+    /// `begin.lua`: sets a write's intent and takes away those of its attempts that are over.
+    /// `due`: by the caller's clock any validity marker is due.
     pub fn begin(
         &mut self,
         server: &Server,
-        fence: Fence,
+        intent: Intent,
         hint: Option<Epoch>,
-        over: &[Fence],
+        over: &[Intent],
         due: bool,
     ) -> Begun {
         let entry = self.touch(server);
         if hint > entry.epoch {
             entry.epoch = hint;
-            entry.certificate = None;
+            entry.validity = None;
         }
         for &over in over {
-            entry.remove_fence(over);
+            entry.remove_intent(over);
         }
-        entry.set_fence(fence);
-        let (epoch, certified) = (entry.epoch, entry.certified() && !due);
-        Begun { fence, epoch, certified, complete: self.complete(server), replid: server.replid }
+        entry.set_intent(intent);
+        let (epoch, valid) = (entry.epoch, entry.valid() && !due);
+        Begun { intent, epoch, valid, complete: self.complete(server), replid: server.replid }
     }
 
-    /// `publish.lua`: brings a commit in and takes its fence away. `replid` is what begin answered.
-    pub fn publish(&mut self, server: &Server, fence: Fence, replid: Replid, news: &News) -> Stored {
+    /// `publish.lua`: brings a commit in and takes its intent away. `replid` is what begin answered.
+    pub fn publish(&mut self, server: &Server, intent: Intent, replid: Replid, news: &News) -> Stored {
         let entry = self.touch(server);
-        let stood = entry.remove_fence(fence) || !server.has(Defence::OwnFence);
-        if entry.gone.is_some() {
-            return Stored::Gone;
+        let stood = entry.remove_intent(intent) || !server.has(Defence::OwnIntent);
+        if entry.tombstone.is_some() {
+            return Stored::Deleted;
         }
         if entry.epoch > Some(news.epoch) && server.has(Defence::NewerEpochWins) {
             self.learn(server, news.facts);
             return Stored::Outdated;
         }
-        let certifies = news.took_epoch && stood && server.is(replid);
-        let stored = self.keep(server, news, certifies);
+        let validates = news.took_epoch && stood && server.is(replid);
+        let stored = self.keep(server, news, validates);
         let wrongly =
-            !server.has(Defence::WarmDoesNotCertify) && !news.took_epoch && stood && server.is(replid);
+            !server.has(Defence::WarmDoesNotValidate) && !news.took_epoch && stood && server.is(replid);
         if wrongly && let Some(entry) = &mut self.entry {
-            entry.certificate = Some(Certificate::InDate);
+            entry.validity = Some(Validity::Current);
         }
         stored
     }
 
-    /// `lease.lua`: asks to be the one that fills. `dead`, `due`: what the caller's clock makes of fences, of the lease and
-    /// of the certificate.
+    /// `lease.lua`: asks to be the one that fills. `dead`, `due`: what the caller's clock makes of intents, of the lease and
+    /// of the validity marker.
     pub fn lease(&mut self, server: &Server, token: Token, dead: Dead, due: bool) -> Leased {
-        let Dead { fences: fences_dead, lease: lease_dead } = dead;
+        let Dead { intents: intents_dead, lease: lease_dead } = dead;
         let entry = self.touch(server);
-        let behind_live_fence = !entry.fences.is_empty() && !fences_dead;
-        let granted = (entry.lease.is_none() || lease_dead) && !behind_live_fence;
+        let behind_live_intent = !entry.intents.is_empty() && !intents_dead;
+        let granted = (entry.lease.is_none() || lease_dead) && !behind_live_intent;
         if granted {
             entry.lease = Some(token);
         }
@@ -270,16 +270,16 @@ impl Cache {
             granted,
             epoch: entry.epoch,
             version: entry.facts.map(|facts| facts.version),
-            certified: entry.certified() && !due,
-            fences: entry.fences.clone(),
+            valid: entry.valid() && !due,
+            intents: entry.intents.clone(),
         }
     }
 
     /// `fill.lua`: brings in what the holder of a lease read. `seen` is what lease answered.
-    pub fn fill(&mut self, server: &Server, token: Token, seen: &[Fence], news: &News) -> Stored {
+    pub fn fill(&mut self, server: &Server, token: Token, seen: &[Intent], news: &News) -> Stored {
         let entry = self.touch(server);
-        if entry.gone.is_some() {
-            return Stored::Gone;
+        if entry.tombstone.is_some() {
+            return Stored::Deleted;
         }
         let leased = entry.lease == Some(token);
         if leased {
@@ -288,30 +288,30 @@ impl Cache {
         if entry.epoch > Some(news.epoch) && server.has(Defence::NewerEpochWins) {
             return Stored::Outdated;
         }
-        let certifies = news.took_epoch && (leased || !server.has(Defence::OwnLease));
-        if certifies {
-            entry.fences.retain(|fence| server.has(Defence::ClearsOnlySeen) && !seen.contains(fence));
+        let validates = news.took_epoch && (leased || !server.has(Defence::OwnLease));
+        if validates {
+            entry.intents.retain(|intent| server.has(Defence::ClearsOnlySeen) && !seen.contains(intent));
         }
-        self.keep(server, news, certifies)
+        self.keep(server, news, validates)
     }
 
-    /// What publish and fill have in common: the elements, the epoch, the certificate, the facts.
-    fn keep(&mut self, server: &Server, news: &News, certifies: bool) -> Stored {
-        if certifies && server.has(Defence::Replaces) {
+    /// What publish and fill have in common: the elements, the epoch, the validity marker, the facts.
+    fn keep(&mut self, server: &Server, news: &News, validates: bool) -> Stored {
+        if validates && server.has(Defence::Replaces) {
             self.window.clone_from(&news.elements);
         } else {
             self.merge(&news.elements);
         }
         let entry = self.touch(server);
-        if certifies {
-            entry.certificate = Some(Certificate::InDate);
-        } else if entry.epoch < Some(news.epoch) && server.has(Defence::NewerEpochUncertifies) {
-            entry.certificate = None;
+        if validates {
+            entry.validity = Some(Validity::Current);
+        } else if entry.epoch < Some(news.epoch) && server.has(Defence::NewerEpochInvalidates) {
+            entry.validity = None;
         }
         // An older epoch gets here only when newer ones do not win; it must not be what undoes them.
         entry.epoch = entry.epoch.max(Some(news.epoch));
         self.learn(server, news.facts);
-        if certifies { Stored::Certified } else { Stored::Merged }
+        if validates { Stored::Validated } else { Stored::Merged }
     }
 
     fn merge(&mut self, elements: &[Seq]) {
@@ -335,13 +335,13 @@ impl Cache {
         }
     }
 
-    /// `bury.lua`: marks the conversation deleted.
-    pub fn bury(&mut self, server: &Server, version: Version) {
+    /// `write_tombstone.lua`: marks the conversation deleted.
+    pub fn write_tombstone(&mut self, server: &Server, version: Version) {
         let entry = self.touch(server);
-        entry.gone = Some(version);
-        entry.certificate = None;
+        entry.tombstone = Some(version);
+        entry.validity = None;
         entry.lease = None;
-        entry.fences.clear();
+        entry.intents.clear();
         self.window.clear();
     }
 
@@ -354,11 +354,11 @@ impl Cache {
         as_seen
     }
 
-    /// `withdraw.lua`: takes away the fence of a write that was certainly not committed, and the entry with it if it
+    /// `withdraw.lua`: takes away the intent of a write that was certainly not committed, and the entry with it if it
     /// knows nothing else.
-    pub fn withdraw(&mut self, fence: Fence) {
+    pub fn withdraw(&mut self, intent: Intent) {
         let Some(entry) = &mut self.entry else { return };
-        entry.remove_fence(fence);
+        entry.remove_intent(intent);
         if *entry == Entry::new(entry.replid) {
             self.entry = None;
         }

@@ -39,17 +39,17 @@ faults! {
     failover: "failover", "failovers";
     /// The old primary of a failover goes on to serve readers.
     isolated: "old primary", "old primaries";
-    /// A reader takes fences for dead.
+    /// A reader takes intents for dead.
     expire: "expiry", "expiries";
-    /// A certificate comes due.
-    check_by: "check-by", "check-bys";
-    /// The clock steps back, so that a certificate that was due is in date again.
+    /// A validity marker comes due.
+    expiries: "check-by", "check-bys";
+    /// The clock steps back, so that a validity marker that was due is in date again.
     clock_back: "clock back", "clock back";
-    /// A caller's clock is so far off that it takes any certificate for due.
+    /// A caller's clock is so far off that it takes any validity marker for due.
     clock_off: "clock off", "clocks off";
-    /// The time passes for which a certificate stands where servers do not say who they are.
+    /// The time passes for which a validity marker stands where servers do not say who they are.
     elapse: "elapse", "elapses";
-    /// A reader holds a ticket that disproves a certificate.
+    /// A reader holds a ticket that disproves a validity marker.
     ticket: "ticket", "tickets";
 }
 

@@ -17,23 +17,23 @@
 //! | `writer` | `core/src/store/write.rs` |
 //! | `reader` | `core/src/store/read.rs`, `core/src/store/sweep.rs` |
 //!
-//! Beside debts, the sweep looks for fences of dead writers; what it does about them is a read.
+//! Beside pending invalidations, the sweep looks for intents of dead writers; what it does about them is a read.
 //!
 //! A script is one step and so is a transaction, for that is what the stores make of them. Between any two steps
 //! anybody else may take theirs, and the [`faults`] of the configuration may happen: processes die, clients ask again,
 //! commands and answers are lost, or executed long after their sender gave up, or twice; keys are evicted, one by one; a
 //! replica takes over, with what it has of them, which nobody notices where servers do not say who they are; an old primary
-//! goes on to serve readers; certificates come due, and the clocks of callers are off and step back; code that is being
+//! goes on to serve readers; validity markers come due, and the clocks of callers are off and step back; code that is being
 //! rolled out has another cache. A test holds the functions of [`entry`] against the scripts on a real server, with random commands
 //! and windows of real length (`tests/it/lua.rs`).
 //!
 //! # What must hold
 //!
 //! [What a hit answers is the row](system::EXACT), at every moment: were it older, then somebody could have been
-//! answered something newer before, past the cache. A write that could set no fence leaves a debt; until that is
+//! answered something newer before, past the cache. A write that could set no intent leaves a pending invalidation; until that is
 //! paid, what was true before it may be answered too. An old primary may answer whatever was ever true; and so may anybody
-//! after a failover that went unnoticed, until the time has passed for which a certificate stands there. And
-//! [what was certified is whole](system::WHOLE), or the next read would miss for nothing. A configuration in which
+//! after a failover that went unnoticed, until the time has passed for which a validity marker stands there. And
+//! [what was valid is whole](system::WHOLE), or the next read would miss for nothing. A configuration in which
 //! [no read ever hits](system::HITS) after a write proves nothing, and fails too.
 //!
 //! # What is not
@@ -41,11 +41,11 @@
 //! - More than a handful of processes and faults at a time, or windows longer than three messages.
 //! - Time, but for that one: it passes as a whole, when nothing is under way that began before. So the bound after a failover
 //!   that goes unnoticed counts from the last command that was under way when it happened, by clocks that agree.
-//!   Whether a fence or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
+//!   Whether an intent or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
 //!   must be right whatever the clocks say, and only waits by them.
 //! - That every read is answered in the end, and how soon. So a lease may be refused more often than here, as it is to
-//!   who looked before somebody else certified.
-//! - A write that was refused ten times, and then commits without a fence; fences of which some are dead and some not.
+//!   who looked before somebody else valid.
+//! - A write that was refused ten times, and then commits without an intent; intents of which some are dead and some not.
 //! - A Postgres that loses commits: then the entry is ahead of it, and is dropped.
 //! - What the messages say. A message is its position, and the metadata the version that set it.
 //!
@@ -53,14 +53,14 @@
 //!
 //! `make model ARGS='--defence own-lease'` tells the shortest story of what happens without a defence; a violation of
 //! the protocol itself is told the same way. Each step says who did what and what came of it, and beneath it is what the
-//! step changed. Writes are named A, B, C; `A.1` is the fence of the second attempt of A.
+//! step changed. Writes are named A, B, C; `A.1` is the intent of the second attempt of A.
 //!
 //! ```text
 //!     At first
 //!       Postgres     epoch 1; version 1, messages 1 2
-//!       Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2
-//!   1 Add A sets fence A.0: told epoch 1, certified
-//!       Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2; fence A.0
+//!       Redis        epoch 1, valid; version 1, 2 messages from 1; window 1 2
+//!   1 Add A sets intent A.0: returns epoch 1, valid
+//!       Redis        epoch 1, valid; version 1, 2 messages from 1; window 1 2; intent A.0
 //! ```
 
 pub mod catalogue;
@@ -69,7 +69,7 @@ pub mod config;
 pub mod defences;
 pub mod entry;
 pub mod faults;
-pub mod look;
+pub mod lookup;
 mod reader;
 pub mod row;
 pub mod search;

@@ -34,7 +34,7 @@ impl Reader {
         }
     }
 
-    /// All ways to ask for the lease. It may be asked for under a certificate too: the miss that sent the reader here
+    /// All ways to ask for the lease. It may be asked for under a validity marker too: the miss that sent the reader here
     /// was some time ago.
     fn ask(at: usize, side: Side, state: &State, actions: &mut Vec<Action>) {
         let node = match side {
@@ -43,16 +43,16 @@ impl Reader {
             Side::Next => state.next.as_ref(),
         };
         let entry = node.and_then(|node| node.cache.entry.as_ref());
-        let can_expire = state.left.expire > 0 && entry.is_some_and(|entry| !entry.fences.is_empty());
+        let can_expire = state.left.expire > 0 && entry.is_some_and(|entry| !entry.intents.is_empty());
         let flags = (0..8_u8).map(|flags| (flags & 1 > 0, flags & 2 > 0, flags & 4 > 0));
-        for (fences_dead, disproved, clock_off) in flags {
-            if fences_dead && !can_expire
+        for (intents_dead, disproved, clock_off) in flags {
+            if intents_dead && !can_expire
                 || disproved && state.left.ticket == 0
                 || clock_off && state.left.clock_off == 0
             {
                 continue;
             }
-            let asking = Asking { fences_dead, disproved, clock_off, side };
+            let asking = Asking { intents_dead, disproved, clock_off, side };
             actions.push(Action::Lease(at, asking, Outcome::Answered));
             if side == Side::Primary {
                 let outcomes = Outcome::possible(state, true);
@@ -64,7 +64,7 @@ impl Reader {
 
     /// The command that asks for the lease. One that is held may always have been held for too long.
     pub(crate) fn ask_with(&self, asking: Asking) -> Command {
-        let dead = Dead { fences: asking.fences_dead, lease: true };
+        let dead = Dead { intents: asking.intents_dead, lease: true };
         Command::Lease { token: self.token(), dead, due: asking.clock_off }
     }
 
@@ -86,9 +86,9 @@ impl Config {
     /// Asks for the lease. Without it a reader answers from Postgres, which changes nothing.
     pub(crate) fn lease(&self, state: &mut State, at: usize, asking: Asking, outcome: Outcome) {
         let Process::Reader(mut reader) = state.processes[at].clone() else { return };
-        let Asking { fences_dead, disproved, clock_off, side } = asking;
+        let Asking { intents_dead, disproved, clock_off, side } = asking;
         state.left.clock_off -= u8::from(clock_off);
-        state.left.expire -= u8::from(fences_dead);
+        state.left.expire -= u8::from(intents_dead);
         state.left.ticket -= u8::from(disproved);
         let (token, command) = (reader.token(), reader.ask_with(asking));
         let before = state.clone();
@@ -114,12 +114,12 @@ impl Config {
     pub(crate) fn read(&self, state: &mut State, at: usize, mut reader: Reader) {
         let ReaderStep::Read(grant) = reader.step else { return };
         let side = grant.side;
-        let command = if state.row.gone {
-            Command::Bury(state.row.version)
+        let command = if state.row.deleted {
+            Command::WriteTombstone(state.row.version)
         } else if state.row.is_live() {
             let is_current = state.row.has_moved == reader.is_next;
-            let may_certify = is_current || !self.defences.has(Defence::GenerationOfReader);
-            let news = state.row.read(self.capacity, grant.takes_epoch && may_certify, self.defences);
+            let may_validate = is_current || !self.defences.has(Defence::GenerationOfReader);
+            let news = state.row.read(self.capacity, grant.takes_epoch && may_validate, self.defences);
             grant.fill(news)
         } else {
             Command::Release
@@ -135,7 +135,7 @@ impl Config {
         }
     }
 
-    /// The sweep's command: clears the cache of a conversation in debt.
+    /// The sweep's command: clears the cache of a conversation in pending invalidation.
     pub(crate) fn sweep(&self, state: &mut State, at: usize, sweep: &Sweep, outcome: Outcome) {
         if let Sweep::Clear(version) = *sweep {
             let reply = self.send(state, Side::Primary, &Command::Invalidate, outcome);
@@ -144,12 +144,12 @@ impl Config {
         }
     }
 
-    /// The sweep's calls to Postgres: looks for a debt, and forgets it.
-    pub(crate) fn sweep_debt(&self, state: &mut State, at: usize, sweep: &Sweep) {
+    /// The sweep's calls to Postgres: looks for a pending invalidation, and forgets it.
+    pub(crate) fn sweep_invalidation(&self, state: &mut State, at: usize, sweep: &Sweep) {
         let next = match *sweep {
-            Sweep::Look => state.row.debt.map_or(Sweep::Look, Sweep::Clear),
+            Sweep::Lookup => state.row.pending_invalidation.map_or(Sweep::Lookup, Sweep::Clear),
             Sweep::Forget(version) => {
-                self.forget_debt(state, version);
+                self.clear_pending_invalidation(state, version);
                 Sweep::Over
             }
             Sweep::Clear(_) | Sweep::Over => return,
@@ -161,19 +161,19 @@ impl Config {
 impl Leased {
     /// What its holder goes on with: whether what it reads must be read under a new epoch.
     fn grant(self, token: Token, asking: Asking) -> Grant {
-        let dead_fence = asking.fences_dead && !self.fences.is_empty();
-        let takes_epoch = dead_fence || asking.disproved || !self.certified && self.fences.is_empty();
-        Grant { token, seen: self.fences, takes_epoch, side: asking.side }
+        let dead_intent = asking.intents_dead && !self.intents.is_empty();
+        let takes_epoch = dead_intent || asking.disproved || !self.valid && self.intents.is_empty();
+        Grant { token, seen: self.intents, takes_epoch, side: asking.side }
     }
 }
 
 impl Sweep {
     pub(crate) fn actions(&self, at: usize, state: &State, actions: &mut Vec<Action>) {
         match self {
-            Self::Look if state.row.debt.is_some() => actions.push(Action::Postgres(at)),
+            Self::Lookup if state.row.pending_invalidation.is_some() => actions.push(Action::Postgres(at)),
             Self::Forget(_) => actions.push(Action::Postgres(at)),
             Self::Clear(_) => actions.extend(Outcome::possible(state, false).map(|o| Action::Redis(at, o))),
-            Self::Look | Self::Over => {}
+            Self::Lookup | Self::Over => {}
         }
     }
 }

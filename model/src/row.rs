@@ -28,10 +28,10 @@ pub enum Target {
 
 /// Under what a commit is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fencing {
-    /// A fence is set.
-    Fenced(Begun),
-    /// The cache could not be told: the commit notes a debt.
+pub enum IntentOutcome {
+    /// An intent is set.
+    Placed(Begun),
+    /// The cache could not be updated: the commit defers the invalidation.
     Deferred,
 }
 
@@ -40,13 +40,13 @@ pub enum Fencing {
 pub enum Commit {
     /// It is done, or was done before.
     Done(News),
-    /// The fence's epoch is not the row's. Nothing was written.
+    /// The intent's epoch is not the row's. Nothing was written.
     Refused(Option<Epoch>),
     /// The conversation was deleted.
     Deleted(Version),
     /// There is nothing to change.
     Nothing,
-    /// Another cache than the writer's is the one whose copies are certified. Nothing was written.
+    /// Another cache than the writer's is the one whose copies are valid. Nothing was written.
     Moving,
 }
 
@@ -58,13 +58,13 @@ pub struct View {
     /// The window.
     pub window: Vec<Seq>,
     /// Whether it was deleted.
-    pub gone: bool,
+    pub deleted: bool,
 }
 
 /// A conversation. Version 0: there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// Whoever certifies takes the next one.
+    /// Whoever validates takes the next one.
     pub epoch: Epoch,
     /// Counts the changes.
     pub version: Version,
@@ -75,12 +75,12 @@ pub struct Row {
     /// The positions of the messages that are there.
     pub live: Vec<Seq>,
     /// Whether it was deleted.
-    pub gone: bool,
+    pub deleted: bool,
     /// The operations whose message was stored, or deleted: a set of bits.
     pub stored: u8,
     /// The version up to which the cache may be behind.
-    pub debt: Option<Version>,
-    /// Whether the cache of the code to come is the one whose copies are certified.
+    pub pending_invalidation: Option<Version>,
+    /// Whether the cache of the code to come is the one whose copies are valid.
     pub has_moved: bool,
 }
 
@@ -94,7 +94,7 @@ impl Row {
     /// Whether there is a conversation to read.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.version > 0 && !self.gone
+        self.version > 0 && !self.deleted
     }
 
     /// What a read answers.
@@ -107,7 +107,7 @@ impl Row {
             count: u16::try_from(self.live.len()).unwrap_or(u16::MAX),
             metadata: self.metadata,
         };
-        View { facts, window, gone: self.gone }
+        View { facts, window, deleted: self.deleted }
     }
 
     fn news(&self, capacity: u16, took_epoch: bool) -> News {
@@ -124,16 +124,16 @@ impl Row {
     }
 
     /// `add_messages`, `delete_conversation`, and the like of them for the other changes. A message stored before is
-    /// looked for before the epoch is compared, and its answer never certifies.
+    /// looked for before the epoch is compared, and its answer never validates.
     pub fn commit(
         &mut self,
         capacity: u16,
         change: Change,
         operation: u8,
-        fencing: Fencing,
+        intent: IntentOutcome,
         defences: Defences,
     ) -> Commit {
-        if self.gone {
+        if self.deleted {
             return Commit::Deleted(self.version);
         }
         let is_new = self.version == 0;
@@ -146,17 +146,17 @@ impl Row {
         if matches!(change, Change::DeleteMessage(_)) && self.stored & (1 << operation) != 0 {
             return Commit::Nothing;
         }
-        if self.refuses(fencing, defences) {
+        if self.refuses(intent, defences) {
             return Commit::Refused((!is_new).then_some(self.epoch));
         }
         let Some(added) = self.change(change, operation) else { return Commit::Nothing };
-        let (certified, complete) = match fencing {
-            Fencing::Fenced(begun) => (begun.certified, begun.complete),
-            Fencing::Deferred => (false, true),
+        let (valid, complete) = match intent {
+            IntentOutcome::Placed(begun) => (begun.valid, begun.complete),
+            IntentOutcome::Deferred => (false, true),
         };
         let must = matches!(change, Change::Delete)
             || matches!(change, Change::DeleteMessage(_)) && defences.has(Defence::DeletionEpoch);
-        let took_epoch = is_new || !certified || must;
+        let took_epoch = is_new || !valid || must;
         if took_epoch && (is_new || must || defences.has(Defence::WriterEpoch)) {
             self.epoch += 1;
         }
@@ -167,9 +167,9 @@ impl Row {
         Commit::Done(news)
     }
 
-    /// Without a row, a fence must know no epoch.
-    fn refuses(&self, fencing: Fencing, defences: Defences) -> bool {
-        let Fencing::Fenced(begun) = fencing else { return false };
+    /// Without a row, an intent must know no epoch.
+    fn refuses(&self, intent: IntentOutcome, defences: Defences) -> bool {
+        let IntentOutcome::Placed(begun) = intent else { return false };
         let epoch = (self.version > 0).then_some(self.epoch);
         begun.epoch != epoch && defences.has(Defence::EpochCheck)
     }
@@ -191,7 +191,7 @@ impl Row {
                 self.stored |= 1 << operation;
             }
             Change::Delete => {
-                self.gone = true;
+                self.deleted = true;
                 self.live.clear();
             }
         }

@@ -1,7 +1,7 @@
 //! One state of the whole: both stores, every process, what is under way, and what may still go wrong.
 
 use crate::command::Command;
-use crate::entry::{Begun, Cache, Epoch, Fence, News, Replid, Version};
+use crate::entry::{Begun, Cache, Epoch, Intent, News, Replid, Version};
 use crate::faults::Faults;
 use crate::row::{Change, Row, View};
 
@@ -17,11 +17,11 @@ pub struct Node {
 /// Somebody who does something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Process {
-    /// Fences, commits, publishes.
+    /// Intents, commits, publishes.
     Writer(Writer),
     /// Leases, reads, fills.
     Reader(Reader),
-    /// Pays debts.
+    /// Pays pending invalidations.
     Sweep(Sweep),
 }
 
@@ -30,9 +30,9 @@ pub enum Process {
 pub struct Writer {
     /// What it changes.
     pub change: Change,
-    /// Names it, in its fence and to Postgres.
+    /// Names it, in its intent and to Postgres.
     pub operation: u8,
-    /// Which cache it fences: [`Side::Next`] if it is of the code to come.
+    /// Which cache it intents: [`Side::Next`] if it is of the code to come.
     pub side: Side,
     /// How often it began.
     pub attempt: u8,
@@ -43,29 +43,29 @@ pub struct Writer {
 /// What a writer does next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum WriterStep {
-    /// Sets its fence.
+    /// Sets its intent.
     Begin {
         /// The epoch that Postgres answered when it refused the last attempt.
         hint: Option<Epoch>,
-        /// The last attempt's fence.
-        over: Option<Fence>,
+        /// The last attempt's intent.
+        over: Option<Intent>,
     },
     /// Commits under it.
     Commit(Begun),
-    /// Clears the cache, since it can set no fence.
-    Unfence,
+    /// Clears the cache, since it can set no intent.
+    ClearIntent,
     /// Commits without one.
-    CommitUnfenced,
+    CommitWithoutIntent,
     /// Publishes.
     Publish(Command),
     /// Marks the conversation deleted.
-    Bury(Version),
+    WriteTombstone(Version),
     /// Clears the cache of what its commit made stale.
-    Settle(Version),
-    /// Forgets the debt that is paid.
+    Invalidate(Version),
+    /// Forgets the pending invalidation that is paid.
     Forget(Version),
-    /// Takes its fence away, with nothing written.
-    Withdraw(Fence),
+    /// Takes its intent away, with nothing written.
+    Withdraw(Intent),
     /// Nothing: it is dead, or gave up; its client may ask again.
     Unanswered,
     /// Nothing: it has answered.
@@ -103,8 +103,8 @@ pub enum ReaderStep {
 pub struct Grant {
     /// Names the call for it.
     pub token: u16,
-    /// The fences there were.
-    pub seen: Vec<Fence>,
+    /// The intents there were.
+    pub seen: Vec<Intent>,
     /// Whether to read under a new epoch.
     pub takes_epoch: bool,
     /// Which server gave it.
@@ -125,11 +125,11 @@ pub enum Side {
 /// The scheduled sweep.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sweep {
-    /// Looks for a debt.
-    Look,
+    /// Looks for a pending invalidation.
+    Lookup,
     /// Clears the cache.
     Clear(Version),
-    /// Forgets the debt.
+    /// Forgets the pending invalidation.
     Forget(Version),
     /// Is over.
     Over,
@@ -138,8 +138,8 @@ pub enum Sweep {
 /// Something that must not happen and that no later state would show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flaw {
-    /// A call certified, and the window it left is not whole.
-    CertifiedWithGap,
+    /// A call valid, and the window it left is not whole.
+    ValidWithGap,
 }
 
 /// The whole.
@@ -160,7 +160,7 @@ pub struct State {
     pub isolated: Option<Node>,
     /// The cache of the code to come, while that is being rolled out.
     pub next: Option<Node>,
-    /// A failover went unnoticed, and the time for which a certificate stands has not passed since.
+    /// A failover went unnoticed, and the time for which a validity marker stands has not passed since.
     pub is_blind: bool,
     /// Who does something.
     pub processes: Vec<Process>,
@@ -179,11 +179,11 @@ impl State {
         self.late.insert(at, command);
     }
 
-    /// Notes what the row was before a commit that is about to change it. Once a commit was fenced, nobody may read
-    /// what was before it; one that was not leaves a debt, and until that is paid they may.
-    pub fn remember(&mut self, before: View, was_fenced: bool, keeps_all: bool) {
+    /// Notes what the row was before a commit that is about to change it. Once a commit was made under a write intent, nobody may read
+    /// what was before it; one that was not leaves a pending invalidation, and until that is paid they may.
+    pub fn remember(&mut self, before: View, had_intent: bool, keeps_all: bool) {
         self.past.push(before);
-        if was_fenced {
+        if had_intent {
             self.catch_up(keeps_all);
         }
     }
@@ -206,7 +206,7 @@ impl Process {
                 matches!(writer.step, WriterStep::BEGIN | WriterStep::Answered | WriterStep::Unanswered)
             }
             Self::Reader(reader) => reader.turns == 0 || reader.step == ReaderStep::Lease,
-            Self::Sweep(sweep) => matches!(sweep, Sweep::Look | Sweep::Over),
+            Self::Sweep(sweep) => matches!(sweep, Sweep::Lookup | Sweep::Over),
         }
     }
 
@@ -227,10 +227,10 @@ impl WriterStep {
 }
 
 impl Writer {
-    /// The fence of its present attempt.
+    /// The intent of its present attempt.
     #[must_use]
-    pub fn fence(&self, names_attempt: bool) -> Fence {
-        Fence { operation: self.operation, attempt: if names_attempt { self.attempt } else { 0 } }
+    pub fn intent(&self, names_attempt: bool) -> Intent {
+        Intent { operation: self.operation, attempt: if names_attempt { self.attempt } else { 0 } }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::command::{Command, Reply};
 use crate::config::Config;
-use crate::look::{Look, Wanted};
+use crate::lookup::{Lookup, Wanted};
 use crate::search::Violation;
 use crate::state::{Flaw, Node, Process, ReaderStep, Side, State, Sweep, WriterStep};
 use crate::system::{Action, Outcome};
@@ -60,21 +60,21 @@ fn write_stores(story: &mut String, before: Option<&State>, after: &State) -> fm
 
 /// What is wrong with a state.
 fn ending(config: &Config, state: &State) -> String {
-    if let Some(Flaw::CertifiedWithGap) = state.flaw {
+    if let Some(Flaw::ValidWithGap) = state.flaw {
         let held = state.redis.cache.window.len();
         let count = state.redis.cache.entry.as_ref().and_then(|entry| entry.facts);
         let count = count.map_or(0, |facts| facts.count.min(config.capacity));
-        return format!("Certified: {held} of {count} messages, which the next read takes for a miss.");
+        return format!("Validated: {held} of {count} messages, which the next read takes for a miss.");
     }
     let answered = |node: &Node| {
         let server = config.server(node);
-        match node.cache.look(&server, Wanted::Window, None) {
-            Look::Miss(_) => match node.cache.look(&server, Wanted::Row, None) {
-                Look::Hit(facts, _) => format!("version {} and does not ask for messages", facts.version),
+        match node.cache.lookup(&server, Wanted::Window, None) {
+            Lookup::Miss(_) => match node.cache.lookup(&server, Wanted::Row, None) {
+                Lookup::Hit(facts, _) => format!("version {} and does not ask for messages", facts.version),
                 _ => "nothing".into(),
             },
-            Look::Hit(facts, window) => format!("version {}, messages {}", facts.version, List(&window)),
-            Look::Gone => "that there is no such conversation".into(),
+            Lookup::Hit(facts, window) => format!("version {}, messages {}", facts.version, List(&window)),
+            Lookup::Deleted => "that there is no such conversation".into(),
         }
     };
     let answer = match &state.isolated {
@@ -89,7 +89,7 @@ fn ending(config: &Config, state: &State) -> String {
         },
     };
     let view = state.row.view(config.capacity);
-    let now = if view.gone {
+    let now = if view.deleted {
         "it deleted".to_owned()
     } else {
         format!("version {}, messages {}", view.facts.version, List(&view.window))
@@ -131,9 +131,9 @@ impl Teller<'_> {
             Action::Replicate => "The replica catches up".into(),
             Action::Failover => "The replica takes over".into(),
             Action::Split => "The replica takes over, which the old primary does not notice".into(),
-            Action::CheckBy => "The certificate comes due for a check".into(),
+            Action::Expire => "The validity marker comes due for a check".into(),
             Action::ClockBack => "The clock steps back".into(),
-            Action::Elapse => "So much time passes that no certificate stands any more".into(),
+            Action::Elapse => "So much time passes that no validity marker stands any more".into(),
             Action::Move => "The old code is gone, and the next cache takes over".into(),
         }
     }
@@ -182,7 +182,7 @@ impl Teller<'_> {
     fn reply(&self, side: Side, command: &Command) -> String {
         let mut state = self.before.clone();
         match self.config.execute(&mut state, side, command) {
-            Some(Reply::Begun(begun)) => format!(": told {begun}"),
+            Some(Reply::Begun(begun)) => format!(": returns {begun}"),
             Some(Reply::Leased(leased)) => format!(": {leased}"),
             Some(Reply::Stored(stored)) => format!(": {stored}"),
             Some(Reply::Done) | None => String::new(),
@@ -199,7 +199,7 @@ impl Teller<'_> {
         };
         match (&self.before.processes[at], &self.after.processes[at]) {
             (Process::Writer(old), Process::Writer(new)) => match (&old.step, &new.step) {
-                (WriterStep::Forget(_), _) => format!("{name} strikes off the debt"),
+                (WriterStep::Forget(_), _) => format!("{name} strikes off the pending invalidation"),
                 (_, WriterStep::Begin { .. }) => {
                     format!("Postgres refuses the commit of {name}: it has another epoch")
                 }
@@ -207,7 +207,9 @@ impl Teller<'_> {
                     format!("Postgres refuses the commit of {name}: another cache is the one that counts")
                 }
                 _ if after.version == before.version => format!("{name} finds nothing left to write"),
-                (WriterStep::CommitUnfenced, _) => format!("{name} commits unfenced, noting a debt{taking}"),
+                (WriterStep::CommitWithoutIntent, _) => {
+                    format!("{name} commits without an intent, noting a pending invalidation{taking}")
+                }
                 _ => format!("{name} commits{taking}"),
             },
             (Process::Reader(_), Process::Reader(reader)) => match &reader.step {
@@ -216,8 +218,8 @@ impl Teller<'_> {
                 }
                 _ => format!("{name} reads Postgres and finds no conversation"),
             },
-            (Process::Sweep(Sweep::Forget(_)), _) => format!("{name} strikes off the debt"),
-            _ => format!("{name} finds a debt"),
+            (Process::Sweep(Sweep::Forget(_)), _) => format!("{name} strikes off the pending invalidation"),
+            _ => format!("{name} finds a pending invalidation"),
         }
     }
 }

@@ -5,9 +5,9 @@ use stateright::{Model, Property};
 use crate::command::{Command, Reply};
 use crate::config::Config;
 use crate::defences::Defence;
-use crate::entry::{Certificate, Stored};
+use crate::entry::{Stored, Validity};
 use crate::faults::Faults;
-use crate::look::{Look, Wanted};
+use crate::lookup::{Lookup, Wanted};
 use crate::state::{Flaw, Node, Process, Side, State, WriterStep};
 
 /// What becomes of a command that is sent.
@@ -28,8 +28,8 @@ pub enum Outcome {
 /// How a reader asks for the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
-    /// The fences it finds are old enough to be taken for dead.
-    pub fences_dead: bool,
+    /// The intents it finds are old enough to be taken for dead.
+    pub intents_dead: bool,
     /// It has a ticket newer than what it was shown.
     pub disproved: bool,
     /// Its clock is far off.
@@ -43,7 +43,7 @@ pub struct Asking {
 pub enum Action {
     /// A process sends its next command to Redis.
     Redis(usize, Outcome),
-    /// A writer whose clock is far off sets its fence.
+    /// A writer whose clock is far off sets its intent.
     BeginOff(usize),
     /// A reader asks for the lease.
     Lease(usize, Asking, Outcome),
@@ -65,22 +65,22 @@ pub enum Action {
     Failover,
     /// The replica takes over, and the old primary does not notice.
     Split,
-    /// The certificate comes due.
-    CheckBy,
+    /// The validity marker comes due.
+    Expire,
     /// The clock steps back behind that.
     ClockBack,
-    /// So much time passes that whatever was under way is over, and that a certificate stands no longer.
+    /// So much time passes that whatever was under way is over, and that a validity marker stands no longer.
     Elapse,
-    /// The old code is gone, and the cache of the new one becomes the one whose copies are certified.
+    /// The old code is gone, and the cache of the new one becomes the one whose copies are valid.
     Move,
 }
 
 /// A hit answers the row as it stands. So may somebody always have read it a moment before, past the cache: an answer
 /// any older would be older than what was observed. Where a failover goes unnoticed it may be older for as long as a
-/// certificate stands there, and no longer.
+/// validity marker stands there, and no longer.
 pub const EXACT: &str = "a hit is the row";
-/// What a call certified is whole, so that the next read hits.
-pub const WHOLE: &str = "a certified window is whole";
+/// What a call valid is whole, so that the next read hits.
+pub const WHOLE: &str = "a valid window is whole";
 /// The search would mean nothing if it never hit.
 pub const HITS: &str = "a hit after a write";
 
@@ -136,7 +136,7 @@ impl Model for Config {
 }
 
 impl Config {
-    /// Executes a command on a server, and notes if it certified what is not whole.
+    /// Executes a command on a server, and notes if it valid what is not whole.
     pub(crate) fn execute(&self, state: &mut State, side: Side, command: &Command) -> Option<Reply> {
         let node = match side {
             Side::Primary => &mut state.redis,
@@ -145,8 +145,8 @@ impl Config {
         };
         let server = self.server(node);
         let reply = node.cache.execute(&server, command);
-        if reply == Reply::Stored(Stored::Certified) && !node.cache.complete(&server) {
-            state.flaw = Some(Flaw::CertifiedWithGap);
+        if reply == Reply::Stored(Stored::Validated) && !node.cache.complete(&server) {
+            state.flaw = Some(Flaw::ValidWithGap);
         }
         Some(reply)
     }
@@ -188,7 +188,7 @@ impl Config {
         if !self.defences.has(Defence::FreshOnResend) {
             return command.clone();
         }
-        command.renamed(self.defences.has(Defence::FenceNamesAttempt))
+        command.renamed(self.defences.has(Defence::IntentNamesAttempt))
     }
 
     fn is_exact(&self, state: &State) -> bool {
@@ -205,22 +205,22 @@ impl Config {
         let now = state.row.view(self.capacity);
         let mut views = state.past.iter().chain([&now]).filter(|view| view.facts.version >= floor);
         let server = self.server(node);
-        match node.cache.look(&server, Wanted::Row, None) {
-            Look::Hit(facts, _) => match node.cache.look(&server, Wanted::Window, None) {
-                Look::Hit(_, window) => {
-                    views.any(|view| !view.gone && view.facts == facts && view.window == window)
+        match node.cache.lookup(&server, Wanted::Row, None) {
+            Lookup::Hit(facts, _) => match node.cache.lookup(&server, Wanted::Window, None) {
+                Lookup::Hit(_, window) => {
+                    views.any(|view| !view.deleted && view.facts == facts && view.window == window)
                 }
-                _ => views.any(|view| !view.gone && view.facts == facts),
+                _ => views.any(|view| !view.deleted && view.facts == facts),
             },
-            Look::Gone => views.any(|view| view.gone),
-            Look::Miss(_) => true,
+            Lookup::Deleted => views.any(|view| view.deleted),
+            Lookup::Miss(_) => true,
         }
     }
 
     fn hits_after_write(&self, state: &State) -> bool {
         let node = if state.row.has_moved { state.next.as_ref() } else { Some(&state.redis) };
-        let look = node.map(|node| node.cache.look(&self.server(node), Wanted::Window, None));
-        let hits = look.is_some_and(|look| !matches!(look, Look::Miss(_)));
+        let look = node.map(|node| node.cache.lookup(&self.server(node), Wanted::Window, None));
+        let hits = look.is_some_and(|look| !matches!(look, Lookup::Miss(_)));
         hits && state.row.version > self.first_state().row.version
             && (state.next.is_none() || state.row.has_moved)
     }
@@ -228,15 +228,15 @@ impl Config {
     fn misfortunes(&self, state: &State, actions: &mut Vec<Action>) {
         let left = &state.left;
         let cache = &state.redis.cache;
-        let certificate = cache.entry.as_ref().and_then(|entry| entry.certificate);
+        let validity = cache.entry.as_ref().and_then(|entry| entry.validity);
         let possible = [
             (Action::EvictEntry, left.evict > 0 && cache.entry.is_some()),
             (Action::EvictWindow, left.evict > 0 && !cache.window.is_empty()),
             (Action::Replicate, state.replica.as_ref().is_some_and(|replica| replica != cache)),
             (Action::Failover, left.failover > 0),
             (Action::Split, left.failover > 0 && left.isolated > 0),
-            (Action::CheckBy, left.check_by > 0 && certificate == Some(Certificate::InDate)),
-            (Action::ClockBack, left.clock_back > 0 && certificate == Some(Certificate::Due)),
+            (Action::Expire, left.expiries > 0 && validity == Some(Validity::Current)),
+            (Action::ClockBack, left.clock_back > 0 && validity == Some(Validity::Expired)),
             (Action::Elapse, left.elapse > 0 && state.is_at_rest(|_| true)),
             (
                 Action::Move,
@@ -262,11 +262,11 @@ impl Config {
             Action::Split => state.fail_over(true, self.hidden),
             Action::Elapse => self.elapse(state),
             Action::Move => state.row.has_moved = true,
-            Action::CheckBy | Action::ClockBack => {
-                let due = action == Action::CheckBy;
-                *(if due { &mut left.check_by } else { &mut left.clock_back }) -= 1;
+            Action::Expire | Action::ClockBack => {
+                let due = action == Action::Expire;
+                *(if due { &mut left.expiries } else { &mut left.clock_back }) -= 1;
                 if let Some(entry) = &mut cache.entry {
-                    entry.certificate = Some(if due { Certificate::Due } else { Certificate::InDate });
+                    entry.validity = Some(if due { Validity::Expired } else { Validity::Current });
                 }
             }
             _ => {}
@@ -277,12 +277,12 @@ impl Config {
     fn elapse(&self, state: &mut State) {
         state.left.elapse -= 1;
         state.is_blind = false;
-        if !self.defences.has(Defence::HiddenCheckBy) {
+        if !self.defences.has(Defence::ShortValidity) {
             return;
         }
         let caches = std::iter::once(&mut state.redis.cache).chain(state.replica.as_mut());
         for entry in caches.filter_map(|cache| cache.entry.as_mut()) {
-            entry.certificate = entry.certificate.map(|_| Certificate::Due);
+            entry.validity = entry.validity.map(|_| Validity::Expired);
         }
     }
 }

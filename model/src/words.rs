@@ -3,12 +3,12 @@
 use std::fmt::{Display, Formatter, Result};
 
 use crate::command::Command;
-use crate::entry::{Begun, Cache, Certificate, Dead, Entry, Facts, Fence, Leased, News, Seq, Stored, Token};
+use crate::entry::{Begun, Cache, Dead, Entry, Facts, Intent, Leased, News, Seq, Stored, Token, Validity};
 use crate::reader::LEASES;
 use crate::row::{Change, Row, Target};
 use crate::state::{Node, Writer};
 
-/// Positions, or fences: `1 2 3`, or `none`.
+/// Positions, or intents: `1 2 3`, or `none`.
 pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
 
 impl<T: Display> Display for List<'_, T> {
@@ -34,7 +34,7 @@ fn lease_name(token: Token) -> String {
 }
 
 /// `A.0`: the first attempt of the first write.
-impl Display for Fence {
+impl Display for Intent {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "{}.{}", letter(self.operation), self.attempt)
     }
@@ -78,7 +78,7 @@ impl Display for Row {
             return f.write_str("no such conversation");
         }
         write!(f, "epoch {}; version {}, ", self.epoch, self.version)?;
-        if self.gone {
+        if self.deleted {
             f.write_str("deleted")?;
         } else {
             write!(f, "messages {}", List(&self.live))?;
@@ -86,7 +86,8 @@ impl Display for Row {
         if self.has_moved {
             f.write_str("; of the next cache")?;
         }
-        self.debt.map_or(Ok(()), |version| write!(f, "; debt up to version {version}"))
+        self.pending_invalidation
+            .map_or(Ok(()), |version| write!(f, "; pending invalidation up to version {version}"))
     }
 }
 
@@ -112,7 +113,7 @@ impl Display for Cache {
         if let Some(lease) = entry.lease {
             write!(f, "; lease {}", lease_name(lease))?;
         }
-        if entry.fences.is_empty() { Ok(()) } else { write!(f, "; fence {}", List(&entry.fences)) }
+        if entry.intents.is_empty() { Ok(()) } else { write!(f, "; intent {}", List(&entry.intents)) }
     }
 }
 
@@ -123,12 +124,12 @@ impl Display for Entry {
             Some(epoch) => write!(f, "epoch {epoch}")?,
             None => f.write_str("no epoch")?,
         }
-        f.write_str(match self.certificate {
-            Some(Certificate::InDate) => ", certified",
-            Some(Certificate::Due) => ", certificate due",
+        f.write_str(match self.validity {
+            Some(Validity::Current) => ", valid",
+            Some(Validity::Expired) => ", expired",
             None => "",
         })?;
-        if let Some(version) = self.gone {
+        if let Some(version) = self.tombstone {
             write!(f, "; deleted at version {version}")?;
         }
         if let Some(facts) = self.facts {
@@ -144,7 +145,7 @@ impl Display for Begun {
             Some(epoch) => write!(f, "epoch {epoch}")?,
             None => f.write_str("no epoch")?,
         }
-        f.write_str(if self.certified { ", certified" } else { ", not certified" })?;
+        f.write_str(if self.valid { ", valid" } else { ", not valid" })?;
         f.write_str(if self.complete { "" } else { ", window not whole" })
     }
 }
@@ -152,18 +153,18 @@ impl Display for Begun {
 impl Display for Leased {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.write_str(if self.granted { "granted" } else { "refused" })?;
-        f.write_str(if self.certified { ", certified" } else { ", not certified" })?;
-        if self.fences.is_empty() { Ok(()) } else { write!(f, ", fence {}", List(&self.fences)) }
+        f.write_str(if self.valid { ", valid" } else { ", not valid" })?;
+        if self.intents.is_empty() { Ok(()) } else { write!(f, ", intent {}", List(&self.intents)) }
     }
 }
 
 impl Display for Stored {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.write_str(match self {
-            Self::Certified => "certified",
+            Self::Validated => "validated",
             Self::Merged => "merged",
             Self::Outdated => "outdated",
-            Self::Gone => "gone",
+            Self::Deleted => "deleted",
         })
     }
 }
@@ -172,18 +173,18 @@ impl Display for Stored {
 impl Display for Command {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Self::Begin { fence, hint: Some(epoch), .. } => {
-                write!(f, "sets fence {fence} under epoch {epoch}")
+            Self::Begin { intent, hint: Some(epoch), .. } => {
+                write!(f, "sets intent {intent} under epoch {epoch}")
             }
-            Self::Begin { fence, .. } => write!(f, "sets fence {fence}"),
-            Self::Publish { fence, news, .. } => write!(f, "publishes {news} under fence {fence}"),
-            Self::Lease { token, dead: Dead { fences: true, .. }, .. } => {
-                write!(f, "asks for lease {}, taking the fences for dead", lease_name(*token))
+            Self::Begin { intent, .. } => write!(f, "sets intent {intent}"),
+            Self::Publish { intent, news, .. } => write!(f, "publishes {news} under intent {intent}"),
+            Self::Lease { token, dead: Dead { intents: true, .. }, .. } => {
+                write!(f, "asks for lease {}, taking the intents for dead", lease_name(*token))
             }
             Self::Lease { token, .. } => write!(f, "asks for lease {}", lease_name(*token)),
             Self::Fill { token, news, .. } => write!(f, "fills {news} under lease {}", lease_name(*token)),
-            Self::Bury(version) => write!(f, "marks it deleted at version {version}"),
-            Self::Withdraw(fence) => write!(f, "withdraws fence {fence}"),
+            Self::WriteTombstone(version) => write!(f, "marks it deleted at version {version}"),
+            Self::Withdraw(intent) => write!(f, "withdraws intent {intent}"),
             Self::Release => f.write_str("gives the lease back"),
             Self::Invalidate => f.write_str("drops both keys"),
         }

@@ -1,10 +1,10 @@
-//! A write, as `core/src/store/write.rs` does it: fence, commit, publish.
+//! A write, as `core/src/store/write.rs` does it: intent, commit, publish.
 
 use crate::command::{Command, Reply};
 use crate::config::Config;
 use crate::defences::Defence;
 use crate::entry::{Begun, News, Stored, Version};
-use crate::row::{Change, Commit, Fencing};
+use crate::row::{Change, Commit, IntentOutcome};
 use crate::state::{Process, Side, State, Writer, WriterStep};
 use crate::system::{Action, Outcome};
 
@@ -18,7 +18,7 @@ impl Writer {
                 }
                 return;
             }
-            WriterStep::Commit(_) | WriterStep::CommitUnfenced | WriterStep::Forget(_) => {
+            WriterStep::Commit(_) | WriterStep::CommitWithoutIntent | WriterStep::Forget(_) => {
                 actions.push(Action::Postgres(at));
             }
             WriterStep::Begin { .. } => {
@@ -68,12 +68,12 @@ impl Config {
         }
     }
 
-    /// A writer's fence, set by a clock that takes any certificate for due.
+    /// A writer's intent, set by a clock that takes any validity marker for due.
     pub(crate) fn begin_off(&self, state: &mut State, at: usize) {
         let Process::Writer(mut writer) = state.processes[at].clone() else { return };
-        let Some(Command::Begin { fence, hint, over, .. }) = self.command_of(&writer) else { return };
+        let Some(Command::Begin { intent, hint, over, .. }) = self.command_of(&writer) else { return };
         state.left.clock_off -= 1;
-        let command = Command::Begin { fence, hint, over, due: true };
+        let command = Command::Begin { intent, hint, over, due: true };
         let reply = self.send(state, writer.side, &command, Outcome::Answered);
         writer.step = self.after(&mut writer, reply);
         state.processes[at] = Process::Writer(writer);
@@ -82,13 +82,13 @@ impl Config {
     pub(crate) fn command_of(&self, writer: &Writer) -> Option<Command> {
         Some(match &writer.step {
             WriterStep::Begin { hint, over } => {
-                let fence = writer.fence(self.defences.has(Defence::FenceNamesAttempt));
-                Command::Begin { fence, hint: *hint, over: over.iter().copied().collect(), due: false }
+                let intent = writer.intent(self.defences.has(Defence::IntentNamesAttempt));
+                Command::Begin { intent, hint: *hint, over: over.iter().copied().collect(), due: false }
             }
             WriterStep::Publish(publish) => publish.clone(),
-            WriterStep::Bury(version) => Command::Bury(*version),
-            WriterStep::Withdraw(fence) => Command::Withdraw(*fence),
-            WriterStep::Unfence | WriterStep::Settle(_) => Command::Invalidate,
+            WriterStep::WriteTombstone(version) => Command::WriteTombstone(*version),
+            WriterStep::Withdraw(intent) => Command::Withdraw(*intent),
+            WriterStep::ClearIntent | WriterStep::Invalidate(_) => Command::Invalidate,
             _ => return None,
         })
     }
@@ -98,31 +98,37 @@ impl Config {
         let done = reply.is_some();
         match (&writer.step, reply) {
             (WriterStep::Begin { .. }, Some(Reply::Begun(begun))) => {
-                writer.attempt = writer.attempt.max(begun.fence.attempt);
+                writer.attempt = writer.attempt.max(begun.intent.attempt);
                 WriterStep::Commit(begun)
             }
-            (WriterStep::Begin { .. }, _) => self.unfenced(writer.change),
-            (WriterStep::Unfence, _) if done => WriterStep::CommitUnfenced,
-            (WriterStep::Unfence, _) => WriterStep::Unanswered,
-            // Only a certified window is known to be without the message.
+            (WriterStep::Begin { .. }, _) => self.without_intent(writer.change),
+            (WriterStep::ClearIntent, _) if done => WriterStep::CommitWithoutIntent,
+            (WriterStep::ClearIntent, _) => WriterStep::Unanswered,
+            // Only a valid window is known to be without the message.
             (WriterStep::Publish(Command::Publish { news, .. }), Some(Reply::Stored(stored)))
                 if matches!(writer.change, Change::DeleteMessage(_)) =>
             {
                 let version = news.facts.version;
-                if stored == Stored::Certified { self.forget(version) } else { WriterStep::Settle(version) }
+                if stored == Stored::Validated {
+                    self.forget(version)
+                } else {
+                    WriterStep::Invalidate(version)
+                }
             }
             // A full cache can still forget.
-            (WriterStep::Bury(version), _) if !done => WriterStep::Settle(*version),
-            (WriterStep::Bury(version) | WriterStep::Settle(version), _) if done => self.forget(*version),
+            (WriterStep::WriteTombstone(version), _) if !done => WriterStep::Invalidate(*version),
+            (WriterStep::WriteTombstone(version) | WriterStep::Invalidate(version), _) if done => {
+                self.forget(*version)
+            }
             _ => WriterStep::Answered,
         }
     }
 
-    /// What a write does that can set no fence. Deletions are refused unless the cache lets go of what it holds.
-    fn unfenced(&self, change: Change) -> WriterStep {
+    /// What a write does that can set no intent. Deletions are refused unless the cache lets go of what it holds.
+    fn without_intent(&self, change: Change) -> WriterStep {
         match change {
-            Change::Add | Change::Update if self.defers => WriterStep::CommitUnfenced,
-            Change::Delete | Change::DeleteMessage(_) if self.defers => WriterStep::Unfence,
+            Change::Add | Change::Update if self.defers => WriterStep::CommitWithoutIntent,
+            Change::Delete | Change::DeleteMessage(_) if self.defers => WriterStep::ClearIntent,
             _ => WriterStep::Unanswered,
         }
     }
@@ -138,9 +144,9 @@ impl Config {
             Process::Writer(mut writer) => {
                 writer.step = match writer.step {
                     WriterStep::Commit(begun) => self.commit(state, &mut writer, begun),
-                    WriterStep::CommitUnfenced => self.commit_unfenced(state, &writer),
+                    WriterStep::CommitWithoutIntent => self.commit_without_intent(state, &writer),
                     WriterStep::Forget(version) => {
-                        self.forget_debt(state, version);
+                        self.clear_pending_invalidation(state, version);
                         WriterStep::Answered
                     }
                     step => step,
@@ -148,28 +154,32 @@ impl Config {
                 state.processes[at] = Process::Writer(writer.at_rest());
             }
             Process::Reader(reader) => self.read(state, at, reader),
-            Process::Sweep(sweep) => self.sweep_debt(state, at, &sweep),
+            Process::Sweep(sweep) => self.sweep_invalidation(state, at, &sweep),
         }
     }
 
     fn commit(&self, state: &mut State, writer: &mut Writer, begun: Begun) -> WriterStep {
-        match self.change(state, writer, Fencing::Fenced(begun)) {
+        match self.change(state, writer, IntentOutcome::Placed(begun)) {
             Commit::Done(news) => self.bring(writer, news, Some(begun)),
             Commit::Refused(epoch) => {
                 writer.attempt += 1;
-                let names_attempt = self.defences.has(Defence::FenceNamesAttempt);
-                WriterStep::Begin { hint: epoch, over: names_attempt.then_some(begun.fence) }
+                let names_attempt = self.defences.has(Defence::IntentNamesAttempt);
+                WriterStep::Begin { hint: epoch, over: names_attempt.then_some(begun.intent) }
             }
             // A deletion done before is done again, to tell a cache that was not told.
-            Commit::Deleted(version) if writer.change == Change::Delete => WriterStep::Bury(version),
-            Commit::Deleted(_) | Commit::Nothing | Commit::Moving => WriterStep::Withdraw(begun.fence),
+            Commit::Deleted(version) if writer.change == Change::Delete => {
+                WriterStep::WriteTombstone(version)
+            }
+            Commit::Deleted(_) | Commit::Nothing | Commit::Moving => WriterStep::Withdraw(begun.intent),
         }
     }
 
-    fn commit_unfenced(&self, state: &mut State, writer: &Writer) -> WriterStep {
-        match self.change(state, writer, Fencing::Deferred) {
+    fn commit_without_intent(&self, state: &mut State, writer: &Writer) -> WriterStep {
+        match self.change(state, writer, IntentOutcome::Deferred) {
             Commit::Done(news) => self.bring(writer, news, None),
-            Commit::Deleted(version) if writer.change == Change::Delete => WriterStep::Bury(version),
+            Commit::Deleted(version) if writer.change == Change::Delete => {
+                WriterStep::WriteTombstone(version)
+            }
             _ => WriterStep::Answered,
         }
     }
@@ -177,40 +187,42 @@ impl Config {
     /// What follows a commit.
     fn bring(&self, writer: &Writer, news: News, begun: Option<Begun>) -> WriterStep {
         match (writer.change, begun) {
-            (Change::Delete, _) => WriterStep::Bury(news.facts.version),
+            (Change::Delete, _) => WriterStep::WriteTombstone(news.facts.version),
             (_, Some(begun)) => {
-                WriterStep::Publish(Command::Publish { fence: begun.fence, replid: begun.replid, news })
+                WriterStep::Publish(Command::Publish { intent: begun.intent, replid: begun.replid, news })
             }
-            (_, None) => WriterStep::Settle(news.facts.version),
+            (_, None) => WriterStep::Invalidate(news.facts.version),
         }
     }
 
     /// The commit itself; and what readers may answer from then on.
-    fn change(&self, state: &mut State, writer: &Writer, fencing: Fencing) -> Commit {
+    fn change(&self, state: &mut State, writer: &Writer, intent: IntentOutcome) -> Commit {
         let is_current = state.row.has_moved == (writer.side == Side::Next);
         if !is_current && self.defences.has(Defence::GenerationOfCommit) {
             return Commit::Moving;
         }
         let before = state.row.view(self.capacity);
         let version = state.row.version;
-        let commit = state.row.commit(self.capacity, writer.change, writer.operation, fencing, self.defences);
+        let commit = state.row.commit(self.capacity, writer.change, writer.operation, intent, self.defences);
         if state.row.version > version {
-            let was_fenced = fencing != Fencing::Deferred;
-            state.remember(before, was_fenced, self.keeps_all());
+            let had_intent = intent != IntentOutcome::Deferred;
+            state.remember(before, had_intent, self.keeps_all());
             if self.defers
-                && (!was_fenced || matches!(writer.change, Change::Delete | Change::DeleteMessage(_)))
+                && (!had_intent || matches!(writer.change, Change::Delete | Change::DeleteMessage(_)))
             {
-                state.row.debt = Some(state.row.version);
+                state.row.pending_invalidation = Some(state.row.version);
             }
         }
         commit
     }
 
-    /// A debt is paid: from now on nobody reads what was before.
-    pub(crate) fn forget_debt(&self, state: &mut State, version: Version) {
-        let is_newer = state.row.debt > Some(version);
-        if state.row.debt.is_some() && (!is_newer || !self.defences.has(Defence::DebtByVersion)) {
-            state.row.debt = None;
+    /// A pending invalidation is paid: from now on nobody reads what was before.
+    pub(crate) fn clear_pending_invalidation(&self, state: &mut State, version: Version) {
+        let is_newer = state.row.pending_invalidation > Some(version);
+        if state.row.pending_invalidation.is_some()
+            && (!is_newer || !self.defences.has(Defence::InvalidationByVersion))
+        {
+            state.row.pending_invalidation = None;
             state.catch_up(self.keeps_all());
         }
     }

@@ -50,14 +50,14 @@ fn a_counterexample_reads_as_a_story() {
         tell(&config, &shortest(&config, violation)),
         "    At first
       Postgres     epoch 1; version 1, messages 1 2
-      Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2
-      its replica  epoch 1, certified; version 1, 2 messages from 1; window 1 2
-  1 Add A sets fence A.0: told epoch 1, certified
-      Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2; fence A.0
+      Redis        epoch 1, valid; version 1, 2 messages from 1; window 1 2
+      its replica  epoch 1, valid; version 1, 2 messages from 1; window 1 2
+  1 Add A sets intent A.0: returns epoch 1, valid
+      Redis        epoch 1, valid; version 1, 2 messages from 1; window 1 2; intent A.0
   2 Add A commits
       Postgres     epoch 1; version 2, messages 1 2 3
   3 The replica takes over
-      Redis        epoch 1, certified; version 1, 2 messages from 1; window 1 2; written by another server
+      Redis        epoch 1, valid; version 1, 2 messages from 1; window 1 2; written by another server
 
     A read now hits and answers version 1, messages 1 2. Postgres has version 2, messages 2 3.
 "

@@ -25,8 +25,8 @@ fn shell(command: &str, path: &Path) -> Command {
     let path = format!("{}:{}", path.display(), tools.cargo_lambda.parent().unwrap().display());
     let mut shell = Command::new("sh");
     // What cargo tells the programs that it runs, which would make one below build all again.
-    let told = "unset $(env | grep -oE '^CARGO_(PKG|MANIFEST|BIN|CRATE|PRIMARY)_[A-Z_]*')";
-    let exported = format!("{told}; PATH=\"{path}:$PATH\"; export PATH; exec {command}");
+    let clear = "unset $(env | grep -oE '^CARGO_(PKG|MANIFEST|BIN|CRATE|PRIMARY)_[A-Z_]*')";
+    let exported = format!("{clear}; PATH=\"{path}:$PATH\"; export PATH; exec {command}");
     shell.args(["-c", &exported]).current_dir(workspace());
     shell
 }

@@ -9,7 +9,7 @@ in_each_profile!(
     redis_holds_the_last_hundred_for_seven_days,
     whatever_is_lost_a_miss_reads_the_same_and_warms_the_cache,
     an_add_to_a_lost_window_brings_all_of_it_back,
-    a_fence_keeps_readers_from_the_cache_until_its_writer_is_dead,
+    an_intent_keeps_readers_from_the_cache_until_its_writer_is_dead,
     an_entry_of_another_server_or_past_its_check_is_not_believed,
     a_stale_copy_disproved_by_a_ticket_is_replaced,
     a_cache_ahead_of_a_restored_database_is_dropped,
@@ -110,20 +110,20 @@ async fn an_add_to_a_lost_window_brings_all_of_it_back(profile: Profile) {
     }
 }
 
-async fn a_fence_keeps_readers_from_the_cache_until_its_writer_is_dead(profile: Profile) {
+async fn an_intent_keeps_readers_from_the_cache_until_its_writer_is_dead(profile: Profile) {
     let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
     let (now, _): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
-    redis.hset::<_, _, _, ()>(ENTRY, "fence:live:0", now * 1_000).await.unwrap();
-    let reason = Miss::Fenced { live: true };
+    redis.hset::<_, _, _, ()>(ENTRY, "intent:live:0", now * 1_000).await.unwrap();
+    let reason = Miss::WritePending { live: true };
     assert_eq!(recent(&store).await, (vec![1, 2, 3], Source::Miss { reason, stored: false }));
-    redis.hset::<_, _, _, ()>(ENTRY, "fence:live:0", (now - 60) * 1_000).await.unwrap();
-    assert_eq!(recent(&store).await, (vec![1, 2, 3], miss(Miss::Fenced { live: false })));
-    assert_eq!(recent(&store).await, (vec![1, 2, 3], Source::Hit), "the dead fence was cleared");
-    // A clock that jumped back must not keep the entry fenced.
-    redis.hset::<_, _, _, ()>(ENTRY, "fence:future:0", (now + 9_999) * 1_000).await.unwrap();
-    assert_eq!(recent(&store).await.1, miss(Miss::Fenced { live: false }));
+    redis.hset::<_, _, _, ()>(ENTRY, "intent:live:0", (now - 60) * 1_000).await.unwrap();
+    assert_eq!(recent(&store).await, (vec![1, 2, 3], miss(Miss::WritePending { live: false })));
+    assert_eq!(recent(&store).await, (vec![1, 2, 3], Source::Hit), "the dead intent was cleared");
+    // A clock that jumped back must not keep the intent alive.
+    redis.hset::<_, _, _, ()>(ENTRY, "intent:future:0", (now + 9_999) * 1_000).await.unwrap();
+    assert_eq!(recent(&store).await.1, miss(Miss::WritePending { live: false }));
     assert_eq!(recent(&store).await.1, Source::Hit);
 }
 
@@ -131,15 +131,15 @@ async fn an_entry_of_another_server_or_past_its_check_is_not_believed(profile: P
     let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
-    let wrong = [("certified", "1000", Miss::Check), ("replid", "another", Miss::Failover)];
+    let wrong = [("validated_at", "1000", Miss::Expired), ("replid", "another", Miss::Failover)];
     // Where servers do not say who they are, only time tells.
     for (field, value, reason) in &wrong[..if profile.hides_servers() { 1 } else { 2 }] {
         redis.hset::<_, _, _, ()>(ENTRY, field, value).await.unwrap();
         assert_eq!(recent(&store).await, (vec![1, 2, 3], miss(*reason)));
         assert_eq!(recent(&store).await.1, Source::Hit);
     }
-    redis.hdel::<_, _, ()>(ENTRY, "certified").await.unwrap();
-    assert_eq!(recent(&store).await.1, miss(Miss::Uncertified));
+    redis.hdel::<_, _, ()>(ENTRY, "validated_at").await.unwrap();
+    assert_eq!(recent(&store).await.1, miss(Miss::NotValidated));
     redis.hset::<_, _, _, ()>(ENTRY, "version", 1).await.unwrap();
     let read = store.recent(&key("c"), Limit::MAX, Some(1)).await.unwrap();
     assert!(read.source.is_hit());
@@ -171,7 +171,7 @@ async fn a_cache_ahead_of_a_restored_database_is_dropped(profile: Profile) {
     let back = "with one as (delete from messages where seq = 4)
         update conversations set last_seq = 3, message_count = 3, version = 1, epoch = 0";
     sqlx::query(back).execute(&mut stack.postgres().await).await.unwrap();
-    redis.hdel::<_, _, ()>(ENTRY, "certified").await.unwrap();
+    redis.hdel::<_, _, ()>(ENTRY, "validated_at").await.unwrap();
     assert_eq!(recent(&store).await.0, [1, 2, 3]);
     assert_eq!(recent(&store).await.0, [1, 2, 3]);
     add(&store, 1).await;
@@ -187,9 +187,9 @@ async fn deleting_leaves_a_mark_and_no_content(profile: Profile) {
     let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
-    assert_eq!(store.delete(&key("c")).await.unwrap(), conversation_core::Told::Published);
+    assert_eq!(store.delete(&key("c")).await.unwrap(), conversation_core::CacheUpdate::Applied);
     let fields: Vec<String> = redis.hkeys(ENTRY).await.unwrap();
-    assert!(fields.contains(&"gone".into()) && !fields.contains(&"conversation".into()), "{fields:?}");
+    assert!(fields.contains(&"tombstone".into()) && !fields.contains(&"conversation".into()), "{fields:?}");
     assert!(!redis.exists::<_, bool>(WINDOW).await.unwrap());
     assert_eq!(recent(&store).await, (vec![], Source::Hit), "the mark answers");
     redis.del::<_, ()>(ENTRY).await.unwrap();
@@ -202,7 +202,7 @@ async fn deleting_leaves_a_mark_and_no_content(profile: Profile) {
     .fetch_one(&mut postgres)
     .await
     .unwrap();
-    assert_eq!(left, (0, None, 0), "messages, title, debts");
+    assert_eq!(left, (0, None, 0), "messages, title, pending invalidations");
 }
 
 async fn a_retried_add_is_answered_and_not_stored_again(profile: Profile) {

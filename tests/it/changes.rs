@@ -10,7 +10,7 @@ in_each_profile!(
     bad_updates_are_refused,
     a_deleted_message_is_gone_everywhere_and_the_others_keep_their_places,
     a_window_with_holes_is_still_the_last_hundred,
-    the_sweep_pays_debts_when_redis_is_back,
+    the_sweep_drains_pending_invalidations_when_redis_is_back,
 );
 
 const C: &str = "/v1/conversations/c";
@@ -69,7 +69,7 @@ async fn bad_updates_are_refused(profile: Profile) {
         );
     }
     assert_eq!(api.get(C).await.number("/version"), 1);
-    assert!(api.get(C).await.is_hit(), "no fence is left behind");
+    assert!(api.get(C).await.is_hit(), "no intent is left behind");
     for (method, path) in [("DELETE", "/v1/conversations/nope"), ("DELETE", "/v1/conversations/nope/items/m")]
     {
         assert_eq!(api.send(api.request(method, path)).await.status, 404, "{path}");
@@ -97,18 +97,18 @@ async fn a_deleted_message_is_gone_everywhere_and_the_others_keep_their_places(p
         assert_eq!(api.get(&format!("{MESSAGES}?after=0")).await.seqs(), left);
         let again = api.delete(&format!("{C}/items/{id}")).await;
         assert_eq!((again.status, again.at("/error/code")), (404, "message_not_found".into()));
-        assert!(api.get(MESSAGES).await.is_hit(), "no fence is left behind");
+        assert!(api.get(MESSAGES).await.is_hit(), "no intent is left behind");
     }
     assert_eq!(api.post(MESSAGES, user("next")).await.seqs(), [4], "a position is not given out again");
     let recent = api.get(MESSAGES).await;
     assert_eq!((recent.seqs(), recent.is_hit()), (vec![2, 4], true));
     let cached: Vec<String> = stack.redis().await.lrange(WINDOW, 0, -1).await.unwrap();
     assert!(!cached.concat().contains("text 3"));
-    let debts: i64 = sqlx::query_scalar("select count(*) from pending_invalidations")
+    let pending_invalidations: i64 = sqlx::query_scalar("select count(*) from pending_invalidations")
         .fetch_one(&mut stack.postgres().await)
         .await
         .unwrap();
-    assert_eq!(debts, 0);
+    assert_eq!(pending_invalidations, 0);
 }
 
 async fn a_window_with_holes_is_still_the_last_hundred(profile: Profile) {
@@ -149,7 +149,7 @@ async fn a_window_with_holes_is_still_the_last_hundred(profile: Profile) {
     assert_eq!((read.source.is_hit(), read.found.unwrap().items.len()), (true, 100));
 }
 
-async fn the_sweep_pays_debts_when_redis_is_back(profile: Profile) {
+async fn the_sweep_drains_pending_invalidations_when_redis_is_back(profile: Profile) {
     let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     api.post(MESSAGES, user("one")).await;
@@ -167,10 +167,10 @@ async fn the_sweep_pays_debts_when_redis_is_back(profile: Profile) {
     assert_eq!(swept.unwrap(), "null");
     assert_eq!(api.get(MESSAGES).await.seqs(), [1, 2, 3]);
     assert!(api.get(MESSAGES).await.is_hit());
-    let debts: i64 = sqlx::query_scalar("select count(*) from pending_invalidations")
+    let pending_invalidations: i64 = sqlx::query_scalar("select count(*) from pending_invalidations")
         .fetch_one(&mut stack.postgres().await)
         .await
         .unwrap();
-    assert_eq!(debts, 0);
-    assert!(api.log().contains("\"swept.debts_paid\":1"), "{}", api.log());
+    assert_eq!(pending_invalidations, 0);
+    assert!(api.log().contains("\"swept.invalidations_drained\":1"), "{}", api.log());
 }

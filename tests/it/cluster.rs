@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use conversation_core::{
-    Change, ConversationFields, ConversationStore, Limit, MessageId, Miss, Range, Source, Title, Told,
+    CacheUpdate, Change, ConversationFields, ConversationStore, Limit, MessageId, Miss, Range, Source, Title,
 };
 use conversation_tests::{ClusterStack, Load, Member, Seen, batch, key, user, user_as};
 use redis::cmd;
@@ -46,7 +46,7 @@ async fn assert_whole(stack: &ClusterStack) {
     }
 }
 
-/// What is read from the cache, once the fence of a write that could not be published is known for dead.
+/// What is read from the cache, once the intent of a write that could not be published is known for dead.
 async fn until_hit(store: &ConversationStore, id: &str) -> Vec<i64> {
     for _ in 0..150 {
         let (seqs, source) = recent(store, id).await;
@@ -77,7 +77,7 @@ pub(crate) async fn every_operation(stack: &ClusterStack) {
     for id in conversations() {
         let key = key(&id);
         let added = store.add(&key, &batch([user_as("a", "one"), user_as("b", "two")])).await.unwrap();
-        assert_eq!(added.told, Told::Published);
+        assert_eq!(added.cache_update, CacheUpdate::Applied);
         assert_eq!(recent(&store, &id).await, (vec![1, 2], Source::Hit));
         let title = Some(Some(Title::new("title").unwrap()));
         assert_eq!(
@@ -85,19 +85,19 @@ pub(crate) async fn every_operation(stack: &ClusterStack) {
                 .update(&key, &Change::from(ConversationFields { title, ..ConversationFields::default() }))
                 .await
                 .unwrap()
-                .told,
-            Told::Published
+                .cache_update,
+            CacheUpdate::Applied
         );
         let read = store.get(&key, None).await.unwrap();
         assert_eq!((read.source, read.found.unwrap().version), (Source::Hit, 2));
         let deleted = store.delete_message(&key, &MessageId::new("a").unwrap()).await.unwrap();
-        assert_eq!(deleted.told, Told::Published);
+        assert_eq!(deleted.cache_update, CacheUpdate::Applied);
         assert_eq!(recent(&store, &id).await, (vec![2], Source::Hit));
         let (owner, _) = stack.owner(&entry(&id)).await.unwrap();
         owners.insert(owner.index);
         let keys = cmd("EXISTS").arg(entry(&id)).arg(window(&id)).take();
         assert_eq!(stack.ask::<i64>(owner.index, &keys).await, 2);
-        assert_eq!(store.delete(&key).await.unwrap(), Told::Published);
+        assert_eq!(store.delete(&key).await.unwrap(), CacheUpdate::Applied);
         assert_eq!(recent(&store, &id).await, (vec![], Source::Hit));
         assert_eq!(stack.ask::<i64>(owner.index, &keys).await, 1, "only the mark is left");
     }
@@ -126,7 +126,7 @@ async fn the_functions_find_a_cluster_where_they_are_told_of_one() {
 }
 
 #[tokio::test]
-async fn a_moved_slot_is_found_and_its_certificates_are_made_anew() {
+async fn a_moved_slot_is_found_and_its_validity_markers_are_made_anew() {
     a_moved_slot(&ClusterStack::start().await).await;
 }
 
@@ -139,7 +139,7 @@ pub(crate) async fn a_moved_slot(stack: &ClusterStack) {
     stack.begin_move(slot, &from, &to).await;
     stack.end_move(slot, &from, &to).await;
     assert_eq!(stack.owner(&entry("moved")).await.unwrap().0, to);
-    // What a server certified counts only there: another one has another replication id.
+    // What a server valid counts only there: another one has another replication id.
     let failover = Source::Miss { reason: Miss::Failover, stored: true };
     assert_eq!(recent(&store, "moved").await, (vec![1], failover));
     assert_eq!(recent(&store, "moved").await, (vec![1], Source::Hit));
@@ -161,7 +161,10 @@ pub(crate) async fn a_slot_on_its_way(stack: &ClusterStack) {
 
     // One key here, one there: nobody can do anything with both. The add waits, and then goes without the cache.
     assert!(stack.move_key(&entry("way"), &from, &to).await);
-    assert_eq!(store.add(&key("way"), &batch([user("two")])).await.unwrap().told, Told::Owed);
+    assert_eq!(
+        store.add(&key("way"), &batch([user("two")])).await.unwrap().cache_update,
+        CacheUpdate::Deferred
+    );
     assert_eq!(recent(&store, "way").await.0, [1, 2]);
     assert!(stack.errors("TRYAGAIN").await > 0);
 
@@ -172,13 +175,16 @@ pub(crate) async fn a_slot_on_its_way(stack: &ClusterStack) {
         (vec![1, 2], Source::Miss { reason: Miss::Failover, stored: true })
     );
     assert_eq!(recent(&store, "way").await, (vec![1, 2], Source::Hit));
-    assert_eq!(store.add(&key("way"), &batch([user("three")])).await.unwrap().told, Told::Published);
+    assert_eq!(
+        store.add(&key("way"), &batch([user("three")])).await.unwrap().cache_update,
+        CacheUpdate::Applied
+    );
     assert_eq!(recent(&store, "way").await, (vec![1, 2, 3], Source::Hit));
     assert!(stack.errors("ASK").await > 0);
 
     stack.end_move(slot, &from, &to).await;
     assert_eq!(recent(&store, "way").await, (vec![1, 2, 3], Source::Hit));
-    assert_eq!(store.sweep(std::time::Duration::from_secs(5)).await.unwrap().debts_paid, 1);
+    assert_eq!(store.sweep(std::time::Duration::from_secs(5)).await.unwrap().invalidations_drained, 1);
     assert_eq!(recent(&store, "way").await.0, [1, 2, 3]);
 }
 
@@ -214,7 +220,7 @@ async fn reads_stay_fresh_while_slots_move_under_load() {
     let stack = ClusterStack::start().await;
     let load = load(&stack);
     load.goes_on(200).await;
-    // There and, some of them, back again: to a server that has certified them before.
+    // There and, some of them, back again: to a server that has valid them before.
     for id in conversations().iter().chain(&conversations()[..5]) {
         let (from, slot) = stack.owner(&entry(id)).await.unwrap();
         let to = other_primary(&stack, &from).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use conversation_core::{
     Change, ConversationFields, ConversationKey, ConversationStore, Error, Limit, MessageId, Range,
 };
-use conversation_tests::{Loss, Mischief, Profile, Stack, Trap, batch, in_each_profile, key, user_as};
+use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
 use redis::AsyncCommands as _;
 
@@ -17,8 +17,8 @@ in_each_profile!(
     a_process_may_die_at_every_request_and_every_request_may_be_lost_or_late,
 );
 
-/// Longer than a fence whose writer died keeps readers away.
-const FENCES_ARE_DEAD: Duration = Duration::from_millis(5_500);
+/// Longer than an intent whose writer died keeps readers away.
+const INTENTS_ARE_DEAD: Duration = Duration::from_millis(5_500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
@@ -97,16 +97,16 @@ fn keys_of(key: &ConversationKey) -> (String, String) {
 struct Case {
     operation: Operation,
     request: u32,
-    mischief: Mischief,
+    link_fault: LinkFault,
     loss: Loss,
     dies: bool,
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, request, mischief, loss, dies } = self;
+        let Self { operation, request, link_fault, loss, dies } = self;
         let process = if *dies { "dies" } else { "lives" };
-        write!(f, "{operation:?}, request {request}: {mischief:?}, {loss:?}, the process {process}")
+        write!(f, "{operation:?}, request {request}: {link_fault:?}, {loss:?}, the process {process}")
     }
 }
 
@@ -118,7 +118,7 @@ struct Trial<'a> {
     stack: &'a Stack,
     case: Case,
     key: ConversationKey,
-    trap: Arc<Trap>,
+    failpoint: Arc<Failpoint>,
     healthy: ConversationStore,
     before: View,
 }
@@ -128,7 +128,7 @@ impl<'a> Trial<'a> {
         let key = key(&uuid::Uuid::now_v7().to_string());
         case.operation.prepare(stack, &healthy, &key).await;
         let before = stored(&healthy, stack, &key).await;
-        Self { stack, case, key, trap: Trap::new(case.mischief, case.loss), healthy, before }
+        Self { stack, case, key, failpoint: Failpoint::new(case.link_fault, case.loss), healthy, before }
     }
 
     /// Does it, again on another conversation if the request that was to go wrong never came: on a busy machine an earlier
@@ -143,22 +143,22 @@ impl<'a> Trial<'a> {
         panic!("{case}: it never made that request");
     }
 
-    /// Performs the operation with its mischief, and asks readers. Whether the mischief happened.
+    /// Performs the operation with its link_fault, and asks readers. Whether the link_fault happened.
     async fn goes_wrong(&self) -> bool {
-        let (store, _proxies) = self.stack.store_behind(&self.trap).await;
+        let (store, _proxies) = self.stack.store_behind(&self.failpoint).await;
         warm_up(self.case.operation, self.stack, &store).await;
-        self.trap.set(self.case.request);
+        self.failpoint.set(self.case.request);
         let (operation, key) = (self.case.operation, self.key.clone());
         let mut performs = tokio::spawn(async move { operation.perform(&store, &key).await });
         let done = tokio::select! {
-            () = self.trap.sprung() => {
+            () = self.failpoint.sprung() => {
                 if self.case.dies {
                     performs.abort();
                 }
                 performs.await
             }
             done = &mut performs => {
-                if self.trap.requests() <= self.case.request {
+                if self.failpoint.requests() <= self.case.request {
                     return false;
                 }
                 done
@@ -168,8 +168,8 @@ impl<'a> Trial<'a> {
             assert!(is_expected(error), "{}: {error:?}", self.case);
         }
         self.check("at once").await;
-        if self.case.mischief == Mischief::Delay {
-            self.trap.release().await;
+        if self.case.link_fault == LinkFault::Delay {
+            self.failpoint.release().await;
             self.check("after the late request").await;
         }
         true
@@ -256,33 +256,33 @@ async fn held(stack: &Stack, key: &ConversationKey) -> usize {
 }
 
 /// How many requests each operation makes when nothing goes wrong: two to Redis and one to Postgres, as many again where
-/// the first epoch is refused, one more to Postgres where a debt is struck off.
+/// the first epoch is refused, one more to Postgres where a pending invalidation is struck off.
 const REQUESTS: [u32; 9] = [3, 5, 3, 3, 5, 3, 4, 4, 4];
 
 /// Whether it does. On a busy machine it may make others.
 async fn rehearse(stack: &Stack, operation: Operation) -> u32 {
-    let trap = Trap::new(Mischief::LoseRequest, Loss::Close);
-    let (store, _proxies) = stack.store_behind(&trap).await;
+    let failpoint = Failpoint::new(LinkFault::LoseRequest, Loss::Close);
+    let (store, _proxies) = stack.store_behind(&failpoint).await;
     warm_up(operation, stack, &store).await;
     let key = key(&uuid::Uuid::now_v7().to_string());
     operation.prepare(stack, &stack.store(), &key).await;
-    trap.set(u32::MAX);
+    failpoint.set(u32::MAX);
     operation.perform(&store, &key).await.unwrap();
-    trap.requests()
+    failpoint.requests()
 }
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (operation, requests) in Operation::ALL.into_iter().zip(REQUESTS) {
         for request in 0..requests {
-            for (mischief, loss) in [
-                (Mischief::LoseRequest, Loss::Silence),
-                (Mischief::LoseRequest, Loss::Close),
-                (Mischief::LoseReply, Loss::Silence),
-                (Mischief::LoseReply, Loss::Close),
-                (Mischief::Delay, Loss::Silence),
+            for (link_fault, loss) in [
+                (LinkFault::LoseRequest, Loss::Silence),
+                (LinkFault::LoseRequest, Loss::Close),
+                (LinkFault::LoseReply, Loss::Silence),
+                (LinkFault::LoseReply, Loss::Close),
+                (LinkFault::Delay, Loss::Silence),
             ] {
-                cases.extend([true, false].map(|dies| Case { operation, request, mischief, loss, dies }));
+                cases.extend([true, false].map(|dies| Case { operation, request, link_fault, loss, dies }));
             }
         }
     }
@@ -310,7 +310,7 @@ async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_lat
     each(&trials, Trial::again).await;
     let sweep = stack.store().sweep(Duration::from_secs(20)).await.unwrap();
     assert!(!sweep.unfinished);
-    tokio::time::sleep(FENCES_ARE_DEAD).await;
+    tokio::time::sleep(INTENTS_ARE_DEAD).await;
     each(&trials, Trial::settled).await;
     assert_eq!(trials.len(), 340);
 }

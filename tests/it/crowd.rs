@@ -35,7 +35,7 @@ struct Crowd {
     /// The newest that anybody has heard of.
     seen: Newest,
     /// What they were told that a position holds.
-    told: Mutex<HashMap<i64, String>>,
+    returned: Mutex<HashMap<i64, String>>,
     counts: Counts,
 }
 
@@ -92,7 +92,7 @@ impl Crowd {
     fn new(api: Api) -> Self {
         let until = Instant::now() + Duration::from_secs(size("DURATION", 4).into());
         let (acknowledged, seen) = (Newest::default(), Newest::default());
-        Self { api, until, acknowledged, seen, told: Mutex::default(), counts: Counts::default() }
+        Self { api, until, acknowledged, seen, returned: Mutex::default(), counts: Counts::default() }
     }
 
     fn goes_on(&self) -> bool {
@@ -109,7 +109,7 @@ impl Crowd {
             "{read:?} was read after {acknowledged:?} was acknowledged: {answer:?}"
         );
         if older(seen) {
-            let said = self.api.log().contains("cannot fence the cache");
+            let said = self.api.log().contains("cannot intent the cache");
             assert!(said, "{read:?} was read after {seen:?} was seen: {answer:?}");
             count(&self.counts.excused, true);
         }
@@ -122,10 +122,10 @@ impl Crowd {
 
     /// The positions in an answer; nobody was ever told anything else of any of them.
     fn compare(&self, answer: &Answer) -> Vec<i64> {
-        let mut told = self.told.lock().unwrap();
+        let mut returned = self.returned.lock().unwrap();
         let compare = |message: String| {
             let seq = seq_of(&message);
-            let known = told.entry(seq).or_insert_with(|| message.clone());
+            let known = returned.entry(seq).or_insert_with(|| message.clone());
             assert_eq!(*known, message);
             seq
         };
@@ -146,12 +146,12 @@ impl Crowd {
                 count(&self.counts.adds, true);
                 let (last, version) =
                     (self.compare(&answer).into_iter().max().unwrap(), answer.number("/version"));
-                let told = answer.cache_status.as_deref().unwrap();
-                if !told.contains("unreachable") {
+                let cache_status = answer.cache_status.as_deref().unwrap();
+                if !cache_status.contains("deferred") {
                     self.acknowledged.learn(last, version);
                 }
                 self.seen.learn(last, version);
-                count(&self.counts.unpublished, !told.ends_with("stored"));
+                count(&self.counts.unpublished, !cache_status.ends_with("stored"));
                 return answer;
             }
         }
@@ -180,7 +180,7 @@ impl Crowd {
                 "a writer's messages keep their order"
             );
             if dice(8) == 0 {
-                assert_eq!(self.add(&batch).await.messages(), answer.messages(), "a retry is told the same");
+                assert_eq!(self.add(&batch).await.messages(), answer.messages(), "a retry returns the same");
                 count(&self.counts.repeats, true);
             }
             sent.extend(seqs.into_iter().zip(fresh).map(|(seq, (id, json))| Sent { seq, id, json }));
@@ -278,15 +278,18 @@ async fn stored(stack: &Stack, crowd: &Crowd, sent: Vec<Sent>) -> Vec<String> {
     );
     assert!(rows.into_iter().map(|(seq, id, json)| (seq, (id, json))).eq(sent));
     let all = pages(&crowd.api, true).await;
-    let told = crowd.told.lock().unwrap();
-    assert_eq!(all.len(), told.len());
-    assert!((1..).zip(&all).all(|(seq, message)| told[&seq] == *message), "nobody was told anything else");
+    let returned = crowd.returned.lock().unwrap();
+    assert_eq!(all.len(), returned.len());
+    assert!(
+        (1..).zip(&all).all(|(seq, message)| returned[&seq] == *message),
+        "nobody was returned anything else"
+    );
     all
 }
 
 /// Redis holds the last hundred, to the byte.
 async fn assert_cached(stack: &Stack, crowd: &Crowd, all: &[String]) {
-    // A write that could not be published leaves its fence, and what it lacks is filled in when that is presumed dead.
+    // A write that could not be published leaves its intent, and what it lacks is filled in when that is presumed dead.
     for _ in 0..60 {
         if crowd.api.get(MESSAGES).await.is_hit() {
             break;

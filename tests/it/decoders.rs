@@ -5,7 +5,7 @@ use conversation_cli::line;
 use conversation_core::{
     ConversationId, Cursor, Direction, IdentityConfig, Limit, Message, MessageRecord, Order, OwnerId, Record,
 };
-use conversation_functions::Call;
+use conversation_functions::ApiRequest;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ proptest! {
         event[["headers", "body", "isBase64Encoded", "queryStringParameters", "pathParameters"][field]] = value;
         let identity = IdentityConfig::TrustedHeader { default_owner: None };
         if let Ok(event) = serde_json::from_value::<ApiGatewayV2httpRequest>(event)
-            && let Ok(mut call) = Call::read(event, &identity)
+            && let Ok(mut call) = ApiRequest::read(event, &identity)
         {
             let _ = (call.limit(Limit::MAX).is_ok(), call.min_version().is_ok(), call.range().is_ok());
             let _ = (call.items().is_ok(), call.message_id().is_ok(), call.batch().is_ok(), call.item_batch().is_ok());
@@ -156,7 +156,7 @@ fn what_fuzzing_begins_with_is_taken() {
     }
     for bytes in corpus("event") {
         let event: ApiGatewayV2httpRequest = serde_json::from_slice(&bytes).unwrap();
-        Call::read(event, &IdentityConfig::Jwt { claim: "sub".into() }).unwrap();
+        ApiRequest::read(event, &IdentityConfig::Jwt { claim: "sub".into() }).unwrap();
     }
     assert!(corpus("element").into_iter().all(|bytes| Message::from_element(bytes).is_some()));
 }

@@ -28,7 +28,7 @@ fn message(at: usize) -> String {
     user_as(&format!("m{at}"), &format!("message {at}"))
 }
 
-/// On a busy machine a write may not be published in time; what it lacks is filled in when its fence is presumed dead.
+/// On a busy machine a write may not be published in time; what it lacks is filled in when its intent is presumed dead.
 async fn until_hit(store: &ConversationStore) {
     for _ in 0..60 {
         if store.recent(&key("c"), Limit::MAX, None).await.unwrap().source.is_hit() {

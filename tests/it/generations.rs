@@ -1,8 +1,8 @@
 //! Two caches at once, while code that has another one is being rolled out.
 
 use conversation_core::{
-    CacheConfig, Change, ConversationFields, ConversationStore, DatabaseConfig, Error, Limit, MessageId,
-    Miss, NewConversation, Source, Told,
+    CacheConfig, CacheUpdate, Change, ConversationFields, ConversationStore, DatabaseConfig, Error, Limit,
+    MessageId, Miss, NewConversation, Source,
 };
 use conversation_tests::{OWNER, Stack, batch, key, user, user_as};
 
@@ -50,19 +50,22 @@ async fn nothing_is_written(store: &ConversationStore) {
 #[tokio::test]
 async fn of_two_caches_at_once_neither_is_ever_stale() {
     let stack = Stack::start().await;
-    let directory = stack.directory();
-    let one = directory.propose_cache_generation("one").await.unwrap();
-    assert_eq!(directory.cache_generation().await.unwrap(), one, "where there is nothing it is the first");
+    let index = stack.index();
+    let one = index.propose_cache_generation("one").await.unwrap();
+    assert_eq!(index.cache_generation().await.unwrap(), one, "where there is nothing it is the first");
     let old = store(&stack, &one);
-    assert_eq!(old.add(&key("c"), &batch([user_as("a", "x")])).await.unwrap().told, Told::Published);
+    assert_eq!(
+        old.add(&key("c"), &batch([user_as("a", "x")])).await.unwrap().cache_update,
+        CacheUpdate::Applied
+    );
     assert_eq!(recent(&old).await, (1, Source::Hit));
 
-    let two = directory.propose_cache_generation("two").await.unwrap();
+    let two = index.propose_cache_generation("two").await.unwrap();
     assert_ne!(two, one);
-    assert_eq!(directory.propose_cache_generation("two").await.unwrap(), two);
-    assert_eq!(directory.propose_cache_generation("one").await.unwrap(), one);
+    assert_eq!(index.propose_cache_generation("two").await.unwrap(), two);
+    assert_eq!(index.propose_cache_generation("one").await.unwrap(), one);
     let new = store(&stack, &two);
-    // What new code reads it does not certify, so that it sees what old code writes meanwhile.
+    // What new code reads it does not validate, so that it sees what old code writes meanwhile.
     for count in 1..=3 {
         for _ in 0..2 {
             let (found, source) = recent(&new).await;
@@ -71,32 +74,32 @@ async fn of_two_caches_at_once_neither_is_ever_stale() {
             assert_eq!(recent(&old).await, (count, Source::Hit));
         }
         nothing_is_written(&new).await;
-        assert_eq!(old.add(&key("c"), &batch([user("x")])).await.unwrap().told, Told::Published);
+        assert_eq!(old.add(&key("c"), &batch([user("x")])).await.unwrap().cache_update, CacheUpdate::Applied);
     }
 
     // Old code is gone.
-    directory.move_cache_generation(&two).await.unwrap();
-    directory.move_cache_generation(&two).await.unwrap();
+    index.move_cache_generation(&two).await.unwrap();
+    index.move_cache_generation(&two).await.unwrap();
     nothing_is_written(&old).await;
-    assert_eq!(new.add(&key("c"), &batch([user("x")])).await.unwrap().told, Told::Published);
+    assert_eq!(new.add(&key("c"), &batch([user("x")])).await.unwrap().cache_update, CacheUpdate::Applied);
     assert_eq!(recent(&new).await, (5, Source::Hit));
-    assert_eq!(new.delete(&key("c")).await.unwrap(), Told::Published);
+    assert_eq!(new.delete(&key("c")).await.unwrap(), CacheUpdate::Applied);
     assert_eq!(recent(&new).await, (0, Source::Hit));
 
-    // What the old cache still certifies nobody comes back to.
-    let left = directory.move_cache_generation(&one).await.unwrap_err().to_string();
+    // What the old cache still validates nobody comes back to.
+    let left = index.move_cache_generation(&one).await.unwrap_err().to_string();
     assert!(left.contains("deploy again"), "{left}");
-    let three = directory.propose_cache_generation("one").await.unwrap();
+    let three = index.propose_cache_generation("one").await.unwrap();
     assert!(three != one && three != two, "{three}");
 }
 
 #[tokio::test]
 async fn a_cache_that_cannot_be_told_lets_no_other_be_passed_over() {
     let stack = Stack::start().await;
-    let directory = stack.directory();
-    let one = directory.propose_cache_generation("one").await.unwrap();
+    let index = stack.index();
+    let one = index.propose_cache_generation("one").await.unwrap();
     store(&stack, &one).add(&key("c"), &batch([user("x")])).await.unwrap();
-    let two = directory.propose_cache_generation("two").await.unwrap();
+    let two = index.propose_cache_generation("two").await.unwrap();
     let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
     let settings = [("REDIS_URL", "redis://127.0.0.1:9"), ("CACHE_GENERATION", two.as_str())];
     let away = conversation_core::store(&database, &CacheConfig::from_settings(&settings).unwrap());

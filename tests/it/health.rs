@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use conversation_tests::{Api, Conduct, Proxy, Stack, at_port, port_of};
+use conversation_tests::{Api, LinkMode, Proxy, Stack, at_port, port_of};
 use futures_util::future::join_all;
 
 use crate::telemetry::metrics;
@@ -22,7 +22,7 @@ async fn of_all_who_ask_at_a_time_one_looks_and_not_for_long() {
     // All in one instance, where they can meet.
     let api = stack.managed_api(16).await;
     assert_eq!(api.get("/v1/health").await.status, 200, "it has started");
-    proxy.conduct(Conduct::Hang);
+    proxy.link_mode(LinkMode::Hang);
     let began = Instant::now();
     let answers = join_all((0..12).map(|_| api.get(DEEP))).await;
     assert!(answers.iter().all(|answer| answer.status == 503), "{answers:?}");
@@ -30,7 +30,7 @@ async fn of_all_who_ask_at_a_time_one_looks_and_not_for_long() {
     // One after the other they would have taken twelve seconds, and those of Postgres' own deadline two.
     assert!(began.elapsed() < Duration::from_millis(1_900), "{:?}", began.elapsed());
 
-    proxy.conduct(Conduct::Pass);
+    proxy.link_mode(LinkMode::Pass);
     assert_eq!(api.get(DEEP).await.status, 503, "what was seen a moment ago is still answered");
     tokio::time::sleep(Duration::from_millis(5_100)).await;
     let answers = join_all((0..12).map(|_| api.get(DEEP))).await;

@@ -49,7 +49,7 @@ async fn windows_read(postgres: &mut PgConnection) -> i64 {
 /// What one reader asked for and was answered.
 type Answered = (Limit, Result<Read<Page<Message>>, Error>);
 
-/// Asked for at the same moment as all the others'.
+/// CallStats for at the same moment as all the others'.
 async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> Answered {
     let limit = Limit::new(limit).unwrap();
     start.wait().await;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Error, Scope, directory};
-use conversation_tests::{Conduct, Proxy, Stack, at_port, batch, key, port_of, store_at, user};
+use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Error, Scope, conversation_index};
+use conversation_tests::{LinkMode, Proxy, Stack, at_port, batch, key, port_of, store_at, user};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// How long after it began nothing may be left of a statement that hangs.
@@ -104,7 +104,7 @@ async fn nor_where_the_server_cannot_know_that_nobody_waits() {
         let (key, messages) = (key("c"), batch([user("two")]));
         let adding = tokio::spawn(async move { store.add(&key, &messages).await.map(drop) });
         wait_for(&mut looks, BUSY, 1, Duration::from_secs(1)).await;
-        proxy.conduct(Conduct::Hang);
+        proxy.link_mode(LinkMode::Hang);
         adding.abort();
         wait_for(&mut looks, BUSY, 0, SOON.saturating_sub(began.elapsed())).await;
         assert_eq!(ours(&mut looks, ANY).await, 1, "the connection is there, and the server knows no better");
@@ -126,7 +126,10 @@ async fn limits(connection: &mut PgConnection) -> String {
 /// A user whom a deployment lets in, and where.
 async fn admitted(stack: &Stack) -> String {
     let mut owner = stack.postgres().await;
-    directory(&DatabaseConfig::from_url(&stack.database_url).unwrap()).admit("the-app").await.unwrap();
+    conversation_index(&DatabaseConfig::from_url(&stack.database_url).unwrap())
+        .grant_access("the-app")
+        .await
+        .unwrap();
     sqlx::raw_sql("alter role \"the-app\" password 'secret'").execute(&mut owner).await.unwrap();
     let credentials = stack.database_url.trim_start_matches("postgres://").split('@').next().unwrap();
     stack.database_url.replacen(credentials, "the-app:secret", 1)
@@ -157,8 +160,8 @@ async fn what_takes_long_by_its_nature_is_not_ended() {
     let stack = Stack::with_own_postgres().await;
     let url = admitted(&stack).await;
     with_one(stack.store()).await;
-    let directory = directory(&DatabaseConfig::from_url(&url).unwrap());
-    let mut export = directory.export(&Scope::Everything).await.unwrap();
+    let index = conversation_index(&DatabaseConfig::from_url(&url).unwrap());
+    let mut export = index.export(&Scope::Everything).await.unwrap();
     // Longer than a session of the store's may stand idle within a transaction.
     tokio::time::sleep(Duration::from_millis(5_500)).await;
     assert!(!export.next().await.unwrap().is_empty());

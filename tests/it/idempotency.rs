@@ -2,7 +2,8 @@
 
 use conversation_core::{Change, ConversationFields, Error, IdempotencyKey, NewConversation, OwnerId, Title};
 use conversation_tests::{
-    Answer, Api, Loss, Mischief, OWNER, Profile, Stack, Trap, batch, in_each_profile, key, user, user_as,
+    Answer, Api, Failpoint, LinkFault, Loss, OWNER, Profile, Stack, batch, in_each_profile, key, user,
+    user_as,
 };
 use futures_util::future::join_all;
 use reqwest::header::CONTENT_TYPE;
@@ -166,9 +167,9 @@ async fn a_try_whose_answer_was_lost_is_told_by_the_next(profile: Profile) {
             idempotency_key: under(&format!("{name}-rename")),
         };
         // The first tries, in the course of which one reply is lost, of Redis or of Postgres.
-        let trap = Trap::new(Mischief::LoseReply, Loss::Close);
-        let (store, _proxies) = stack.store_behind(&trap).await;
-        trap.set(passes);
+        let failpoint = Failpoint::new(LinkFault::LoseReply, Loss::Close);
+        let (store, _proxies) = stack.store_behind(&failpoint).await;
+        failpoint.set(passes);
         let (added, renamed) = (store.add(&c, &messages).await, store.update(&c, &rename).await);
         unknown += [added.err(), renamed.err()].iter().flatten().filter(|error| is_unknown(error)).count();
         let added = patient.add(&c, &messages).await.unwrap();

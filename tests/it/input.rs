@@ -144,7 +144,7 @@ async fn a_batch_is_stored_whole_or_not_at_all() {
     let refused = api.post(path, clash).await;
     assert_eq!((refused.status, refused.at("/error/code")), (409, "message_conflict".into()));
     assert_eq!(api.get(path).await.seqs(), [1]);
-    assert!(api.get(path).await.is_hit(), "a refused write leaves no fence behind");
+    assert!(api.get(path).await.is_hit(), "a refused write leaves no intent behind");
     let full: Vec<_> = (0..100).map(|n| user(&n.to_string())).collect();
     let added = api.post(path, format!(r#"{{"messages":[{}]}}"#, full.join(","))).await;
     assert_eq!(added.seqs(), (2..=101).collect::<Vec<_>>());

@@ -110,16 +110,16 @@ async fn a_page_reads_what_it_shows_however_many_conversations_there_are() {
     let owner = OwnerId::new("local").unwrap();
     let pages = async |metadata: &Metadata, order: Order| -> (i64, i64) {
         let before = read_so_far(&stack).await;
-        let directory = stack.directory();
+        let index = stack.index();
         // A cursor is a place in the whole list, whatever was listed.
-        let middle = directory.list(&owner, &having(&["middle"]), order, None, Limit::new(1).unwrap()).await;
+        let middle = index.list(&owner, &having(&["middle"]), order, None, Limit::new(1).unwrap()).await;
         let mut cursor = middle.unwrap().after.filter(|_| metadata.pairs().is_empty());
         for page in 0..TIMES {
-            let found = directory.list(&owner, metadata, order, cursor.as_ref(), Limit::LIST).await.unwrap();
+            let found = index.list(&owner, metadata, order, cursor.as_ref(), Limit::LIST).await.unwrap();
             assert_eq!(found.page.items.len(), 20, "{metadata:?}, page {page}");
             cursor = found.after;
         }
-        drop(directory);
+        drop(index);
         let after = read_so_far(&stack).await;
         ((after.0 - before.0) / TIMES, after.1 - before.1)
     };
@@ -137,13 +137,12 @@ async fn a_page_reads_what_it_shows_however_many_conversations_there_are() {
         assert!(entries <= most && rows == 0, "{metadata:?}: {entries} entries and {rows} rows a page");
     }
     let before = read_so_far(&stack).await;
-    let directory = stack.directory();
+    let index = stack.index();
     for _ in 0..TIMES {
-        let found =
-            directory.list(&owner, &having(&["all", "rare"]), Order::Descending, None, Limit::MAX).await;
+        let found = index.list(&owner, &having(&["all", "rare"]), Order::Descending, None, Limit::MAX).await;
         assert_eq!(found.unwrap().page.items.len(), 50);
     }
-    drop(directory);
+    drop(index);
     let after = read_so_far(&stack).await;
     let entries = (after.0 - before.0) / TIMES;
     assert!(entries <= counted + 500 && after.1 == before.1, "{entries} entries a page");

@@ -51,7 +51,7 @@ async fn rows_read(postgres: &mut PgConnection) -> i64 {
 
 /// No operation finds the conversation or brings it back, and deleting it again is no error.
 async fn assert_gone(stack: &Stack, last: i64) {
-    let (store, directory) = (stack.store(), stack.directory());
+    let (store, index) = (stack.store(), stack.index());
     let (c, id) = (key("c"), MessageId::new(format!("m{last}")).unwrap());
     assert!(store.recent(&c, Limit::MAX, None).await.unwrap().found.is_none());
     assert!(store.get(&c, None).await.unwrap().found.is_none());
@@ -74,7 +74,7 @@ async fn assert_gone(stack: &Stack, last: i64) {
     let created = store.create(c.owner.clone(), new).await;
     assert!(matches!(created, Err(Error::ConversationDeleted)), "{created:?}");
     let listed =
-        directory.list(&c.owner, &Metadata::default(), Order::Descending, None, Limit::LIST).await.unwrap();
+        index.list(&c.owner, &Metadata::default(), Order::Descending, None, Limit::LIST).await.unwrap();
     assert!(listed.page.items.is_empty());
     store.delete(&c).await.unwrap();
 }

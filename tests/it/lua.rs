@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conversation_model::defences::Defences;
 use conversation_model::entry::{
-    Begun, Cache, Certificate, Dead, Fence, Leased, News, Server, Stored, Token, Version,
+    Begun, Cache, Dead, Intent, Leased, News, Server, Stored, Token, Validity, Version,
 };
 use conversation_model::row::Row;
 use proptest::prelude::*;
@@ -24,21 +24,21 @@ const CASES: u32 = 128;
 
 /// What must have been answered to some command, or the sequences try too little.
 const ANSWERS: &[&str] = &[
-    "begin: not certified, not whole",
-    "begin: not certified, whole",
-    "begin: certified, not whole",
-    "begin: certified, whole",
-    "publish: certified",
+    "begin: not valid, not whole",
+    "begin: not valid, whole",
+    "begin: valid, not whole",
+    "begin: valid, whole",
+    "publish: valid",
     "publish: merged",
     "publish: outdated",
     "publish: outdated, learned",
-    "publish: gone",
+    "publish: deleted",
     "lease: granted",
     "lease: refused",
-    "fill: certified",
+    "fill: valid",
     "fill: merged",
     "fill: outdated",
-    "fill: gone",
+    "fill: deleted",
     "drop: true",
     "drop: false",
 ];
@@ -51,8 +51,8 @@ struct World<'a> {
     news: Vec<News>,
     begun: Vec<Begun>,
     leased: Vec<(Token, Leased)>,
-    /// When fences were set, and the lease was given: `now`, by the clock that is `off`, or long `past`.
-    fenced: BTreeMap<Fence, &'static str>,
+    /// When intents were set, and the lease was given: `now`, by the clock that is `off`, or long `past`.
+    intents_placed: BTreeMap<Intent, &'static str>,
     leased_at: &'static str,
     reached: &'a mut BTreeSet<String>,
 }
@@ -112,22 +112,18 @@ impl World<'_> {
     }
 
     fn begin(&mut self, again: bool, hint: bool, off: bool) -> Result<(), TestCaseError> {
-        let last = self.begun.last().map(|begun| begun.fence);
-        let (fence, over) = match last {
-            Some(last) if again => (Fence { attempt: last.attempt + 1, ..last }, vec![last]),
-            _ => (Fence { operation: last.map_or(1, |last| last.operation + 1), attempt: 0 }, vec![]),
+        let last = self.begun.last().map(|begun| begun.intent);
+        let (intent, over) = match last {
+            Some(last) if again => (Intent { attempt: last.attempt + 1, ..last }, vec![last]),
+            _ => (Intent { operation: last.map_or(1, |last| last.operation + 1), attempt: 0 }, vec![]),
         };
         let hint = hint.then_some(self.row.epoch);
-        let begun = self.cache.begin(&SERVER, fence, hint, &over, off);
-        let reply = (optional(begun.epoch), begun.certified, begun.complete, self.store.name(begun.replid));
-        prop_assert_eq!(self.store.begin(fence, hint, &over, off), reply);
+        let begun = self.cache.begin(&SERVER, intent, hint, &over, off);
+        let reply = (optional(begun.epoch), begun.valid, begun.complete, self.store.name(begun.replid));
+        prop_assert_eq!(self.store.begin(intent, hint, &over, off), reply);
         let not = |is| if is { "" } else { "not " };
-        self.reached.insert(format!(
-            "begin: {}certified, {}whole",
-            not(begun.certified),
-            not(begun.complete)
-        ));
-        self.fenced.insert(fence, clock(off));
+        self.reached.insert(format!("begin: {}valid, {}whole", not(begun.valid), not(begun.complete)));
+        self.intents_placed.insert(intent, clock(off));
         self.begun.push(begun);
         Ok(())
     }
@@ -137,8 +133,8 @@ impl World<'_> {
             return Ok(());
         };
         let version = self.version();
-        let stored = word(self.cache.publish(&SERVER, begun.fence, begun.replid, &news));
-        prop_assert_eq!(self.store.publish(begun.fence, begun.replid, &news), stored);
+        let stored = word(self.cache.publish(&SERVER, begun.intent, begun.replid, &news));
+        prop_assert_eq!(self.store.publish(begun.intent, begun.replid, &news), stored);
         let learned = if stored == "outdated" && self.version() != version { ", learned" } else { "" };
         self.reached.insert(format!("publish: {stored}{learned}"));
         Ok(())
@@ -149,19 +145,19 @@ impl World<'_> {
     }
 
     fn lease(&mut self, off: bool) -> Result<(), TestCaseError> {
-        let fences = self.cache.entry.as_ref().map_or(&[][..], |entry| &entry.fences);
-        let is_dead = |fence: &&Fence| self.fenced.get(fence) != Some(&clock(off));
-        let dead = fences.iter().filter(is_dead).count();
-        let live = fences.len() - dead;
+        let intents = self.cache.entry.as_ref().map_or(&[][..], |entry| &entry.intents);
+        let is_dead = |intent: &&Intent| self.intents_placed.get(intent) != Some(&clock(off));
+        let dead = intents.iter().filter(is_dead).count();
+        let live = intents.len() - dead;
         let token = self.leased.last().map_or(1, |(token, _)| token + 1);
-        let old = Dead { fences: dead > 0, lease: self.leased_at != clock(off) };
+        let old = Dead { intents: dead > 0, lease: self.leased_at != clock(off) };
         let leased = self.cache.lease(&SERVER, token, old, off);
-        let (granted, epoch, version, certified, dead_there, live_there, mut fields) =
+        let (granted, epoch, version, valid, dead_there, live_there, mut fields) =
             self.store.lease(token, off);
-        let mut expected: Vec<_> = leased.fences.iter().map(|fence| field(*fence)).collect();
+        let mut expected: Vec<_> = leased.intents.iter().map(|intent| field(*intent)).collect();
         fields.sort();
         expected.sort();
-        prop_assert_eq!((granted, certified), (leased.granted, leased.certified));
+        prop_assert_eq!((granted, valid), (leased.granted, leased.valid));
         prop_assert_eq!((epoch, version), (optional(leased.epoch), optional(leased.version)));
         prop_assert_eq!((dead_there, live_there, fields), (dead, live, expected));
         self.reached.insert(format!("lease: {}", if granted { "granted" } else { "refused" }));
@@ -176,8 +172,8 @@ impl World<'_> {
         let (Some((token, leased)), Some(news)) = (pick(&self.leased, leased), pick(&self.news, news)) else {
             return Ok(());
         };
-        let stored = word(self.cache.fill(&SERVER, token, &leased.fences, &news));
-        prop_assert_eq!(self.store.fill(token, &leased.fences, &news), stored);
+        let stored = word(self.cache.fill(&SERVER, token, &leased.intents, &news));
+        prop_assert_eq!(self.store.fill(token, &leased.intents, &news), stored);
         self.reached.insert(format!("fill: {stored}"));
         Ok(())
     }
@@ -193,16 +189,16 @@ impl World<'_> {
 
     fn withdraw(&mut self, begun: u8) {
         if let Some(begun) = pick(&self.begun, begun) {
-            self.cache.withdraw(begun.fence);
-            self.store.withdraw(begun.fence);
+            self.cache.withdraw(begun.intent);
+            self.store.withdraw(begun.intent);
         }
     }
 
     fn without_answer(&mut self, step: Step) {
         match step {
-            Step::Bury => {
-                self.cache.bury(&SERVER, self.row.version);
-                self.store.bury(self.row.version);
+            Step::WriteTombstone => {
+                self.cache.write_tombstone(&SERVER, self.row.version);
+                self.store.write_tombstone(self.row.version);
             }
             Step::Release => {
                 self.cache.release();
@@ -221,18 +217,18 @@ impl World<'_> {
                 self.store.evict(true, true);
             }
             Step::Failover => self.fail_over(),
-            Step::CertificatePasses => {
+            Step::ValidityPasses => {
                 let entry = self.cache.entry.as_mut();
-                if let Some(certificate) = entry.and_then(|entry| entry.certificate.as_mut()) {
-                    *certificate = Certificate::Due;
+                if let Some(validity) = entry.and_then(|entry| entry.validity.as_mut()) {
+                    *validity = Validity::Expired;
                 }
-                self.store.age("certified");
+                self.store.age("validated_at");
             }
-            Step::FencesAge => {
-                let fences = self.cache.entry.as_ref().map_or(Vec::new(), |entry| entry.fences.clone());
-                for fence in fences {
-                    self.store.age(&field(fence));
-                    self.fenced.insert(fence, "past");
+            Step::IntentsAge => {
+                let intents = self.cache.entry.as_ref().map_or(Vec::new(), |entry| entry.intents.clone());
+                for intent in intents {
+                    self.store.age(&field(intent));
+                    self.intents_placed.insert(intent, "past");
                 }
             }
             _ => {
@@ -269,19 +265,19 @@ impl World<'_> {
             fields.extend(value.map(|value| (field.to_owned(), value)));
         };
         set("epoch", entry.epoch.map(|epoch| epoch.to_string()));
-        set("gone", entry.gone.map(|version| version.to_string()));
+        set("tombstone", entry.tombstone.map(|version| version.to_string()));
         set("lease", entry.lease.map(|token| token.to_string()));
         set("leased", entry.lease.map(|_| self.leased_at.to_owned()));
-        let certified = |certificate| if certificate == Certificate::InDate { "now" } else { "past" };
-        set("certified", entry.certificate.map(|certificate| certified(certificate).to_owned()));
-        for fence in &entry.fences {
-            set(&field(*fence), self.fenced.get(fence).map(|at| (*at).to_owned()));
+        let valid = |validity| if validity == Validity::Current { "now" } else { "past" };
+        set("validated_at", entry.validity.map(|validity| valid(validity).to_owned()));
+        for intent in &entry.intents {
+            set(&field(*intent), self.intents_placed.get(intent).map(|at| (*at).to_owned()));
         }
         if let Some(facts) = entry.facts {
             set("version", Some(facts.version.to_string()));
             set("first", Some(facts.first.to_string()));
             set("count", Some(facts.count.to_string()));
-            set("conversation", entry.gone.is_none().then(|| facts.metadata.to_string()));
+            set("conversation", entry.tombstone.is_none().then(|| facts.metadata.to_string()));
         }
         fields
     }
@@ -294,10 +290,10 @@ fn clock(off: bool) -> &'static str {
 
 fn word(stored: Stored) -> &'static str {
     match stored {
-        Stored::Certified => "certified",
+        Stored::Validated => "validated",
         Stored::Merged => "merged",
         Stored::Outdated => "outdated",
-        Stored::Gone => "gone",
+        Stored::Deleted => "deleted",
     }
 }
 
@@ -321,7 +317,7 @@ fn the_scripts_do_what_the_model_does() {
             news: Vec::new(),
             begun: Vec::new(),
             leased: Vec::new(),
-            fenced: BTreeMap::new(),
+            intents_placed: BTreeMap::new(),
             leased_at: "now",
             reached: &mut reached,
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conversation_core::{Limit, Message, Told};
+use conversation_core::{CacheUpdate, Limit, Message};
 use conversation_tests::{Access, Kind, Manners, Stack, batch, key, user};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script, Value, cmd};
@@ -261,42 +261,42 @@ async fn one_right_less_or_one_command_less_is_refused_by_its_name() {
 
 /// Adds and reads in turn, after a pause: of so many writes and reads, how many were told to the cache, and how many were
 /// answered by it. Every read is right.
-async fn tellings_and_hits(manners: Manners, rounds: usize, pause: Duration) -> (usize, usize) {
+async fn updates_and_hits(manners: Manners, rounds: usize, pause: Duration) -> (usize, usize) {
     let stack = Stack::behind(manners).await;
     let store = stack.store();
-    let (mut told, mut hits) = (0, 0);
+    let (mut applied, mut hits) = (0, 0);
     for round in 0..rounds {
         tokio::time::sleep(pause).await;
-        // Each of its own, since a fence that could not be taken away stands for some seconds.
+        // Each of its own, since an intent that could not be taken away stands for some seconds.
         let key = key(&format!("c{round}"));
         let added = store.add(&key, &batch([user("x")])).await.unwrap();
         let read = store.recent(&key, Limit::MAX, Some(added.conversation.version)).await.unwrap();
         let seqs: Vec<i64> = read.found.unwrap().items.iter().map(Message::seq).collect();
         assert_eq!(seqs, [1], "{:?}", read.source);
-        told += usize::from(added.told == Told::Published);
+        applied += usize::from(added.cache_update == CacheUpdate::Applied);
         hits += usize::from(read.source.is_hit());
     }
-    (told, hits)
+    (applied, hits)
 }
 
 #[tokio::test]
 async fn a_store_brings_along_what_is_forgotten() {
     let forgetful = Manners { forgets_one_in: Some(3), ..Manners::of(Kind::Serverless) };
-    assert_eq!(tellings_and_hits(forgetful, 50, Duration::ZERO).await, (50, 50));
+    assert_eq!(updates_and_hits(forgetful, 50, Duration::ZERO).await, (50, 50));
 }
 
 #[tokio::test]
 async fn a_store_is_served_although_its_idle_connections_are_cut() {
     let idle = Some(Duration::from_millis(300));
     let cutting = Manners { idle, ..Manners::of(Kind::Serverless) };
-    let (told, hits) = tellings_and_hits(cutting, 8, Duration::from_millis(600)).await;
+    let (applied, hits) = updates_and_hits(cutting, 8, Duration::from_millis(600)).await;
     // On a busy machine one may be cut in the midst of a write as well.
-    assert!(told >= 6 && hits >= 6, "{told} {hits}");
+    assert!(applied >= 6 && hits >= 6, "{applied} {hits}");
 }
 
 #[tokio::test]
 async fn what_is_throttled_costs_hits_and_no_truth() {
     let throttling = Manners { throttles_one_in: Some(10), ..Manners::of(Kind::Serverless) };
-    let (told, hits) = tellings_and_hits(throttling, 100, Duration::ZERO).await;
-    assert!((30..100).contains(&told) && (30..100).contains(&hits), "{told} {hits}");
+    let (applied, hits) = updates_and_hits(throttling, 100, Duration::ZERO).await;
+    assert!((30..100).contains(&applied) && (30..100).contains(&hits), "{applied} {hits}");
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    DatabaseConfig, Limit, MessageId, Metadata, Migrated, Order, OwnerId, Told, directory, migrate,
+    CacheUpdate, DatabaseConfig, Limit, MessageId, Metadata, Migrated, Order, OwnerId, conversation_index,
+    migrate,
 };
 use conversation_tests::{OWNER, Stack, batch, key, store_at, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -25,15 +26,15 @@ fn credentials(url: &str) -> (&str, &str) {
 async fn use_it(database_url: &str, stack: &Stack) {
     let store = store_at(database_url, &stack.valkey.url());
     let messages = [user_as("a", "one"), user_as("b", "two")];
-    assert_eq!(store.add(&key("c"), &batch(messages)).await.unwrap().told, Told::Published);
-    assert_eq!(store.add(&key("d"), &batch([user("x")])).await.unwrap().told, Told::Published);
+    assert_eq!(store.add(&key("c"), &batch(messages)).await.unwrap().cache_update, CacheUpdate::Applied);
+    assert_eq!(store.add(&key("d"), &batch([user("x")])).await.unwrap().cache_update, CacheUpdate::Applied);
     store.delete_message(&key("c"), &MessageId::new("a").unwrap()).await.unwrap();
     store.delete(&key("d")).await.unwrap();
     store.sweep(Duration::from_secs(10)).await.unwrap();
-    let directory = directory(&DatabaseConfig::from_url(database_url).unwrap());
+    let index = conversation_index(&DatabaseConfig::from_url(database_url).unwrap());
     let owner = OwnerId::new(OWNER).unwrap();
     let listing =
-        directory.list(&owner, &Metadata::default(), Order::Descending, None, Limit::MAX).await.unwrap();
+        index.list(&owner, &Metadata::default(), Order::Descending, None, Limit::MAX).await.unwrap();
     assert_eq!(listing.page.items.len(), 1);
 }
 

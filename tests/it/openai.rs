@@ -136,7 +136,7 @@ async fn only_conversations_that_exist_take_items() {
     let refused = api.post(path, one.as_str()).await;
     let keys: Vec<String> =
         redis::cmd("KEYS").arg("*none*").query_async(&mut stack.redis().await).await.unwrap();
-    assert_eq!(keys, Vec::<String>::new(), "no fence is left");
+    assert_eq!(keys, Vec::<String>::new(), "no intent is left");
     let asc = api.get(&format!("{path}?order=asc")).await;
     for answer in [refused, api.get(path).await, asc, api.get(&format!("{path}?after=m")).await] {
         assert_eq!((answer.status, answer.at("/error/code")), (404, "conversation_not_found".into()));

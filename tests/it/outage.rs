@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use conversation_core::{ConversationStore, Limit, Message, Source, Told};
+use conversation_core::{CacheUpdate, ConversationStore, Limit, Message, Source};
 use conversation_tests::{Stack, batch, key, user};
 use redis::AsyncCommands as _;
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,7 +14,7 @@ fn send(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
-async fn debts(stack: &Stack) -> i64 {
+async fn pending_invalidations(stack: &Stack) -> i64 {
     sqlx::query_scalar("select count(*) from pending_invalidations")
         .fetch_one(&mut stack.postgres().await)
         .await
@@ -31,7 +31,7 @@ async fn without_redis_everything_but_deletion_works_and_says_so() {
     let added = api.post(PATH, user("two")).await;
     assert_eq!(
         (added.status, added.cache_status.as_deref()),
-        (200, Some("redis; fwd=method; detail=unreachable"))
+        (200, Some("redis; fwd=method; detail=deferred"))
     );
     for path in [PATH, "/v1/conversations/c"] {
         let read = api.get(path).await;
@@ -43,7 +43,7 @@ async fn without_redis_everything_but_deletion_works_and_says_so() {
     assert_eq!(api.get(PATH).await.seqs(), [1, 2]);
     assert_eq!(api.get("/v1/conversations").await.status, 200);
     assert_eq!(api.get("/v1/health?deep=1").await.at("/status"), "degraded");
-    assert_eq!(debts(&stack).await, 1, "what the cache was not told is noted");
+    assert_eq!(pending_invalidations(&stack).await, 1, "the invalidation is deferred");
     let refused = api.delete("/v1/conversations/c").await;
     assert_eq!((refused.status, refused.at("/error/code")), (503, "cache_unavailable".into()));
     assert_eq!(refused.retry_after.as_deref(), Some("1"));
@@ -71,7 +71,7 @@ async fn a_hanging_redis_costs_its_time_out_and_no_more() {
     let added = api.post(PATH, user("two")).await;
     assert_eq!(
         (added.status, added.cache_status.as_deref()),
-        (200, Some("redis; fwd=method; detail=unreachable"))
+        (200, Some("redis; fwd=method; detail=deferred"))
     );
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     send(pid, Signal::CONT);
@@ -80,7 +80,7 @@ async fn a_hanging_redis_costs_its_time_out_and_no_more() {
         api.post(PATH, user("three")).await.cache_status.as_deref(),
         Some("redis; fwd=method; stored")
     );
-    // What was sent to it meanwhile it does now: a fence may stand, and keep readers away, until it is taken for dead.
+    // What was sent to it meanwhile it does now: an intent may stand, and keep readers away, until it is taken for dead.
     for _ in 0..100 {
         let read = api.get(PATH).await;
         assert_eq!(read.seqs(), [1, 2, 3]);
@@ -109,7 +109,7 @@ async fn one_answer_that_came_late_hides_no_write_after_it() {
     send(server, Signal::CONT);
     assert_eq!(recent(&reader).await, (vec![1], Source::Hit), "the server answers again");
     let added = writer.add(&key("c"), &batch([user("two")])).await.unwrap();
-    assert_eq!((added.told, recent(&reader).await.0), (Told::Published, vec![1, 2]));
+    assert_eq!((added.cache_update, recent(&reader).await.0), (CacheUpdate::Applied, vec![1, 2]));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_full_redis_is_told_to_forget_what_it_cannot_be_told() {
     assert_eq!(added.status, 200, "{}", added.text);
     let read = api.get(PATH).await;
     assert_eq!((read.status, read.seqs()), (200, vec![1, 2]), "readers who reach it are not misled");
-    assert_eq!(debts(&stack).await, 0, "the entry was dropped, so nothing is owed");
+    assert_eq!(pending_invalidations(&stack).await, 0, "the entry was dropped, so nothing is pending");
     limit("0").exec_async(&mut redis).await.unwrap();
     api.get(PATH).await;
     assert!(api.get(PATH).await.is_hit());
@@ -164,7 +164,7 @@ async fn without_postgres_cached_reads_go_on_and_the_rest_is_503() {
         assert!(began.elapsed() < Duration::from_secs(3), "{what}: {:?}", began.elapsed());
     }
     let still = api.get("/v1/conversations/d/messages").await;
-    assert!(still.is_hit(), "a write that certainly was not done leaves no fence: {still:?}");
+    assert!(still.is_hit(), "a write that certainly was not done leaves no intent: {still:?}");
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn an_add_whose_connection_the_server_ends_may_have_been_done() {
     assert_eq!((added.status, added.at("/error/code")), (503, "outcome_unknown".into()), "{added:?}");
     sqlx::raw_sql("rollback").execute(&mut locker).await.unwrap();
     let read = api.get(PATH).await;
-    assert_eq!((read.is_hit(), read.seqs()), (false, vec![1]), "its fence stands");
+    assert_eq!((read.is_hit(), read.seqs()), (false, vec![1]), "its intent stands");
     assert_eq!(api.post(PATH, user("two")).await.seqs(), [2]);
 }
 

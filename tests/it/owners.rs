@@ -5,7 +5,7 @@ use conversation_core::{
     Range,
 };
 use conversation_functions::ROUTES;
-use conversation_tests::{Answer, Api, Loss, Mischief, Stack, Trap, batch, user, user_as};
+use conversation_tests::{Answer, Api, Failpoint, LinkFault, Loss, Stack, batch, user, user_as};
 use futures_util::future::join_all;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
@@ -121,19 +121,21 @@ async fn the_stores_are_asked_the_same_for_what_is_not_there_and_for_what_is_som
     };
     healthy.add(&key("ann", "c"), &batch([user_as("m1", "one"), user("two")])).await.unwrap();
     let count = async |id: &str| -> Vec<u32> {
-        let trap = Trap::new(Mischief::LoseReply, Loss::Close);
-        let (store, _proxies) = stack.store_behind(&trap).await;
+        let failpoint = Failpoint::new(LinkFault::LoseReply, Loss::Close);
+        let (store, _proxies) = stack.store_behind(&failpoint).await;
         let (bobs, item) = (key("bob", id), MessageId::new("m1").unwrap());
         // Connections are made before.
         store.health().await.0.unwrap();
         let mut requests = Vec::new();
         for operation in 0..8 {
-            trap.set(u32::MAX);
+            failpoint.set(u32::MAX);
             match operation {
                 0 => drop(store.recent(&bobs, Limit::MAX, None).await.unwrap()),
                 1 => drop(store.get(&bobs, None).await.unwrap()),
                 2 => drop(store.history(&bobs, Range::After(0), Limit::MAX, None).await.unwrap()),
-                3 => drop(store.beside(&bobs, &Anchor::After(item.clone()), Limit::MAX, None).await.unwrap()),
+                3 => drop(
+                    store.adjacent_to(&bobs, &Anchor::After(item.clone()), Limit::MAX, None).await.unwrap(),
+                ),
                 4 => drop(store.message(&bobs, &item).await.unwrap()),
                 5 => drop(
                     store
@@ -149,7 +151,7 @@ async fn the_stores_are_asked_the_same_for_what_is_not_there_and_for_what_is_som
                 6 => drop(store.delete_message(&bobs, &item).await),
                 _ => drop(store.delete(&bobs).await),
             }
-            requests.push(trap.requests());
+            requests.push(failpoint.requests());
         }
         requests
     };

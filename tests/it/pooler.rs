@@ -52,9 +52,9 @@ fn id(message: &Message) -> String {
     json["id"].as_str().unwrap().to_owned()
 }
 
-/// What a client was told: the positions of its messages, and which of them it has deleted.
+/// What was returned to a client: the positions of its messages, and which of them it has deleted.
 #[derive(Default)]
-struct Told {
+struct Returned {
     stored: BTreeMap<(String, i64), String>,
     deleted: BTreeSet<(String, i64)>,
 }
@@ -68,14 +68,14 @@ async fn delete(store: &ConversationStore, key: &ConversationKey, id: &str) -> R
 }
 
 /// Adds, reads, updates and deletes.
-async fn client(store: ConversationStore, number: u32) -> Told {
-    let mut told = Told::default();
+async fn client(store: ConversationStore, number: u32) -> Returned {
+    let mut returned = Returned::default();
     for round in 0..ROUNDS {
         let name = format!("c{}", (number + round) % CONVERSATIONS);
         let (id, key) = (format!("m-{number}-{round}"), key(&name));
         let added = settled!(store.add(&key, &batch([user_as(&id, "x")])));
         let seq = added.messages[0].seq();
-        told.stored.insert((name.clone(), seq), id.clone());
+        returned.stored.insert((name.clone(), seq), id.clone());
         let read = settled!(store.history(&key, Range::After(seq - 1), Limit::MAX, None));
         assert_eq!(self::id(&read.found.unwrap().items[0]), id);
         assert!(settled!(store.recent(&key, Limit::MAX, None)).found.is_some());
@@ -85,10 +85,10 @@ async fn client(store: ConversationStore, number: u32) -> Told {
         settled!(store.update(&key, &change));
         if round % 4 == 3 {
             settled!(delete(&store, &key, &id));
-            told.deleted.insert((name, seq));
+            returned.deleted.insert((name, seq));
         }
     }
-    told
+    returned
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,11 +99,11 @@ async fn fifty_clients_on_four_connections_lose_nothing_and_double_nothing() {
     for number in 0..CLIENTS {
         clients.spawn(client(store(&stack, &url), number));
     }
-    let mut told = Told::default();
+    let mut returned = Returned::default();
     for one in clients.join_all().await {
-        told.deleted.extend(one.deleted);
+        returned.deleted.extend(one.deleted);
         for (place, id) in one.stored {
-            assert_eq!(told.stored.insert(place, id), None, "two messages were given one position");
+            assert_eq!(returned.stored.insert(place, id), None, "two messages were given one position");
         }
     }
     let mut postgres = stack.postgres().await;
@@ -123,8 +123,8 @@ async fn fifty_clients_on_four_connections_lose_nothing_and_double_nothing() {
         {
             found.extend(page.items.iter().map(|message| (message.seq(), id(message))));
         }
-        let of_this = told.stored.iter().filter(|((at, _), _)| *at == name);
-        let expected = of_this.clone().filter(|(place, _)| !told.deleted.contains(place));
+        let of_this = returned.stored.iter().filter(|((at, _), _)| *at == name);
+        let expected = of_this.clone().filter(|(place, _)| !returned.deleted.contains(place));
         let expected: Vec<_> = expected.map(|((_, seq), id)| (*seq, id.clone())).collect();
         assert_eq!(found, expected);
         assert_eq!(of_this.map(|((_, seq), _)| *seq).collect::<Vec<_>>(), (1..=80).collect::<Vec<_>>());
@@ -161,7 +161,7 @@ async fn nothing_of_a_session_is_left_on_a_pooled_connection() {
 async fn migrations_are_not_made_through_a_pooler() {
     let stack = Stack::start().await;
     let settings = [("DATABASE_URL", stack.database_url.as_str()), ("DATABASE_POOLER", "true")];
-    let directory = conversation_core::directory(&DatabaseConfig::from_settings(&settings).unwrap());
-    let said = directory.migrate().await.unwrap_err().to_string();
+    let index = conversation_core::conversation_index(&DatabaseConfig::from_settings(&settings).unwrap());
+    let said = index.migrate().await.unwrap_err().to_string();
     assert!(said.contains("DATABASE_POOLER"), "{said}");
 }

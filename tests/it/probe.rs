@@ -75,7 +75,7 @@ async fn too_few_connections_and_a_missing_schema_are_named() {
 #[tokio::test]
 async fn a_right_in_postgres_that_is_missing_is_named() {
     let stack = Stack::with_own_postgres().await;
-    stack.directory().admit("app").await.unwrap();
+    stack.index().grant_access("app").await.unwrap();
     let mut owner = stack.postgres().await;
     sqlx::raw_sql("alter role app password 'secret'; revoke delete on purges from app")
         .execute(&mut owner)

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use conversation_core::{
-    CacheConfig, Clock, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, Range, Source, Told,
+    CacheConfig, CacheUpdate, Clock, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, Range,
+    Source,
 };
 use conversation_local::Certificates;
 use conversation_tests::{
@@ -44,8 +45,8 @@ async fn recent(store: &ConversationStore) -> (Vec<i64>, Source) {
     (seqs.unwrap_or_default(), read.source)
 }
 
-async fn add(store: &ConversationStore) -> Told {
-    store.add(&key("c"), &batch([user("x")])).await.unwrap().told
+async fn add(store: &ConversationStore) -> CacheUpdate {
+    store.add(&key("c"), &batch([user("x")])).await.unwrap().cache_update
 }
 
 async fn info(redis: &mut MultiplexedConnection, section: &str) -> String {
@@ -146,17 +147,17 @@ async fn the_user_of_a_deployment_may_do_what_the_store_does(server: Server) {
 
 async fn everything(store: &ConversationStore) {
     let messages = [user_as("a", "one"), user_as("b", "two")];
-    assert_eq!(store.add(&key("c"), &batch(messages)).await.unwrap().told, Told::Published);
+    assert_eq!(store.add(&key("c"), &batch(messages)).await.unwrap().cache_update, CacheUpdate::Applied);
     assert_eq!(recent(store).await, (vec![1, 2], Source::Hit));
     let deleted = store.delete_message(&key("c"), &MessageId::new("a").unwrap()).await.unwrap();
-    assert_eq!(deleted.told, Told::Published);
+    assert_eq!(deleted.cache_update, CacheUpdate::Applied);
     assert_eq!(recent(store).await, (vec![2], Source::Hit));
     let (database, cache) = store.health().await;
     assert!(database.is_ok() && cache.is_ok(), "{cache:?}");
-    assert_eq!(store.delete(&key("c")).await.unwrap(), Told::Published);
+    assert_eq!(store.delete(&key("c")).await.unwrap(), CacheUpdate::Applied);
     assert_eq!(recent(store).await, (vec![], Source::Hit));
     let swept = store.sweep(Duration::from_secs(10)).await.unwrap();
-    assert_eq!((swept.debts_paid, swept.unfinished), (0, false));
+    assert_eq!((swept.invalidations_drained, swept.unfinished), (0, false));
 }
 
 async fn a_connection_to_a_demoted_primary_is_given_up(server: Server) {
@@ -164,7 +165,7 @@ async fn a_connection_to_a_demoted_primary_is_given_up(server: Server) {
     // The name of the primary, which leads elsewhere after a failover, while connections stay where they are.
     let name = Proxy::before(old.valkey.port()).await.unwrap();
     let store = store_at(&old.database_url, &at_port(&old.valkey.url(), name.port()));
-    assert_eq!(add(&store).await, Told::Published);
+    assert_eq!(add(&store).await, CacheUpdate::Applied);
     assert_eq!(recent(&store).await, (vec![1], Source::Hit));
     let url = old.valkey.url();
     let password = url.split([':', '@']).nth(2).unwrap();
@@ -178,9 +179,9 @@ async fn a_connection_to_a_demoted_primary_is_given_up(server: Server) {
     name.lead_to(port);
 
     // READONLY, at which nothing was done; what is owed is settled over the new connection.
-    assert_eq!(add(&store).await, Told::Published);
+    assert_eq!(add(&store).await, CacheUpdate::Applied);
     assert_eq!(recent(&store).await.0, [1, 2]);
-    assert_eq!(add(&store).await, Told::Published);
+    assert_eq!(add(&store).await, CacheUpdate::Applied);
     assert_eq!(recent(&store).await, (vec![1, 2, 3], Source::Hit));
     assert!(new_redis.exists::<_, bool>("conversation:{local/c}").await.unwrap(), "it is at the new primary");
 }
@@ -188,18 +189,18 @@ async fn a_connection_to_a_demoted_primary_is_given_up(server: Server) {
 async fn a_replica_is_not_written_to(server: Server) {
     let Some((stack, other)) = two(server, &[QUICK]).await else { return };
     let (store, mut redis) = (stack.store(), stack.redis().await);
-    assert_eq!(add(&store).await, Told::Published);
+    assert_eq!(add(&store).await, CacheUpdate::Applied);
     demote(&mut redis, &other).await;
     until(&mut redis, "replication", "master_link_status:up").await;
-    assert_eq!(add(&store).await, Told::Owed);
+    assert_eq!(add(&store).await, CacheUpdate::Deferred);
     let (seqs, source) = recent(&store).await;
     assert_eq!(seqs, [1, 2]);
     assert!(matches!(source, Source::Miss { stored: false, .. }), "{source:?}");
     let refused = store.delete(&key("c")).await.unwrap_err();
     assert!(matches!(refused, Error::CacheUnavailable(_)), "{refused}");
     promote(&mut redis).await;
-    assert_eq!(store.sweep(Duration::from_secs(10)).await.unwrap().debts_paid, 1);
-    assert_eq!(add(&store).await, Told::Published);
+    assert_eq!(store.sweep(Duration::from_secs(10)).await.unwrap().invalidations_drained, 1);
+    assert_eq!(add(&store).await, CacheUpdate::Applied);
     assert_eq!(recent(&store).await, (vec![1, 2, 3], Source::Hit));
 }
 
@@ -207,9 +208,9 @@ async fn a_full_server_forgets(server: Server) {
     let Some(stack) = Stack::on(server, &["maxmemory-policy noeviction"]).await else { return };
     let (store, mut redis) = (stack.store(), stack.redis().await);
     let limit = |bytes: u64| cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).to_owned();
-    assert_eq!(add(&store).await, Told::Published);
+    assert_eq!(add(&store).await, CacheUpdate::Applied);
     limit(1).exec_async(&mut redis).await.unwrap();
-    assert_eq!(add(&store).await, Told::Published, "the entry was dropped");
+    assert_eq!(add(&store).await, CacheUpdate::Applied, "the entry was dropped");
     assert_eq!(recent(&store).await.0, [1, 2]);
     assert!(!redis.exists::<_, bool>("conversation:{local/c}").await.unwrap());
     limit(0).exec_async(&mut redis).await.unwrap();
@@ -224,12 +225,12 @@ async fn a_loading_server_is_left_alone(server: Server) {
     let much = "for n = 1, 2000 do redis.call('SET', n, string.rep('x', 100)) end";
     cmd("EVAL").arg(much).arg(0).exec_async(&mut other.redis().await).await.unwrap();
     let (store, mut redis) = (stack.store(), stack.redis().await);
-    assert_eq!(add(&store).await, Told::Published);
+    assert_eq!(add(&store).await, CacheUpdate::Applied);
     demote(&mut redis, &other).await;
     until(&mut redis, "persistence", "\nloading:1").await;
     let (seqs, source) = recent(&store).await;
     assert_eq!((seqs, source), (vec![1], Source::Miss { reason: Miss::Unreachable, stored: false }));
-    assert_eq!(add(&store).await, Told::Owed);
+    assert_eq!(add(&store).await, CacheUpdate::Deferred);
     assert_eq!(recent(&store).await.0, [1, 2]);
     assert!(info(&mut redis, "persistence").await.contains("\nloading:1"), "it still does");
     until(&mut redis, "persistence", "\nloading:0").await;
@@ -248,9 +249,9 @@ async fn where_nobody_says_who_it_is_the_cache_is_checked_sooner(server: Server)
     for serverless in ["false", "true"] {
         let blind =
             |ahead: u64| store_ahead(&stack, &[("REDIS_URL", &url), ("REDIS_SERVERLESS", serverless)], ahead);
-        assert_eq!(add(&blind(0)).await, Told::Published);
+        assert_eq!(add(&blind(0)).await, CacheUpdate::Applied);
         assert_eq!(recent(&blind(25)).await.1, Source::BoundedHit);
-        let check = Source::Miss { reason: Miss::Check, stored: true };
+        let check = Source::Miss { reason: Miss::Expired, stored: true };
         assert_eq!(recent(&blind(40)).await.1, check);
         assert_eq!(recent(&blind(45)).await.1, Source::BoundedHit);
         // Who knows the server again believes what it finds for no longer.
@@ -260,7 +261,7 @@ async fn where_nobody_says_who_it_is_the_cache_is_checked_sooner(server: Server)
         // Nor does who does not know it believe for an hour what the other certified.
         assert_eq!(recent(&blind(90)).await.1, Source::BoundedHit);
         assert_eq!(recent(&blind(180)).await.1, check);
-        assert_eq!(blind(0).delete(&key("c")).await.unwrap(), Told::Published);
+        assert_eq!(blind(0).delete(&key("c")).await.unwrap(), CacheUpdate::Applied);
         assert_eq!(recent(&blind(0)).await.0, [0_i64; 0]);
         stack
             .postgres()
@@ -285,9 +286,9 @@ async fn a_wrong_password_is_named(server: Server) {
     let (_, host) = url.split_once('@').unwrap();
     for wrong in [format!("redis://:wrong@{host}"), format!("redis://{host}")] {
         let store = store_at(&stack.database_url, &wrong);
-        let told = add(&store).await;
+        let cache_update = add(&store).await;
         let said = store.health().await.1.unwrap_err().to_string();
-        assert_eq!(told, Told::Owed, "{wrong}");
+        assert_eq!(cache_update, CacheUpdate::Deferred, "{wrong}");
         assert!(said.contains("REDIS_URL has the wrong user or password"), "{said}");
     }
 }
@@ -317,13 +318,13 @@ async fn tls_holds_to_the_authorities_that_it_is_given() {
     let distrustful = store_with(&stack, &[("REDIS_URL", &url)]);
     let said = distrustful.health().await.1.unwrap_err().to_string();
     assert!(said.contains("certificate"), "{said}");
-    let probed = distrustful.probe(None).await.unwrap_err().to_string();
+    let probed = store_with(&stack, &[("REDIS_URL", &url)]).probe(None).await.unwrap_err().to_string();
     assert!(
         probed.starts_with("Redis is reached: there is no TLS with Redis, REDIS_CA_FILE has to"),
         "{probed}"
     );
     let added = distrustful.add(&key("d"), &batch([user("x")])).await.unwrap();
-    assert_eq!(added.told, Told::Owed);
+    assert_eq!(added.cache_update, CacheUpdate::Deferred);
     let history = distrustful.history(&key("d"), Range::After(0), Limit::MAX, None).await.unwrap();
     assert_eq!(history.found.unwrap().items.len(), 1);
     let plain = [("REDIS_URL", "redis://127.0.0.1"), ("REDIS_CA_FILE", &authority)];

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use conversation_core::{Change, ConversationFields, ConversationStore, Limit, MessageId, Title, Told};
+use conversation_core::{
+    CacheUpdate, Change, ConversationFields, ConversationStore, Limit, MessageId, Title,
+};
 use conversation_tests::{Access, Kind, Manners, Stack, batch, key, user, user_as};
 use redis::{AsyncCommands as _, cmd};
 
@@ -63,23 +65,29 @@ async fn is_hit(store: &ConversationStore, id: &str) -> bool {
 /// Windows that are full by count and by bytes, a message that goes, and a title.
 async fn written(store: &ConversationStore, id: &str) -> Wrong {
     let added = store.add(&key(id), &batch([user_as("a", "one"), user_as("b", "two")])).await.unwrap();
-    is(added.told == Told::Published, "an add is not published")?;
+    is(added.cache_update == CacheUpdate::Applied, "an add is not published")?;
     is(is_hit(store, id).await, "what was added is no hit")?;
     for _ in 0..2 {
         let many = store.add(&key(id), &batch((0..60).map(|_| user("x")))).await.unwrap();
-        is(many.told == Told::Published, "a window that overflows is not published")?;
+        is(many.cache_update == CacheUpdate::Applied, "a window that overflows is not published")?;
     }
     for _ in 0..2 {
         let large = store.add(&key(id), &batch((0..2).map(|_| user(&"x".repeat(200_000))))).await.unwrap();
-        is(large.told == Told::Published, "a window of large messages is not published")?;
+        is(large.cache_update == CacheUpdate::Applied, "a window of large messages is not published")?;
     }
     let title = Change::from(ConversationFields {
         title: Some(Some(Title::new("t").unwrap())),
         ..ConversationFields::default()
     });
-    is(store.update(&key(id), &title).await.unwrap().told == Told::Published, "an update is not published")?;
+    is(
+        store.update(&key(id), &title).await.unwrap().cache_update == CacheUpdate::Applied,
+        "an update is not published",
+    )?;
     let deleted = store.delete_message(&key(id), &MessageId::new("b").unwrap()).await;
-    is(deleted.is_ok_and(|deleted| deleted.told == Told::Published), "a message is not deleted")?;
+    is(
+        deleted.is_ok_and(|deleted| deleted.cache_update == CacheUpdate::Applied),
+        "a message is not deleted",
+    )?;
     is(store.get(&key(id), None).await.unwrap().source.is_hit(), "the conversation is no hit")?;
     is(store.health().await.1.is_ok(), "the cache is not well")
 }
@@ -96,13 +104,13 @@ async fn warmed(stack: &Stack, store: &ConversationStore, id: &str) -> Wrong {
     is(!is_hit(store, id).await && is_hit(store, id).await, "what was evicted is not filled")
 }
 
-/// A fence that a dead writer left.
+/// An intent that a dead writer left.
 async fn swept(stack: &Stack, store: &ConversationStore, id: &str) -> Wrong {
     let (mut redis, entry) = (stack.redis().await, format!("conversation:{{local/{id}}}"));
-    redis.hset::<_, _, _, ()>(&entry, "fence:1:0", 1).await.unwrap();
+    redis.hset::<_, _, _, ()>(&entry, "intent:1:0", 1).await.unwrap();
     let swept = store.sweep(Duration::from_secs(10)).await.unwrap();
-    is(swept.fences_cleared > 0, "a dead writer's fence is not cleared")?;
-    is(!redis.hexists::<_, _, bool>(&entry, "fence:1:0").await.unwrap(), "the fence is still there")?;
+    is(swept.intents_cleared > 0, "a dead writer's intent is not cleared")?;
+    is(!redis.hexists::<_, _, bool>(&entry, "intent:1:0").await.unwrap(), "the intent is still there")?;
     let ttl: i64 = redis.ttl("conversation:sweep").await.unwrap();
     is(ttl > 0, "a sweep does not note how far it came")
 }
@@ -111,9 +119,12 @@ async fn swept(stack: &Stack, store: &ConversationStore, id: &str) -> Wrong {
 async fn ended(stack: &Stack, store: &ConversationStore, id: &str) -> Wrong {
     let refused = store.add(&key(id), &batch([user_as("a", "another")])).await;
     is(refused.is_err(), "another message has the same id")?;
-    is(is_hit(store, id).await, "a write that was not committed left its fence")?;
+    is(is_hit(store, id).await, "a write that was not committed left its intent")?;
     let deleted = store.delete(&key(id)).await;
-    is(deleted.is_ok_and(|told| told == Told::Published), "a conversation is not deleted")?;
+    is(
+        deleted.is_ok_and(|cache_update| cache_update == CacheUpdate::Applied),
+        "a conversation is not deleted",
+    )?;
     is(is_hit(store, id).await, "what was deleted is not known for deleted")?;
     let entry = format!("conversation:{{local/{id}}}");
     let gone: bool = stack.redis().await.hexists(&entry, "gone").await.unwrap();

@@ -8,13 +8,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
 
 in_each_profile!(
-    fences_of_dead_writers_are_cleared_and_live_ones_stand,
+    intents_of_dead_writers_are_cleared_and_live_ones_stand,
     a_sweep_goes_on_where_the_last_one_stopped,
 );
 
 const BUDGET: Duration = Duration::from_secs(20);
 /// How many entries a sweep goes through on one server.
-const STRETCH: usize = 10_000;
+const MESSAGE_RANGE: usize = 10_000;
 
 /// Where a sweep notes how far it came on each server.
 const CURSORS: &str = "conversation:sweep";
@@ -23,10 +23,10 @@ async fn cursors(redis: &mut MultiplexedConnection) -> Vec<u64> {
     redis.hvals(CURSORS).await.unwrap()
 }
 
-async fn fences_cleared(store: &ConversationStore) -> usize {
+async fn intents_cleared(store: &ConversationStore) -> usize {
     let swept = store.sweep(BUDGET).await.unwrap();
     assert!(!swept.unfinished);
-    swept.fences_cleared
+    swept.intents_cleared
 }
 
 /// The server's clock, in milliseconds.
@@ -39,35 +39,35 @@ async fn is_hit(store: &ConversationStore, id: &str) -> bool {
     store.recent(&key(id), Limit::MAX, None).await.unwrap().source.is_hit()
 }
 
-async fn fences_of_dead_writers_are_cleared_and_live_ones_stand(profile: Profile) {
+async fn intents_of_dead_writers_are_cleared_and_live_ones_stand(profile: Profile) {
     let stack = Stack::in_profile(profile).await;
     // A prefix that would be a pattern, beside keys that only look like ours.
     let store = stack.store_with(&[("CACHE_KEY_PREFIX", "[a]*:")]);
     let mut redis = stack.redis().await;
     let now = now(&mut redis).await;
     let entry = |id: &str| format!("[a]*:conversation:{{local/{id}}}");
-    for (id, fences) in [
-        ("dead", &[("fence:1:0", now - 60_000), ("fence:2:0", now - 6_000)][..]),
-        ("future", &[("fence:1:0", now + 60_000)]),
-        ("live", &[("fence:1:0", now + 1_000)]),
+    for (id, intents) in [
+        ("dead", &[("intent:1:0", now - 60_000), ("intent:2:0", now - 6_000)][..]),
+        ("future", &[("intent:1:0", now + 60_000)]),
+        ("live", &[("intent:1:0", now + 1_000)]),
         ("none", &[]),
     ] {
         store.add(&key(id), &batch([user("x")])).await.unwrap();
-        for (fence, since) in fences {
-            redis.hset::<_, _, _, ()>(entry(id), fence, since).await.unwrap();
+        for (intent, since) in intents {
+            redis.hset::<_, _, _, ()>(entry(id), intent, since).await.unwrap();
         }
     }
     for other in ["a:conversation:{local/dead}", "conversation:{local/dead}", "[a]*:conversation:{nobody}"] {
-        redis.hset::<_, _, _, ()>(other, "fence:1:0", 1).await.unwrap();
+        redis.hset::<_, _, _, ()>(other, "intent:1:0", 1).await.unwrap();
     }
     redis.set::<_, _, ()>("[a]*:conversation:{local/string}", "x").await.unwrap();
-    assert_eq!(fences_cleared(&store).await, 3);
+    assert_eq!(intents_cleared(&store).await, 3);
     for (id, hit) in [("dead", true), ("future", true), ("none", true), ("live", false)] {
         assert_eq!(is_hit(&store, id).await, hit, "{id}");
     }
     let fields: Vec<String> = redis.hkeys(entry("dead")).await.unwrap();
-    assert!(!fields.iter().any(|field| field.starts_with("fence:")), "{fields:?}");
-    assert_eq!(fences_cleared(&store).await, 0);
+    assert!(!fields.iter().any(|field| field.starts_with("intent:")), "{fields:?}");
+    assert_eq!(intents_cleared(&store).await, 0);
 }
 
 async fn a_sweep_goes_on_where_the_last_one_stopped(profile: Profile) {
@@ -75,16 +75,16 @@ async fn a_sweep_goes_on_where_the_last_one_stopped(profile: Profile) {
     let (store, mut redis) = (stack.store(), stack.redis().await);
     for n in 0..10 {
         store.add(&key(&format!("c{n}")), &batch([user("x")])).await.unwrap();
-        redis.hset::<_, _, _, ()>(format!("conversation:{{local/c{n}}}"), "fence:1:0", 1).await.unwrap();
+        redis.hset::<_, _, _, ()>(format!("conversation:{{local/c{n}}}"), "intent:1:0", 1).await.unwrap();
     }
     let mut others = redis::pipe();
-    for n in 0..STRETCH * 3 / 2 {
+    for n in 0..MESSAGE_RANGE * 3 / 2 {
         others.hset(format!("conversation:{{other/{n}}}"), "x", 1).ignore();
     }
     others.exec_async(&mut redis).await.unwrap();
-    let first = fences_cleared(&store).await;
+    let first = intents_cleared(&store).await;
     assert_ne!(cursors(&mut redis).await, [0], "there is more than one sweep goes through");
-    assert_eq!(first + fences_cleared(&store).await, 10);
+    assert_eq!(first + intents_cleared(&store).await, 10);
     assert_eq!(cursors(&mut redis).await, [0], "it came to the end");
     let ttl: i64 = redis.ttl(CURSORS).await.unwrap();
     assert!(ttl > 0, "what has no end is never evicted");
@@ -98,10 +98,10 @@ async fn every_server_of_a_cluster_is_swept() {
         store.add(&key(&format!("c{n}")), &batch([user("x")])).await.unwrap();
         let entry = format!("conversation:{{local/c{n}}}");
         let (owner, _) = stack.owner(&entry).await.unwrap();
-        let fence = cmd("HSET").arg(&entry).arg("fence:1:0").arg(1).take();
-        stack.ask::<i64>(owner.index, &fence).await;
+        let intent = cmd("HSET").arg(&entry).arg("intent:1:0").arg(1).take();
+        stack.ask::<i64>(owner.index, &intent).await;
     }
-    assert_eq!(fences_cleared(&store).await, 10);
+    assert_eq!(intents_cleared(&store).await, 10);
     for n in 0..10 {
         assert!(is_hit(&store, &format!("c{n}")).await);
     }
@@ -118,7 +118,7 @@ async fn without_a_cache_the_rest_of_a_sweep_is_done() {
     let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
     let nowhere = CacheConfig::from_url("redis://127.0.0.1:1/", "").unwrap();
     let swept = conversation_core::store(&database, &nowhere).sweep(BUDGET).await.unwrap();
-    assert_eq!((swept.fences_cleared, swept.unfinished), (0, false));
+    assert_eq!((swept.intents_cleared, swept.unfinished), (0, false));
     let purges: i64 = sqlx::query_scalar("select count(*) from purges")
         .fetch_one(&mut stack.postgres().await)
         .await

@@ -64,9 +64,9 @@ async fn every_request_is_one_line_of_metrics() {
     assert_eq!(api.get("/v1/nothing").await.status, 404);
     assert_eq!(api.delete("/v1/conversations/c").await.status, 200);
 
-    let told = metrics(&api);
-    assert_eq!(told.len(), 8, "one line a request");
-    let of = |at: usize| extracted(&told[at]);
+    let emitted = metrics(&api);
+    assert_eq!(emitted.len(), 8, "one line a request");
+    let of = |at: usize| extracted(&emitted[at]);
     let add = of(0);
     for name in ["Latency[local,add]", "RedisTime[local,add]", "PostgresTime[local,add]"] {
         assert!(add[name] > 0.0, "{name} in {add:?}");
@@ -92,7 +92,8 @@ async fn every_request_is_one_line_of_metrics() {
     );
     assert_eq!(of(6)["Requests[local,none]"], 1.0);
     assert_eq!(of(7)["Requests[local,delete]"], 1.0);
-    let stamps: BTreeSet<i64> = told.iter().map(|line| line["_aws"]["Timestamp"].as_i64().unwrap()).collect();
+    let stamps: BTreeSet<i64> =
+        emitted.iter().map(|line| line["_aws"]["Timestamp"].as_i64().unwrap()).collect();
     assert!(stamps.iter().all(|stamp| *stamp > 1_700_000_000_000), "milliseconds: {stamps:?}");
 
     let alone = stack.api_with(&[("REDIS_URL", "redis://127.0.0.1:1")]).await;
@@ -100,9 +101,9 @@ async fn every_request_is_one_line_of_metrics() {
     assert_eq!(extracted(&metrics(&alone)[0])["DeferredWrites[local,add]"], 1.0);
     let named = stack.api_with(&[("STORE_NAME", "conversation-store-dev")]).await;
     assert_eq!(named.get(MESSAGES).await.status, 404);
-    let told = extracted(&metrics(&named)[0]);
-    assert!(told.keys().all(|name| name.contains("[conversation-store-dev,recent")), "{told:?}");
-    assert_eq!(told["Requests[conversation-store-dev,recent]"], 1.0);
+    let emitted = extracted(&metrics(&named)[0]);
+    assert!(emitted.keys().all(|name| name.contains("[conversation-store-dev,recent")), "{emitted:?}");
+    assert_eq!(emitted["Requests[conversation-store-dev,recent]"], 1.0);
     // What a caller can tell of a request leads to its lines.
     for path in [MESSAGES, "/v1/conversations", "/v1/nothing"] {
         let answer = named.request("GET", path).send().await.unwrap();
@@ -134,8 +135,8 @@ async fn a_sweep_tells_what_it_found() {
         "update conversations set updated_at = now() - interval '1 hour' where conversation_id = 'b'";
     sqlx::query(meddle).execute(&mut stack.postgres().await).await.unwrap();
     api.lambda.invoke("sweep", "{}".into()).await.unwrap();
-    let told = metrics(&api);
-    let swept = extracted(told.last().unwrap());
+    let emitted = metrics(&api);
+    let swept = extracted(emitted.last().unwrap());
     assert_eq!(
         (
             swept["AuditSamples[local,sweep]"],
@@ -145,7 +146,7 @@ async fn a_sweep_tells_what_it_found() {
         (3.0, 1.0, 1.0),
         "{swept:?}"
     );
-    for name in ["FencesCleared", "CacheDebtDepth", "CacheDebtAge"] {
+    for name in ["IntentsCleared", "PendingInvalidations", "PendingInvalidationAge"] {
         assert_eq!(swept[&format!("{name}[local,sweep]")], 0.0);
     }
     assert!(api.log().contains("would answer what postgres does not hold"));
@@ -212,7 +213,7 @@ async fn spans_go_to_the_daemon_one_within_the_other() {
     assert_eq!((&operation["name"], &operation["type"]), (&json!("add"), &json!("subsegment")));
     let spans = operation["subsegments"].as_array().unwrap();
     let names: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
-    // A fence, a commit, a publication.
+    // An intent, a commit, a publication.
     assert!(names.len() >= 3 && names.starts_with(&["redis"]) && names.contains(&"postgres"), "{names:?}");
     for span in spans {
         let times =
@@ -261,7 +262,8 @@ async fn what_the_dashboard_draws_is_told() {
     ];
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     api.lambda.invoke("sweep", "{}".into()).await.unwrap();
-    let told: BTreeSet<String> = metrics(&api).iter().flat_map(|line| extracted(line).into_keys()).collect();
-    let silent: Vec<_> = drawn.difference(&told).collect();
-    assert!(silent.is_empty(), "drawn and never told: {silent:?}");
+    let emitted: BTreeSet<String> =
+        metrics(&api).iter().flat_map(|line| extracted(line).into_keys()).collect();
+    let silent: Vec<_> = drawn.difference(&emitted).collect();
+    assert!(silent.is_empty(), "drawn and never emitted: {silent:?}");
 }

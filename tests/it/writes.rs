@@ -15,7 +15,7 @@ in_each_profile!(
     readers_beside_writers_see_whole_windows_and_never_go_back,
     concurrent_retries_store_each_message_once,
     taking_an_epoch_is_a_heap_only_update,
-    a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing,
+    a_commit_under_another_epoch_is_refused_and_writes_nothing,
 );
 
 async fn concurrent_adds_are_numbered_without_gaps_in_both_stores(profile: Profile) {
@@ -158,7 +158,7 @@ async fn taking_an_epoch_is_a_heap_only_update(profile: Profile) {
     assert!(updates >= 11 && updates - hot <= 1, "{hot} of {updates} updates were heap-only");
 }
 
-async fn a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing(profile: Profile) {
+async fn a_commit_under_another_epoch_is_refused_and_writes_nothing(profile: Profile) {
     let stack = Stack::in_profile(profile).await;
     stack.store().add(&key("c"), &batch([user_as("m", "x")])).await.unwrap();
     let mut postgres = stack.postgres().await;
@@ -166,10 +166,10 @@ async fn a_commit_fenced_under_another_epoch_is_refused_and_writes_nothing(profi
     for epoch in ["null", "0", "2"] {
         for call in [
             format!(
-                "add_messages('local', 'c', null, '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, null, null, true, {epoch}, true, false, 100, '')"
+                "add_messages('local', 'c', '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, null, null, true, {epoch}, true, false, 100, '')"
             ),
             format!(
-                "update_conversation('local', 'c', true, 'title', null, null, null, true, {epoch}, true, false, 100, '')"
+                "update_conversation('local', 'c', '{{\"title\":\"x\"}}', null, null, true, {epoch}, true, false, 100, '')"
             ),
             format!("delete_message('local', 'c', 'm', true, {epoch}, 100, '')"),
             format!("delete_conversation('local', 'c', true, {epoch}, '')"),

@@ -1,6 +1,7 @@
 //! A history checker on real servers: clients read and write a few conversations while everything goes wrong that may,
 //! and afterwards every single read is held against what Postgres did.
 
+mod baseline_protocols;
 mod check;
 mod clients;
 mod failovers;
@@ -9,7 +10,6 @@ mod record;
 mod report;
 mod servers;
 mod subject;
-mod weaker;
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
-use crate::proxy::Conduct;
+use crate::proxy::LinkMode;
 use crate::{Broken, Profile, key};
 
 pub use check::Violation;
@@ -33,8 +33,8 @@ use servers::Servers;
 
 /// How often the sweep runs.
 const SWEEP: Duration = Duration::from_millis(1_500);
-/// Longer than a fence or a lease is taken to have somebody behind it.
-const FENCES_ARE_DEAD: Duration = Duration::from_millis(5_500);
+/// Longer than an intent or a lease is taken to have somebody behind it.
+const INTENTS_ARE_DEAD: Duration = Duration::from_millis(5_500);
 
 /// What keeps Redis and Postgres together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -90,7 +90,7 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
         calm(&servers);
         let stale_until =
             if options.profile.hides_servers() { Instant::now() + BOUND } else { Instant::now() };
-        verdict.violations.extend(settle(&own, &conversations, &mut connection, stale_until).await?);
+        verdict.violations.extend(invalidate_now(&own, &conversations, &mut connection, stale_until).await?);
     }
     Ok(Report::new(options, &records, faults, verdict))
 }
@@ -116,20 +116,20 @@ async fn sweep(store: ConversationStore, began: Instant, records: UnboundedSende
 
 fn calm(servers: &Servers) {
     for way in &servers.ways {
-        way.redis.conduct(Conduct::Pass);
-        way.postgres.conduct(Conduct::Pass);
+        way.redis.link_mode(LinkMode::Pass);
+        way.postgres.link_mode(LinkMode::Pass);
     }
 }
 
-/// When all is quiet, debts are paid and dead writers' fences known for dead, then what is read is what Postgres has, and
+/// When all is quiet, pending invalidations are paid and dead writers' intents known for dead, then what is read is what Postgres has, and
 /// soon from the cache.
-async fn settle(
+async fn invalidate_now(
     store: &ConversationStore,
     conversations: &[Conversation],
     connection: &mut PgConnection,
     stale_until: Instant,
 ) -> Result<Vec<Violation>, Broken> {
-    sleep(FENCES_ARE_DEAD).await;
+    sleep(INTENTS_ARE_DEAD).await;
     let mut sweeps = 0;
     while store.sweep(Duration::from_secs(5)).await?.unfinished {
         sweeps += 1;

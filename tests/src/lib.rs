@@ -43,7 +43,7 @@ pub use managed::{Kind, Managed, Manners};
 pub use pgbouncer::PgBouncer;
 pub use profile::Profile;
 pub use programs::{built, installed};
-pub use proxy::{Conduct, Loss, Mischief, Proxy, Trap};
+pub use proxy::{Failpoint, LinkFault, LinkMode, Loss, Proxy};
 pub use servers::{Server, certificates, packaged_postgres};
 pub use stack::{Behind, Stack};
 pub use statistics::all_reported;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use conversation_core::{ConversationStore, Limit, Message, Told, WINDOW};
+use conversation_core::{CacheUpdate, ConversationStore, Limit, Message, WINDOW};
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
@@ -32,7 +32,7 @@ struct Event {
 #[derive(Debug)]
 enum What {
     /// A message of this id was stored at this position.
-    Added { id: String, seq: i64, told: Told },
+    Added { id: String, seq: i64, cache_update: CacheUpdate },
     /// A window of these positions and ids.
     Read { window: Vec<(i64, String)>, hit: bool },
 }
@@ -124,7 +124,7 @@ impl At {
             let (id, from) = (format!("w{writer}-{n}"), self.now());
             let added = self.store.add(&key(&conversation), &batch([user_as(&id, &id)])).await;
             let added = added.unwrap_or_else(|error| fail(&error));
-            let what = What::Added { id, seq: added.messages[0].seq(), told: added.told };
+            let what = What::Added { id, seq: added.messages[0].seq(), cache_update: added.cache_update };
             events.push(Event { conversation, from, to: self.now(), what });
         }
         events
@@ -160,11 +160,11 @@ fn check(conversation: &str, events: &[Event], stored: &[(i64, String)]) -> Seen
     let mut owed = Vec::new();
     for event in events {
         match &event.what {
-            What::Added { id, seq, told } => {
+            What::Added { id, seq, cache_update } => {
                 let rows = stored.iter().filter(|(_, stored)| stored == id).collect::<Vec<_>>();
                 assert_eq!(rows, [&(*seq, id.clone())], "{conversation}: an acknowledged message");
                 seen.adds += 1;
-                if *told == Told::Owed {
+                if *cache_update == CacheUpdate::Deferred {
                     owed.push(*seq);
                 }
             }
@@ -192,7 +192,7 @@ fn assert_fresh(conversation: &str, events: &[Event], owed: &[i64]) {
     let promised = |seq: i64| (1..=seq).rev().find(|seq| !owed.contains(seq)).unwrap_or(0);
     let mut over: Vec<(u64, i64)> = events
         .iter()
-        .filter(|event| !matches!(&event.what, What::Added { told: Told::Owed, .. }))
+        .filter(|event| !matches!(&event.what, What::Added { cache_update: CacheUpdate::Deferred, .. }))
         .map(|event| (event.to, promised(reached(event))))
         .collect();
     over.sort_unstable();

@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 /// What a proxy does with all its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conduct {
+pub enum LinkMode {
     /// Passes on what comes.
     Pass,
     /// Passes nothing, either way. What comes meanwhile it passes on later, even if its sender is gone by then.
@@ -28,12 +28,12 @@ pub enum Conduct {
 
 /// What is done to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mischief {
+pub enum LinkFault {
     /// It never arrives.
     LoseRequest,
     /// It arrives; its reply does not.
     LoseReply,
-    /// It arrives when [`Trap::release`] says so.
+    /// It arrives when [`Failpoint::release`] says so.
     Delay,
 }
 
@@ -48,8 +48,8 @@ pub enum Loss {
 
 /// Does something to one of the requests that pass a set of proxies, and says when it did.
 #[derive(Debug)]
-pub struct Trap {
-    mischief: Mischief,
+pub struct Failpoint {
+    link_fault: LinkFault,
     loss: Loss,
     /// How many requests still pass before; none: it is not set, or has sprung.
     left: Mutex<Option<u32>>,
@@ -59,11 +59,11 @@ pub struct Trap {
     answered: Notify,
 }
 
-impl Trap {
-    /// A trap that is not set yet.
-    pub fn new(mischief: Mischief, loss: Loss) -> Arc<Self> {
+impl Failpoint {
+    /// A failpoint that is not set yet.
+    pub fn new(link_fault: LinkFault, loss: Loss) -> Arc<Self> {
         Arc::new(Self {
-            mischief,
+            link_fault,
             loss,
             left: Mutex::new(None),
             passed: AtomicU32::new(0),
@@ -142,10 +142,10 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     target: AtomicU16,
-    conduct: watch::Sender<Conduct>,
+    link_mode: watch::Sender<LinkMode>,
     /// Counts the resets: a connection that was made before the last one is closed.
     resets: watch::Sender<u32>,
-    trap: Option<Arc<Trap>>,
+    failpoint: Option<Arc<Failpoint>>,
 }
 
 /// What the two directions of one connection know of each other.
@@ -173,21 +173,21 @@ impl Proxy {
     /// # Errors
     /// There is no free port.
     pub async fn before(target: u16) -> io::Result<Self> {
-        Self::trapped(target, None).await
+        Self::with_failpoint(target, None).await
     }
 
-    /// The same, with a trap among its requests.
+    /// The same, with a failpoint among its requests.
     ///
     /// # Errors
     /// There is no free port.
-    pub async fn trapped(target: u16, trap: Option<Arc<Trap>>) -> io::Result<Self> {
+    pub async fn with_failpoint(target: u16, failpoint: Option<Arc<Failpoint>>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             target: AtomicU16::new(target),
-            conduct: watch::Sender::new(Conduct::Pass),
+            link_mode: watch::Sender::new(LinkMode::Pass),
             resets: watch::Sender::new(0),
-            trap,
+            failpoint,
         });
         let listens = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
         Ok(Self { port, shared, listens })
@@ -204,9 +204,9 @@ impl Proxy {
     }
 
     /// Changes what it does.
-    pub fn conduct(&self, conduct: Conduct) {
-        self.shared.conduct.send_replace(conduct);
-        if conduct == Conduct::Refuse {
+    pub fn link_mode(&self, link_mode: LinkMode) {
+        self.shared.link_mode.send_replace(link_mode);
+        if link_mode == LinkMode::Refuse {
             self.reset();
         }
     }
@@ -219,7 +219,7 @@ impl Proxy {
 
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        if *shared.conduct.borrow() != Conduct::Refuse {
+        if *shared.link_mode.borrow() != LinkMode::Refuse {
             tokio::spawn(serve(client, Arc::clone(&shared)));
         }
     }
@@ -260,10 +260,10 @@ fn cut() -> io::Error {
 
 impl Line {
     /// Waits for as long as nothing passes.
-    async fn passes(&self) -> Conduct {
-        let mut conduct = self.shared.conduct.subscribe();
-        let now = conduct.wait_for(|conduct| *conduct != Conduct::Hang).await;
-        now.map_or(Conduct::Pass, |conduct| *conduct)
+    async fn passes(&self) -> LinkMode {
+        let mut link_mode = self.shared.link_mode.subscribe();
+        let now = link_mode.wait_for(|link_mode| *link_mode != LinkMode::Hang).await;
+        now.map_or(LinkMode::Pass, |link_mode| *link_mode)
     }
 
     async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> Over {
@@ -274,30 +274,32 @@ impl Line {
                 self.passes().await;
                 return to.shutdown().await;
             }
-            let begins = !self.asking.swap(true, Ordering::SeqCst) && Trap::concerns(&bytes[..read]);
-            if let Some(trap) = self.shared.trap.as_ref().filter(|trap| begins && trap.takes()) {
-                self.spring(trap).await?;
+            let begins = !self.asking.swap(true, Ordering::SeqCst) && Failpoint::concerns(&bytes[..read]);
+            if let Some(failpoint) =
+                self.shared.failpoint.as_ref().filter(|failpoint| begins && failpoint.takes())
+            {
+                self.spring(failpoint).await?;
             }
             self.passes().await;
             to.write_all(&bytes[..read]).await?;
         }
     }
 
-    /// Does to a request what the trap was set for. An error loses it, and closes the connection.
-    async fn spring(&self, trap: &Trap) -> Over {
-        match trap.mischief {
-            Mischief::LoseRequest => {
-                trap.sprung.notify_one();
-                self.lose(trap.loss).await
+    /// Does to a request what the failpoint was set for. An error loses it, and closes the connection.
+    async fn spring(&self, failpoint: &Failpoint) -> Over {
+        match failpoint.link_fault {
+            LinkFault::LoseRequest => {
+                failpoint.sprung.notify_one();
+                self.lose(failpoint.loss).await
             }
-            Mischief::LoseReply => {
+            LinkFault::LoseReply => {
                 self.muted.store(true, Ordering::SeqCst);
                 Ok(())
             }
-            Mischief::Delay => {
-                trap.sprung.notify_one();
-                // What is behind it waits as well. If the trap is gone, nobody will ever release it.
-                trap.released.subscribe().wait_for(|released| *released).await.map_err(|_| cut())?;
+            LinkFault::Delay => {
+                failpoint.sprung.notify_one();
+                // What is behind it waits as well. If the failpoint is gone, nobody will ever release it.
+                failpoint.released.subscribe().wait_for(|released| *released).await.map_err(|_| cut())?;
                 self.late.store(true, Ordering::SeqCst);
                 Ok(())
             }
@@ -317,26 +319,27 @@ impl Line {
         loop {
             let read = from.read(&mut bytes).await?;
             self.asking.store(false, Ordering::SeqCst);
-            if let Some(trap) = self.shared.trap.as_ref().filter(|_| self.late.swap(false, Ordering::SeqCst))
+            if let Some(failpoint) =
+                self.shared.failpoint.as_ref().filter(|_| self.late.swap(false, Ordering::SeqCst))
             {
-                trap.answered.notify_one();
+                failpoint.answered.notify_one();
             }
             if read == 0 {
                 self.passes().await;
                 return to.shutdown().await;
             }
             if self.muted.load(Ordering::SeqCst) {
-                let loss = self.shared.trap.as_ref().map_or(Loss::Close, |trap| {
-                    trap.sprung.notify_one();
-                    trap.loss
+                let loss = self.shared.failpoint.as_ref().map_or(Loss::Close, |failpoint| {
+                    failpoint.sprung.notify_one();
+                    failpoint.loss
                 });
                 self.lose(loss).await?;
             }
-            if self.passes().await == Conduct::Mute {
+            if self.passes().await == LinkMode::Mute {
                 self.shared
-                    .conduct
+                    .link_mode
                     .subscribe()
-                    .wait_for(|now| *now != Conduct::Mute)
+                    .wait_for(|now| *now != LinkMode::Mute)
                     .await
                     .map_err(|_| cut())?;
                 return Err(cut());

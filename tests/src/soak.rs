@@ -67,7 +67,7 @@ impl Stage {
         postgres.create_database(&tools, "soak")?;
         let database_url = postgres.url("soak");
         let config = conversation_core::DatabaseConfig::from_url(&database_url)?;
-        conversation_core::directory(&config).migrate().await?;
+        conversation_core::conversation_index(&config).migrate().await?;
         let postgres_way = Proxy::before(port_of(&database_url)).await?;
         let redis_way = Proxy::before(port_of(&valkey.url())).await?;
         let environment = [

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use conversation_core::{ConversationStore, DatabaseConfig, Directory};
+use conversation_core::{ConversationIndex, ConversationStore, DatabaseConfig};
 use conversation_local::{Postgres, Valkey};
 use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::profile::cluster_of_one;
 use crate::{
-    Api, INSTANCES, Managed, Manners, Profile, Proxy, Server, Trap, as_deployed, at_port, connection_to,
+    Api, Failpoint, INSTANCES, Managed, Manners, Profile, Proxy, Server, as_deployed, at_port, connection_to,
     fail, migrated, new_database, port_of, serve, store_with, tools, valkey,
 };
 
@@ -132,9 +132,9 @@ impl Stack {
     }
 
     /// The same store, behind a proxy before each server.
-    pub async fn store_behind(&self, trap: &Arc<Trap>) -> (ConversationStore, Behind) {
+    pub async fn store_behind(&self, failpoint: &Arc<Failpoint>) -> (ConversationStore, Behind) {
         let proxied = async |port: u16| {
-            let proxy = Proxy::trapped(port, Some(Arc::clone(trap))).await;
+            let proxy = Proxy::with_failpoint(port, Some(Arc::clone(failpoint))).await;
             proxy.unwrap_or_else(|error| fail(&error))
         };
         // A client asks the address that it is told, which has to be that of the proxy.
@@ -154,9 +154,9 @@ impl Stack {
     }
 
     /// What lists conversations, in this process.
-    pub fn directory(&self) -> Directory {
+    pub fn index(&self) -> ConversationIndex {
         let database = DatabaseConfig::from_url(&self.database_url).unwrap_or_else(|error| fail(&error));
-        conversation_core::directory(&database)
+        conversation_core::conversation_index(&database)
     }
 
     /// The API: the functions' binaries behind a front like API Gateway's.

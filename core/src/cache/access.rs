@@ -11,13 +11,13 @@ use crate::iam::{NoToken, Token, Tokens};
 
 /// The way to a server, not yet gone.
 #[derive(Clone)]
-pub(crate) struct Access {
+pub(crate) struct ConnectOptions {
     client: Client,
     config: AsyncConnectionConfig,
     tokens: Option<Arc<Tokens>>,
 }
 
-impl Access {
+impl ConnectOptions {
     /// With the password of the client's URL, or with tokens in its place.
     pub(crate) fn new(client: Client, config: AsyncConnectionConfig, tokens: Option<Tokens>) -> Self {
         Self { client, config, tokens: tokens.map(Arc::new) }

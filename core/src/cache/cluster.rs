@@ -12,7 +12,7 @@ use redis::FromRedisValue;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::access::Access;
+use super::access::ConnectOptions;
 use super::fault::{CacheError, Fault};
 use super::node::{Address, Node};
 use super::request::Request;
@@ -28,7 +28,7 @@ const REFRESH: Duration = Duration::from_millis(50);
 /// The servers of a cluster, found through any of them.
 pub(super) struct Cluster {
     /// The one that is configured.
-    seed: Access,
+    seed: ConnectOptions,
     map: Mutex<Map>,
 }
 
@@ -43,7 +43,7 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(seed: Access) -> Self {
+    pub(super) fn new(seed: ConnectOptions) -> Self {
         Self { seed, map: Mutex::default() }
     }
 
@@ -82,10 +82,10 @@ impl Cluster {
     }
 
     /// Lets the server that has the slot be asked again.
-    pub(super) async fn wake(&self, slot: u16) {
+    pub(super) async fn reset(&self, slot: u16) {
         let map = self.map.lock().await;
         if let Some(node) = map.slots.owner(slot).and_then(|address| map.nodes.get(address)) {
-            node.wake();
+            node.reset();
         }
     }
 
@@ -105,7 +105,7 @@ impl Cluster {
     async fn owner(&self, slot: u16) -> Result<(Address, Arc<Node>), CacheError> {
         let mut map = self.map.lock().await;
         let known = map.slots.owner(slot).and_then(|address| map.nodes.get(address));
-        if map.stale || known.is_none_or(|node| node.is_resting()) {
+        if map.stale || known.is_none_or(|node| node.is_open()) {
             self.refresh(&mut map).await?;
         }
         let address = map.slots.owner(slot).cloned();
@@ -141,7 +141,7 @@ impl Cluster {
 
     /// Who may be asked about slots: those known to be well, then the one that is configured.
     fn candidates(&self, map: &mut Map) -> Result<Vec<(Address, Arc<Node>)>, CacheError> {
-        let well = map.nodes.iter().filter(|(_, node)| !node.is_resting());
+        let well = map.nodes.iter().filter(|(_, node)| !node.is_open());
         let mut candidates: Vec<_> =
             well.map(|(address, node)| (address.clone(), Arc::clone(node))).collect();
         let seed = self.seed.address()?;

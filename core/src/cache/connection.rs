@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use redis::FromRedisValue;
 
-use crate::meter::{asks_redis, note_refusal};
+use crate::meter::{note_refusal, timed_redis};
 
-use super::access::Access;
+use super::access::ConnectOptions;
 use super::cluster::Cluster;
 use super::fault::CacheError;
 use super::node::Node;
@@ -25,7 +25,7 @@ enum Kind {
 
 impl Connection {
     /// Prepares the way; `cluster` says whether it leads to a server of a cluster.
-    pub(crate) fn new(access: Access, cluster: bool) -> Self {
+    pub(crate) fn new(access: ConnectOptions, cluster: bool) -> Self {
         if cluster {
             Self(Kind::Cluster(Box::new(Cluster::new(access))))
         } else {
@@ -41,7 +41,7 @@ impl Connection {
                 Kind::Cluster(cluster) => Box::pin(cluster.ask(request, slot_of(key))).await,
             }
         };
-        let answer = asks_redis(answer).await;
+        let answer = timed_redis(answer).await;
         if let Err(CacheError::Refused(_)) = &answer {
             note_refusal();
         }
@@ -61,10 +61,10 @@ impl Connection {
     }
 
     /// Lets whoever has the key be asked again, if it was left alone because it did not answer.
-    pub(super) async fn wake(&self, key: &str) {
+    pub(super) async fn reset(&self, key: &str) {
         match &self.0 {
-            Kind::Single(node) => node.wake(),
-            Kind::Cluster(cluster) => cluster.wake(slot_of(key)).await,
+            Kind::Single(node) => node.reset(),
+            Kind::Cluster(cluster) => cluster.reset(slot_of(key)).await,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a server's error means, in one table: where else to ask, what was certainly not done, and what is told to the
+//! What a server's error means, in one table: where else to ask, what was certainly not done, and what is returned to the
 //! caller.
 
 use redis::{ErrorKind, RedisError};

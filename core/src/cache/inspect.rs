@@ -7,10 +7,10 @@ use redis::Cmd;
 use crate::conversation::{Conversation, ConversationKey};
 use crate::page::Limit;
 use crate::snapshot::Window;
-use crate::store::{EntryState, FenceState, NextRead};
+use crate::store::{EntryState, IntentState, NextRead};
 
 use super::key::Keys;
-use super::look::{self, Look, Seen};
+use super::lookup::{self, Lookup, RawReply};
 use super::request::Request;
 use super::{Cache, CacheError, Miss};
 
@@ -28,7 +28,7 @@ impl Cache {
         let fields: HashMap<String, String> = seen.entry.iter().cloned().collect();
         let (mut window, mut foreign) = (Window::default(), 0);
         for element in &seen.elements {
-            match look::window(vec![element.clone()]) {
+            match lookup::window(vec![element.clone()]) {
                 Some(one) => {
                     window.bare.extend(one.bare);
                     window.messages.extend(one.messages);
@@ -37,7 +37,7 @@ impl Cache {
             }
         }
         let replication = seen.replication.as_deref().unwrap_or_default();
-        let said = |field| look::field_of(replication, field).unwrap_or("hidden").to_owned();
+        let said = |field| lookup::field_of(replication, field).unwrap_or("hidden").to_owned();
         let length = seen.length.unwrap_or_default();
         let state = (!fields.is_empty() || length > 0).then(|| EntryState {
             window_length: length,
@@ -53,12 +53,12 @@ impl Cache {
             ..entry(&fields, seen.now)
         });
         let newest = seen.elements.len().saturating_sub(Limit::MAX.get());
-        let seen = Seen { elements: seen.elements[newest..].to_vec(), ..seen };
-        let next_read = match look::judge(seen, Some(Limit::MAX), None) {
-            Look::Hit(cached) if cached.messages.is_none() => NextRead::Miss(Miss::Large),
-            Look::Hit(_) => NextRead::Hit,
-            Look::Gone => NextRead::Gone,
-            Look::Miss(reason, _) => NextRead::Miss(reason),
+        let seen = RawReply { elements: seen.elements[newest..].to_vec(), ..seen };
+        let next_read = match lookup::evaluate(seen, Some(Limit::MAX), None) {
+            Lookup::Hit(cached) if cached.messages.is_none() => NextRead::Miss(Miss::Large),
+            Lookup::Hit(_) => NextRead::Hit,
+            Lookup::Deleted => NextRead::Deleted,
+            Lookup::Miss(reason, _) => NextRead::Miss(reason),
         };
         Ok((state, window, next_read))
     }
@@ -76,7 +76,7 @@ impl Cache {
 fn entry(fields: &HashMap<String, String>, now: u64) -> EntryState {
     let number = |field: &str| fields.get(field).and_then(|text| text.parse::<i64>().ok());
     let age = |since: &str| now.cast_signed() - since.parse::<i64>().unwrap_or(0);
-    let fences: BTreeMap<_, _> = fields.iter().filter(|(field, _)| field.starts_with("fence:")).collect();
+    let intents: BTreeMap<_, _> = fields.iter().filter(|(field, _)| field.starts_with("intent:")).collect();
     let conversation: Option<Conversation> =
         fields.get("conversation").and_then(|json| serde_json::from_str(json).ok());
     EntryState {
@@ -84,12 +84,12 @@ fn entry(fields: &HashMap<String, String>, now: u64) -> EntryState {
         version: number("version"),
         first: number("first"),
         count: number("count"),
-        certified_ms_ago: fields.get("certified").map(|made| age(made)),
-        gone_at_version: number("gone"),
+        validated_ms_ago: fields.get("validated_at").map(|made| age(made)),
+        deleted_at_version: number("tombstone"),
         leased_ms_ago: fields.get("leased").map(|since| age(since)),
-        fences: fences
+        intents: intents
             .into_iter()
-            .map(|(name, since)| FenceState { name: name.clone(), set_ms_ago: age(since) })
+            .map(|(name, since)| IntentState { name: name.clone(), set_ms_ago: age(since) })
             .collect(),
         held_for_server: fields.get("replid").cloned(),
         conversation,

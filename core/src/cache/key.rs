@@ -10,15 +10,15 @@ pub(crate) const TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long an entry lives that only holds a reader's lease, for a conversation that may not exist.
 pub(crate) const LEASED_TTL: Duration = Duration::from_secs(10);
 
-/// How long a certificate stands before a reader renews it from Postgres. It bounds what no fault that is known of
+/// How long a validity marker stands before a reader renews it from Postgres. It bounds what no fault that is known of
 /// needs bounded: an isolated old primary, say.
-pub(crate) const CHECK_BY: Duration = Duration::from_secs(60 * 60);
+pub(crate) const VALIDITY: Duration = Duration::from_secs(60 * 60);
 
 /// The same where the server does not say who it is. A failover goes unnoticed there, and may have forgotten what was
 /// acknowledged: this bounds for how long a reader may be answered what was before.
-pub const HIDDEN_CHECK_BY: Duration = Duration::from_secs(30);
+pub const UNIDENTIFIED_VALIDITY: Duration = Duration::from_secs(30);
 
-/// How long a lease or a fence is taken to have somebody behind it. Time decides only when to give up waiting.
+/// How long a lease or an intent is taken to have somebody behind it. Time decides only when to give up waiting.
 pub(crate) const PRESUMED_DEAD: Duration = Duration::from_secs(5);
 
 /// A duration as the scripts count.

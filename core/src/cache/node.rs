@@ -8,13 +8,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisError};
 use tokio::time::Instant;
 
-use super::access::Access;
+use super::access::ConnectOptions;
 use super::fault::{CacheError, Fault};
-use super::request::{Manner, Request};
+use super::request::{Request, SendOptions};
 
 /// How long a server that could not be reached is left alone, so that a hanging one costs its time-out once and not at
 /// every step of every operation.
-const REST: Duration = Duration::from_secs(1);
+const OPEN_FOR: Duration = Duration::from_secs(1);
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +41,7 @@ impl fmt::Display for Address {
 
 /// A server.
 pub(super) struct Node {
-    access: Access,
+    access: ConnectOptions,
     state: Mutex<State>,
     /// Held by whoever makes a connection, so that one is made.
     opening: tokio::sync::Mutex<()>,
@@ -51,7 +51,7 @@ pub(super) struct Node {
 struct State {
     connection: Option<Open>,
     opened: u64,
-    rests_until: Option<Instant>,
+    open_until: Option<Instant>,
 }
 
 /// A connection, and how many there were before it.
@@ -62,15 +62,15 @@ struct Open {
 }
 
 impl Node {
-    pub(super) fn new(access: Access) -> Self {
+    pub(super) fn new(access: ConnectOptions) -> Self {
         Self { access, state: Mutex::default(), opening: tokio::sync::Mutex::default() }
     }
 
     /// Asks the server. A script that it does not know goes with its text the second time: what answers NOSCRIPT has done
     /// nothing.
     pub(super) async fn ask<T: FromRedisValue>(&self, request: &Request, asking: bool) -> Result<T, Fault> {
-        match self.ask_once(request, Manner { asking, with_text: false }).await {
-            Err(Fault::NoScript) => self.ask_once(request, Manner { asking, with_text: true }).await,
+        match self.ask_once(request, SendOptions { asking, with_text: false }).await {
+            Err(Fault::NoScript) => self.ask_once(request, SendOptions { asking, with_text: true }).await,
             answer => answer,
         }
     }
@@ -84,18 +84,18 @@ impl Node {
     }
 
     /// Whether it is left alone just now.
-    pub(super) fn is_resting(&self) -> bool {
-        self.state().rests_until.is_some_and(|until| Instant::now() < until)
+    pub(super) fn is_open(&self) -> bool {
+        self.state().open_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Lets it be asked again.
-    pub(super) fn wake(&self) {
-        self.state().rests_until = None;
+    pub(super) fn reset(&self) {
+        self.state().open_until = None;
     }
 
-    async fn ask_once<T: FromRedisValue>(&self, request: &Request, manner: Manner) -> Result<T, Fault> {
+    async fn ask_once<T: FromRedisValue>(&self, request: &Request, options: SendOptions) -> Result<T, Fault> {
         let Open { mut connection, nth } = self.open().await?;
-        let answer = request.send(&mut connection, manner).await;
+        let answer = request.send(&mut connection, options).await;
         let answer = answer.and_then(|value| T::from_redis_value(value).map_err(RedisError::from));
         answer.map_err(|error| self.note(Fault::of(&error), nth))
     }
@@ -123,7 +123,7 @@ impl Node {
     }
 
     fn opened(&self) -> Result<Option<Open>, Fault> {
-        if self.is_resting() {
+        if self.is_open() {
             return Err(CacheError::Unreachable("left alone after a failure".into()).into());
         }
         Ok(self.state().connection.clone())
@@ -146,7 +146,7 @@ impl Node {
     fn note(&self, fault: Fault, nth: u64) -> Fault {
         let mut state = self.state();
         if let Fault::Failed(CacheError::Unreachable(_)) = fault {
-            state.rests_until = Some(Instant::now() + REST);
+            state.open_until = Some(Instant::now() + OPEN_FOR);
         }
         let lost = matches!(
             fault,

@@ -3,7 +3,7 @@
 --   KEYS[1]  the entry (hash)       KEYS[2]  the window (list of "<seq> <json>", oldest first)
 --   ARGV[1]  how long the entry lives from now, in milliseconds
 --   ARGV[2]  the caller's clock, Unix milliseconds
---   ARGV[3]  how long a certificate stands on a server that says who it is, in milliseconds
+--   ARGV[3]  how long a validity marker stands on a server that says who it is, in milliseconds
 --   ARGV[4]  how long it stands on one that does not
 --   ARGV[5]  1: ask the server who it is; 0: it is known not to say
 --   Reply    an error READONLY when the server is a replica
@@ -11,17 +11,17 @@
 -- Fields of the entry:
 --   replid         replication id of the server that holds the entry, or `hidden`
 --   epoch          the highest epoch known
---   certified      when the certificate was made (Unix ms); absent: there is none
+--   validated_at   when the entry was validated (Unix ms); absent: there is none
 --   version, first, count, conversation
 --                  the conversation's row at the highest version known: `first` is where its window begins, `count` the
 --                  number of messages in all, `conversation` the JSON that is answered
 --   bytes          how long the elements of the window are together
---   gone           the version at which the conversation was deleted; nothing else counts any more
+--   tombstone      the version at which the conversation was deleted; nothing else counts any more
 --   lease, leased  who is filling the entry, and since when (Unix ms)
---   fence:*        one for each write in flight: since when (Unix ms)
+--   intent:*        one for each write in flight: since when (Unix ms)
 --
 -- Managed servers refuse many commands in scripts, TIME among them, so the clock is the caller's. Clocks differ and jump,
--- so it decides only how long to wait for somebody and when to check a certificate again. INFO is asked for, and may be
+-- so it decides only how long to wait for somebody and when to check a validity marker again. INFO is asked for, and may be
 -- refused.
 local entry, window = KEYS[1], KEYS[2]
 local now = tonumber(ARGV[2])
@@ -46,7 +46,7 @@ local function touch()
   if held == replid then return end
   -- First what a full server refuses: once a script has removed something, it may add whatever it likes.
   redis.call('HSET', entry, 'replid', replid)
-  redis.call('HDEL', entry, 'certified', 'lease', 'leased')
+  redis.call('HDEL', entry, 'validated_at', 'lease', 'leased')
   if not held then redis.call('PEXPIRE', entry, ARGV[1]) end
 end
 
@@ -65,9 +65,9 @@ end
 -- Ages are absolute differences: a clock that jumped must not keep anything for ever.
 local function age(since) return math.abs(now - tonumber(since)) end
 
--- Certificate in date?
-local function certified()
-  local made = redis.call('HGET', entry, 'certified')
+-- Validity in date?
+local function is_valid()
+  local made = redis.call('HGET', entry, 'validated_at')
   return made and age(made) <= tonumber(replid == 'hidden' and ARGV[4] or ARGV[3])
 end
 
@@ -157,12 +157,12 @@ local function learn(version, first, count, conversation)
 end
 
 -- Marks the conversation deleted, for good. Whatever is in flight has nothing more to say.
-local function bury(version)
+local function write_tombstone(version)
   for _, field in ipairs(redis.call('HKEYS', entry)) do
-    if string.sub(field, 1, 6) == 'fence:' then redis.call('HDEL', entry, field) end
+    if string.sub(field, 1, 7) == 'intent:' then redis.call('HDEL', entry, field) end
   end
-  redis.call('HSET', entry, 'gone', version)
-  redis.call('HDEL', entry, 'certified', 'conversation', 'bytes', 'lease', 'leased')
+  redis.call('HSET', entry, 'tombstone', version)
+  redis.call('HDEL', entry, 'validated_at', 'conversation', 'bytes', 'lease', 'leased')
   redis.call('DEL', window)
   redis.call('PEXPIRE', entry, ARGV[1])
 end

@@ -10,11 +10,11 @@ use crate::message::Message;
 use crate::page::Limit;
 use crate::snapshot::{Snapshot, WINDOW_BYTES, Window};
 
-use super::key::{CHECK_BY, HIDDEN_CHECK_BY};
-use super::look::field_of;
+use super::key::{UNIDENTIFIED_VALIDITY, VALIDITY};
+use super::lookup::field_of;
 use super::request::Request;
-use super::survey::Surveyed;
-use super::{Begun, Cache, CacheError, Fence, Look, Miss, Stored, identity};
+use super::scan::ScanResult;
+use super::{Begun, Cache, CacheError, Intent, Lookup, Miss, Stored, identity};
 
 /// What was found, or one sentence that says what is wrong.
 type Outcome = Result<String, String>;
@@ -72,7 +72,7 @@ impl Cache {
 
     /// Whether scripts and plain commands speak of the same server; what is guaranteed with what they say.
     pub(crate) async fn probe_identity(&self, key: &ConversationKey) -> Outcome {
-        let begun = self.begin(key, Fence::new(), None, None).await.map_err(at("begin"))?;
+        let begun = self.begin(key, Intent::new(), None, None).await.map_err(at("begin"))?;
         let looked = self.replication(key).await;
         self.invalidate(key).await.map_err(at("DEL"))?;
         let looked = looked?;
@@ -83,16 +83,16 @@ impl Cache {
     pub(crate) async fn probe_scripts(&self, key: &ConversationKey) -> Outcome {
         let done = self.steps(key).await;
         if done.is_err() {
-            // What is wrong is told; a key that is left lives for as long as any.
+            // What is wrong is returned; a key that is left lives for as long as any.
             let _ = self.invalidate(key).await;
         }
         done.map(|()| "each was run".into())
     }
 
     async fn steps(&self, key: &ConversationKey) -> Result<(), String> {
-        let fence = Fence::new();
-        let begun = self.begin(key, fence, None, None).await.map_err(at("begin"))?;
-        self.withdraw(key, begun.fence()).await.map_err(at("withdraw"))?;
+        let intent = Intent::new();
+        let begun = self.begin(key, intent, None, None).await.map_err(at("begin"))?;
+        self.withdraw(key, begun.intent()).await.map_err(at("withdraw"))?;
         self.published(key).await?;
         self.drop_ahead(key, Some(EPOCH)).await.map_err(at("drop"))?;
         self.is_miss(key, |miss| matches!(miss, Miss::Cold), "was dropped").await?;
@@ -102,14 +102,14 @@ impl Cache {
             return Err("lease: it is not granted".into());
         }
         let filled = self.fill(key, &lease, &snapshot(key, 1, Some(window(vec![message(1)])))).await;
-        stored("fill", filled.map_err(at("fill"))?, Stored::Certified)?;
+        stored("fill", filled.map_err(at("fill"))?, Stored::Validated)?;
         self.is_hit(key, Limit::MAX, "was filled").await?;
         self.release(key).await.map_err(at("HDEL"))?;
 
-        self.bury(key, 2).await.map_err(at("bury"))?;
-        match self.look(key, None, None).await.map_err(at("a look"))? {
-            Look::Gone => {}
-            other => return Err(format!("bury: what was deleted is {other:?}")),
+        self.write_tombstone(key, 2).await.map_err(at("write_tombstone"))?;
+        match self.lookup(key, None, None).await.map_err(at("a look"))? {
+            Lookup::Deleted => {}
+            other => return Err(format!("write_tombstone: what was deleted is {other:?}")),
         }
         self.inspect(key).await.map_err(at("an inspection"))?;
         self.invalidate(key).await.map_err(at("DEL"))
@@ -118,17 +118,17 @@ impl Cache {
     /// A window that is written, grows over its bytes, is merged with what it has, and loses its oldest message.
     async fn published(&self, key: &ConversationKey) -> Result<(), String> {
         let published = |stored: Result<Stored, CacheError>| stored.map_err(at("publish"));
-        let first = Fence::new();
+        let first = Intent::new();
         let begun = self.begin(key, first.clone(), None, None).await.map_err(at("begin"))?;
         let begun =
-            self.begin(key, first.next(), None, Some(begun.fence())).await.map_err(at("begin once more"))?;
-        self.is_miss(key, |miss| matches!(miss, Miss::Fenced { .. }), "is fenced").await?;
+            self.begin(key, first.next(), None, Some(begun.intent())).await.map_err(at("begin once more"))?;
+        self.is_miss(key, |miss| matches!(miss, Miss::WritePending { .. }), "has a write intent").await?;
         let whole = snapshot(key, 1, Some(window(vec![message(1)])));
-        stored("publish", published(self.publish(key, &begun, &whole, &[]).await)?, Stored::Certified)?;
+        stored("publish", published(self.publish(key, &begun, &whole, &[]).await)?, Stored::Validated)?;
         self.is_hit(key, Limit::MAX, "was published").await?;
         // A second one that goes beside it, then the same again: neither fits into the bytes of the first.
         for version in [2, 3] {
-            let begun = self.begin(key, Fence::new(), Some(EPOCH), None).await.map_err(at("begin again"))?;
+            let begun = self.begin(key, Intent::new(), Some(EPOCH), None).await.map_err(at("begin again"))?;
             let more = snapshot(key, version, None);
             let done = self.publish(key, &begun, &more, &[message(2)]).await;
             stored("publish", published(done)?, Stored::Merged)?;
@@ -137,10 +137,10 @@ impl Cache {
     }
 
     async fn is_hit(&self, key: &ConversationKey, limit: Limit, what: &str) -> Result<(), String> {
-        match self.look(key, Some(limit), None).await.map_err(at("a look"))? {
-            Look::Hit(_) => Ok(()),
-            Look::Gone => Err(format!("a look: what {what} is gone")),
-            Look::Miss(miss, _) => Err(format!("a look: what {what} is a miss, {miss}")),
+        match self.lookup(key, Some(limit), None).await.map_err(at("a look"))? {
+            Lookup::Hit(_) => Ok(()),
+            Lookup::Deleted => Err(format!("a look: what {what} is gone")),
+            Lookup::Miss(miss, _) => Err(format!("a look: what {what} is a miss, {miss}")),
         }
     }
 
@@ -150,36 +150,36 @@ impl Cache {
         expected: impl Fn(Miss) -> bool,
         what: &str,
     ) -> Result<(), String> {
-        match self.look(key, Some(Limit::MAX), None).await.map_err(at("a look"))? {
-            Look::Miss(miss, _) if expected(miss) => Ok(()),
+        match self.lookup(key, Some(Limit::MAX), None).await.map_err(at("a look"))? {
+            Lookup::Miss(miss, _) if expected(miss) => Ok(()),
             other => Err(format!("a look: what {what} is {other:?}")),
         }
     }
 
     /// What a sweep asks, of every server.
     pub(crate) async fn probe_sweep(&self, key: &ConversationKey) -> Outcome {
-        let begun = self.begin(key, Fence::new(), None, None).await.map_err(at("begin"))?;
+        let begun = self.begin(key, Intent::new(), None, None).await.map_err(at("begin"))?;
         let swept = self.swept(key).await;
-        self.withdraw(key, begun.fence()).await.map_err(at("withdraw"))?;
+        self.withdraw(key, begun.intent()).await.map_err(at("withdraw"))?;
         self.invalidate(key).await.map_err(at("DEL"))?;
         swept.map(|servers| format!("{servers} can be gone through"))
     }
 
     async fn swept(&self, key: &ConversationKey) -> Result<usize, String> {
         let servers = self.connection.primaries().await.map_err(at("CLUSTER SLOTS"))?;
-        let mut found = Surveyed::default();
+        let mut found = ScanResult::default();
         for (server, node) in &servers {
-            // One stride of it.
-            let surveyed = self.survey_server(server, node, Instant::now(), &mut found).await;
-            surveyed.map_err(at("the sweep"))?;
+            // One batch of it.
+            let scanned = self.scan_server(server, node, Instant::now(), &mut found).await;
+            scanned.map_err(at("the sweep"))?;
         }
-        // A stride of a large cache may come by no entry.
+        // A batch of a large cache may come by no entry.
         let keys = self.keys(key);
-        let scan = redis::cmd("HSCAN").arg(&keys.entry).arg(0).arg("MATCH").arg("fence:*").take();
-        let (_, fences): (u64, HashMap<String, u64>) =
+        let scan = redis::cmd("HSCAN").arg(&keys.entry).arg(0).arg("MATCH").arg("intent:*").take();
+        let (_, intents): (u64, HashMap<String, u64>) =
             self.connection.ask_again(&Request::Command(scan), &keys.entry).await.map_err(at("the sweep"))?;
-        if fences.is_empty() {
-            return Err("the sweep: HSCAN does not find a fence that stands".into());
+        if intents.is_empty() {
+            return Err("the sweep: HSCAN does not find an intent that stands".into());
         }
         Ok(servers.len())
     }
@@ -192,12 +192,12 @@ fn guarantee(begun: &Begun, looked: Option<&str>) -> Outcome {
         ("hidden", _) | (_, None) => Ok(format!(
             "a read sees every write that was acknowledged before it began, except that after a failover of the cache, \
              which this one does not let anybody see, it may miss one for {} seconds",
-            HIDDEN_CHECK_BY.as_secs()
+            UNIDENTIFIED_VALIDITY.as_secs()
         )),
         (script, Some(plain)) if script == plain => Ok(format!(
             "a read sees every write that was acknowledged before it began, failovers of the cache included, and what \
              is cached is checked against Postgres every {} minutes at the latest",
-            CHECK_BY.as_secs() / 60
+            VALIDITY.as_secs() / 60
         )),
         _ => {
             Err("scripts and plain commands are answered by different servers: set REDIS_SERVERLESS=true"

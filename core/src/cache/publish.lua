@@ -1,17 +1,17 @@
--- Brings a committed write into the cache and takes its fence away.
+-- Brings a committed write into the cache and takes its intent away.
 --
---   ARGV[6]   the fence's field
+--   ARGV[6]   the intent's field
 --   ARGV[7]   the replid that begin answered
 --   ARGV[8]   the row's epoch after the commit
 --   ARGV[9]   1: the commit took that epoch, and the elements are the window of its own transaction; 0: it did not
 --   ARGV[10..13]  version, first, count, conversation of the row
 --   ARGV[14..]   elements, in order
---   Reply     certified | merged | outdated | gone
+--   Reply     validated | merged | outdated | deleted
 --
--- Only a commit that took an epoch may certify, and only if its fence stood all the while on this very server.
+-- Only a commit that took an epoch may validate, and only if its intent stood all the while on this very server.
 touch()
-local fence_stood = redis.call('HDEL', entry, ARGV[6]) == 1
-if redis.call('HEXISTS', entry, 'gone') == 1 then return 'gone' end
+local intent_stood = redis.call('HDEL', entry, ARGV[6]) == 1
+if redis.call('HEXISTS', entry, 'tombstone') == 1 then return 'deleted' end
 
 local epoch, known = tonumber(ARGV[8]), tonumber(redis.call('HGET', entry, 'epoch'))
 local took_epoch = ARGV[9] == '1'
@@ -22,12 +22,12 @@ if known and epoch < known then
 end
 
 local reply = 'merged'
-if took_epoch and fence_stood and ARGV[7] == replid then
+if took_epoch and intent_stood and ARGV[7] == replid then
   replace(14)
-  redis.call('HSET', entry, 'certified', ARGV[2])
-  reply = 'certified'
+  redis.call('HSET', entry, 'validated_at', ARGV[2])
+  reply = 'validated'
 else
-  if not known or epoch > known then redis.call('HDEL', entry, 'certified') end
+  if not known or epoch > known then redis.call('HDEL', entry, 'validated_at') end
   merge(14)
 end
 redis.call('HSET', entry, 'epoch', ARGV[8])

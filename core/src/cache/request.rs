@@ -12,7 +12,7 @@ pub(super) enum Request {
     /// Several commands, between which nothing else happens.
     Transaction(Vec<Cmd>),
     /// Several commands that have nothing to do with each other, at least one. The answer is the list of theirs.
-    Batch(Vec<Cmd>),
+    Pipeline(Vec<Cmd>),
     /// The same, then a command that the server may refuse: the answer is that of the transaction and that of the command,
     /// nil if it was refused.
     TransactionThen(Vec<Cmd>, Cmd),
@@ -22,7 +22,7 @@ pub(super) enum Request {
 
 /// What goes before a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Manner {
+pub(super) struct SendOptions {
     /// The slot is not the server's yet: it was named by another one's `ASK`.
     pub(super) asking: bool,
     /// The server does not know the script: it comes with its text.
@@ -35,9 +35,9 @@ impl Request {
     pub(super) async fn send(
         &self,
         connection: &mut MultiplexedConnection,
-        manner: Manner,
+        options: SendOptions,
     ) -> RedisResult<Value> {
-        let pipeline = self.pipeline(manner);
+        let pipeline = self.pipeline(options);
         let mut answers = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
         let last = match self {
             Self::TransactionThen(..) => answers.pop(),
@@ -49,7 +49,7 @@ impl Request {
                 std::mem::take(answer).extract_error()?;
             }
         }
-        if let Self::Batch(_) = self {
+        if let Self::Pipeline(_) = self {
             return Ok(Value::Array(answers));
         }
         let answer = answers.pop().unwrap_or_default().extract_error()?;
@@ -60,23 +60,23 @@ impl Request {
     }
 
     /// The library's own transactions would take an error of EXEC, as a moved slot's, for an answer of another form.
-    fn pipeline(&self, manner: Manner) -> Pipeline {
+    fn pipeline(&self, options: SendOptions) -> Pipeline {
         let mut pipeline = redis::pipe();
-        if manner.asking {
+        if options.asking {
             pipeline.cmd("ASKING");
         }
         match self {
             Self::Command(command) => {
                 pipeline.add_command(command.clone());
             }
-            Self::Batch(commands) => add_all(&mut pipeline, commands),
+            Self::Pipeline(commands) => add_all(&mut pipeline, commands),
             Self::Transaction(commands) => add_transaction(&mut pipeline, commands),
             Self::TransactionThen(commands, then) => {
                 add_transaction(&mut pipeline, commands);
                 pipeline.add_command(then.clone());
             }
             Self::Script(call) => {
-                pipeline.add_command(call.command(manner.with_text));
+                pipeline.add_command(call.command(options.with_text));
             }
         }
         pipeline
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn sent(request: &Request, asking: bool, with_text: bool) -> Vec<String> {
-        let pipeline = request.pipeline(Manner { asking, with_text });
+        let pipeline = request.pipeline(SendOptions { asking, with_text });
         pipeline
             .cmd_iter()
             .map(|command| match command.args_iter().next() {

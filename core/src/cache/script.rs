@@ -35,7 +35,7 @@ impl Call {
     }
 
     /// The command: by the script's hash; or with its text, which every server understands. A server may forget scripts at
-    /// any time, and one that stands for many may have told only some of them, so that to load it first would not do.
+    /// any time, and one that stands for many may have loaded it on only some of them, so that to load it first would not do.
     pub(super) fn command(&self, with_text: bool) -> Cmd {
         let mut command = if with_text {
             redis::cmd("EVAL").arg(self.script.text).take()

@@ -86,11 +86,11 @@ mod tests {
         let range = |from, to, primary| {
             Value::Array(vec![Value::Int(from), Value::Int(to), primary, node(text("replica"), 1)])
         };
-        let told = Value::Array(vec![
+        let reply = Value::Array(vec![
             range(0, 99, node(text("a"), 6379)),
             range(100, 16_383, node(Value::Nil, 6380)),
         ]);
-        let slots = Slots::from_redis_value(told).unwrap().named_by("b");
+        let slots = Slots::from_redis_value(reply).unwrap().named_by("b");
         assert_eq!(slots.owner(99).unwrap().to_string(), "a:6379");
         assert_eq!(slots.owner(100).unwrap().to_string(), "b:6380");
         assert_eq!(slots.primaries().count(), 2);

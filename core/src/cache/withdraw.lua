@@ -1,6 +1,6 @@
--- Takes away the fence of a write that was certainly not committed, and the entry with it if begin had to make it.
+-- Takes away the intent of a write that was certainly not committed, and the entry with it if begin had to make it.
 --
---   ARGV[6]  the fence's field
+--   ARGV[6]  the intent's field
 --   Reply    1
 redis.call('HDEL', entry, ARGV[6])
 local left = redis.call('HKEYS', entry)

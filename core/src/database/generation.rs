@@ -1,6 +1,6 @@
 //! The cache's generation, as Postgres knows it.
 
-use super::{Database, Failure, only};
+use super::{Database, StatementError, only};
 use crate::error::Error;
 
 impl Database {
@@ -21,11 +21,11 @@ impl Database {
     /// The generation in use.
     pub(crate) async fn current_generation(&self) -> Result<String, Error> {
         let rows = self.rows(sqlx::query("select generation from cache_generation")).await;
-        let row = only(rows.map_err(Failure::of_read)?)?;
+        let row = only(rows.map_err(StatementError::of_read)?)?;
         sqlx::Row::try_get(&row, "generation").map_err(Error::Database)
     }
 }
 
 fn unavailable(error: sqlx::Error) -> Error {
-    Failure { error, begun: true }.of_read()
+    StatementError { error, maybe_applied: true }.of_read()
 }

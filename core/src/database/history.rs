@@ -5,15 +5,15 @@ use crate::error::Error;
 use crate::message::{Message, MessageId};
 use crate::page::{Anchor, Limit, Range};
 
-use super::rows::{message, newest, stretch};
-use super::{Database, Failure};
+use super::rows::{message, message_range, newest};
+use super::{Database, StatementError};
 
 /// A conversation and the messages next to a position, as one snapshot; one message more than asked for if there is.
 #[derive(Debug)]
-pub(crate) struct Stretch {
+pub(crate) struct MessageRange {
     pub(crate) version: i64,
     /// Whether the conversation has the message that the position is named by.
-    pub(crate) anchored: bool,
+    pub(crate) anchor_found: bool,
     pub(crate) messages: Vec<Message>,
 }
 
@@ -30,41 +30,41 @@ impl Database {
     /// The newest messages. None: there is no such conversation.
     pub(crate) async fn newest(&self, key: &ConversationKey, limit: Limit) -> Result<Option<Newest>, Error> {
         let query = sqlx::query(NEWEST).bind(key.owner.as_str()).bind(key.id.as_str()).bind(limit.rows());
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         newest(&rows).map_err(Error::Database)
     }
 
     /// One message more than `limit` next to a position, oldest first. None: there is no such conversation.
-    pub(crate) async fn stretch(
+    pub(crate) async fn message_range(
         &self,
         key: &ConversationKey,
         range: Range,
         limit: Limit,
-    ) -> Result<Option<Stretch>, Error> {
+    ) -> Result<Option<MessageRange>, Error> {
         let (query, at) = match range {
             Range::Before(at) => (sqlx::query(BEFORE), at),
             Range::After(at) => (sqlx::query(AFTER), at),
         };
         let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(at).bind(limit.rows() + 1);
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
-        stretch(&rows).map_err(Error::Database)
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
+        message_range(&rows).map_err(Error::Database)
     }
 
     /// The same, next to a message.
-    pub(crate) async fn stretch_beside(
+    pub(crate) async fn messages_adjacent_to(
         &self,
         key: &ConversationKey,
         anchor: &Anchor,
         limit: Limit,
-    ) -> Result<Option<Stretch>, Error> {
+    ) -> Result<Option<MessageRange>, Error> {
         let (query, id) = match anchor {
             Anchor::Before(id) => (sqlx::query(BEFORE_MESSAGE), id),
             Anchor::After(id) => (sqlx::query(AFTER_MESSAGE), id),
         };
         let query =
             query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(id.as_str()).bind(limit.rows() + 1);
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
-        stretch(&rows).map_err(Error::Database)
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
+        message_range(&rows).map_err(Error::Database)
     }
 
     /// One message. None: there is no such message or conversation.
@@ -74,7 +74,7 @@ impl Database {
         id: &MessageId,
     ) -> Result<Option<Message>, Error> {
         let query = sqlx::query(ONE).bind(key.owner.as_str()).bind(key.id.as_str()).bind(id.as_str());
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         rows.first().map(message).transpose().map_err(Error::Database)
     }
 }
@@ -89,23 +89,23 @@ const NEWEST: &str = "select c.version, c.message_count, m.* from conversations 
         where bytes <= 6291456) m on true
     where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
 
-// A conversation without messages there still answers one row, so that it is told from none.
-const BEFORE: &str = "select c.version, true as anchored, m.* from conversations c left join lateral (
+// A conversation without messages there still answers one row, so that it differs from none.
+const BEFORE: &str = "select c.version, true as anchor_found, m.* from conversations c left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
         from messages where conversation_key = c.key and seq < $3 order by seq desc limit $4) m on true
     where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
-const AFTER: &str = "select c.version, true as anchored, m.* from conversations c left join lateral (
+const AFTER: &str = "select c.version, true as anchor_found, m.* from conversations c left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
         from messages where conversation_key = c.key and seq > $3 order by seq limit $4) m on true
     where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
 
-const BEFORE_MESSAGE: &str = "select c.version, a.seq is not null as anchored, m.* from conversations c
+const BEFORE_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
     left join messages a on a.conversation_key = c.key and a.message_id = $3
     left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
         from messages where conversation_key = c.key and seq < a.seq order by seq desc limit $4) m on true
     where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
-const AFTER_MESSAGE: &str = "select c.version, a.seq is not null as anchored, m.* from conversations c
+const AFTER_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
     left join messages a on a.conversation_key = c.key and a.message_id = $3
     left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body

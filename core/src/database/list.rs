@@ -7,7 +7,7 @@ use crate::conversation::{Conversation, Metadata, OwnerId};
 use crate::error::Error;
 use crate::page::{Cursor, Direction, Limit, Order};
 
-use super::{Database, Failure};
+use super::{Database, StatementError};
 
 /// A conversation and its place in the list.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Database {
             let all: Vec<_> = pairs.iter().map(|(pair, _)| pair.as_slice()).collect();
             query = query.bind(rarest.as_slice()).bind(all);
         }
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let mut listed: Vec<Listed> =
             rows.iter().map(Listed::from_row).collect::<Result<_, _>>().map_err(Error::Database)?;
         if backwards {
@@ -115,7 +115,7 @@ impl Database {
         let (keys, values): (Vec<_>, Vec<_>) =
             metadata.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str())).unzip();
         let query = sqlx::query(PAIRS).bind(owner.as_str()).bind(keys).bind(values).bind(FEW);
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let pair = |row: &PgRow| Ok((row.try_get("pair")?, row.try_get("holders")?));
         rows.iter().map(pair).collect::<sqlx::Result<_>>().map_err(Error::Database)
     }

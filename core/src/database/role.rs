@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use super::session::LIMITS;
-use super::{Database, Failure};
+use super::{Database, StatementError};
 use crate::error::Error;
 
 /// What there is of a user's, and what is to be said of one, with the name quoted. `rds_iam` is a role that only Amazon
@@ -20,18 +20,18 @@ const STATEMENTS: &str = "select
 
 impl Database {
     /// Lets a user change rows and not the schema, and nobody wait for what he has left behind; one who is not there is made.
-    pub(crate) async fn admit(&self, user: &str) -> Result<(), Error> {
+    pub(crate) async fn grant_access(&self, user: &str) -> Result<(), Error> {
         let admitted = async {
             let mut session = self.sessions.own().await?;
             let mut transaction = session.begin().await?;
-            admit(&mut transaction, user).await?;
+            grant_access(&mut transaction, user).await?;
             transaction.commit().await
         };
-        admitted.await.map_err(|error| Failure { error, begun: true }.of_read())
+        admitted.await.map_err(|error| StatementError { error, maybe_applied: true }.of_read())
     }
 }
 
-async fn admit(connection: &mut PgConnection, user: &str) -> Result<(), sqlx::Error> {
+async fn grant_access(connection: &mut PgConnection, user: &str) -> Result<(), sqlx::Error> {
     let row = sqlx::query(STATEMENTS).bind(user).fetch_one(&mut *connection).await?;
     for column in 0..row.len() {
         if let Some(statement) = row.try_get::<Option<String>, _>(column)? {

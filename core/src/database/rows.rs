@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::message::{Batch, Message};
 use crate::snapshot::{Snapshot, Window};
 
-use super::history::{Newest, Stretch};
-use super::{Added, Commit, Debt, Listed, Record};
+use super::history::{MessageRange, Newest};
+use super::{Added, Commit, Listed, PendingInvalidation, Record};
 
 /// A query for a snapshot. Each of its attributes is named: a statement that is prepared on a connection must not change
 /// with a later migration.
@@ -129,10 +129,10 @@ pub(super) fn newest(rows: &[PgRow]) -> sqlx::Result<Option<Newest>> {
     Ok(Some(Newest { version, message_count, messages: messages(rows)? }))
 }
 
-pub(super) fn stretch(rows: &[PgRow]) -> sqlx::Result<Option<Stretch>> {
+pub(super) fn message_range(rows: &[PgRow]) -> sqlx::Result<Option<MessageRange>> {
     let Some(first) = rows.first() else { return Ok(None) };
-    let (version, anchored) = (first.try_get("version")?, first.try_get("anchored")?);
-    Ok(Some(Stretch { version, anchored, messages: messages(rows)? }))
+    let (version, anchor_found) = (first.try_get("version")?, first.try_get("anchor_found")?);
+    Ok(Some(MessageRange { version, anchor_found, messages: messages(rows)? }))
 }
 
 /// The messages in rows of which one without a message says only that there is a conversation.
@@ -151,7 +151,7 @@ pub(super) fn message(row: &PgRow) -> sqlx::Result<Message> {
     Ok(Message::assemble(row.try_get("seq")?, id, row.try_get("at")?, body))
 }
 
-impl FromRow<'_, PgRow> for Debt {
+impl FromRow<'_, PgRow> for PendingInvalidation {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?)
             .map_err(|invalid| sqlx::Error::Decode(invalid.into()))?;

@@ -17,7 +17,7 @@ use sqlx::{Connection as _, PgConnection, Postgres};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{DEADLINE, Failure, late};
+use super::{DEADLINE, StatementError, late};
 use crate::config::DatabaseConfig;
 use crate::iam::{Token, Tokens};
 
@@ -27,7 +27,7 @@ const ACQUIRE: Duration = Duration::from_millis(1_800);
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long after the first try a server that is full or starts is asked for a connection again; then twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// The last time: a write's fence stands meanwhile, and sends its readers to the same server.
+/// The last time: a write's intent stands meanwhile, and sends its readers to the same server.
 const LAST_PAUSE: Duration = Duration::from_millis(160);
 /// A connection older than this is replaced, so that what has changed on the way to the server is noticed.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -52,7 +52,7 @@ const NO_LIMITS: [(&str, &str); 4] = [
 ];
 
 /// Connections, opened when they are first needed. sqlx's own pool asks the server whether a connection is still good
-/// whenever one is given back: a round trip with every statement. Where connections are refused, a request is told so at
+/// whenever one is given back: a round trip with every statement. Where connections are refused, a request fails at
 /// once.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -174,7 +174,7 @@ impl Sessions {
         self.config.pooler
     }
 
-    /// Begins to open the first connection, where one will soon be needed. If it cannot be opened, whoever needs it is told.
+    /// Begins to open the first connection, where one will soon be needed. If it cannot be opened, whoever needs it gets the error.
     pub(super) fn prepare(&self) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         if first.as_ref().is_none_or(JoinHandle::is_finished) && self.pool().status().size == 0 {
@@ -203,15 +203,18 @@ impl Sessions {
     }
 
     /// Runs one statement. A connection on which it was abandoned is closed: its answer may still come.
-    pub(super) async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Failure> {
+    pub(super) async fn rows(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StatementError> {
         let deadline = Instant::now() + DEADLINE;
         let mut session = timeout_at(deadline, self.acquire())
             .await
             .unwrap_or_else(|_| Err(late()))
-            .map_err(|error| Failure { error, begun: false })?;
-        let mut begun = !self.is_pooled();
+            .map_err(|error| StatementError { error, maybe_applied: false })?;
+        let mut maybe_applied = !self.is_pooled();
         let done = if self.is_pooled() {
-            timeout_at(deadline, in_transaction(&mut session, query, &mut begun)).await
+            timeout_at(deadline, in_transaction(&mut session, query, &mut maybe_applied)).await
         } else {
             timeout_at(deadline, query.fetch_all(&mut **session)).await
         };
@@ -221,7 +224,7 @@ impl Sessions {
         if !session.is_sound {
             drop(Object::take(session));
         }
-        done.map_err(|error| Failure { error, begun })
+        done.map_err(|error| StatementError { error, maybe_applied })
     }
 }
 
@@ -246,16 +249,16 @@ fn tells_of_a_loss(code: &str) -> bool {
     code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "40003")
 }
 
-/// Runs one statement between BEGIN and COMMIT. Before COMMIT was sent nothing can have been done: `begun`.
+/// Runs one statement between BEGIN and COMMIT. Before COMMIT was sent nothing can have been done: `maybe_applied`.
 async fn in_transaction(
     connection: &mut PgConnection,
     query: Query<'_, Postgres, PgArguments>,
-    begun: &mut bool,
+    maybe_applied: &mut bool,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     match query.persistent(false).fetch_all(&mut *transaction).await {
         Ok(rows) => {
-            *begun = true;
+            *maybe_applied = true;
             transaction.commit().await?;
             Ok(rows)
         }

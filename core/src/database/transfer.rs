@@ -11,12 +11,12 @@ use tokio::time::timeout;
 use crate::conversation::{ConversationKey, OwnerId};
 use crate::error::{Error, Invalid};
 use crate::message::{MessageId, NewMessage};
-use crate::snapshot::Fencing;
+use crate::snapshot::IntentOutcome;
 use crate::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
 
 use super::rows::conversation;
 use super::session::Session;
-use super::{Commit, Database, Failure, late, only};
+use super::{Commit, Database, StatementError, late, only};
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(120);
@@ -83,7 +83,7 @@ impl Database {
         of: &ConversationRecord,
         part: &[MessageRecord],
         last: bool,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Imported>, Error> {
         let query = sqlx::query(IMPORT)
             .bind(of.key.owner.as_str())
@@ -100,25 +100,25 @@ impl Database {
             .bind(part.iter().map(|record| record.message.body.as_str()).collect::<Vec<_>>())
             .bind(part.iter().map(|record| record.created_at).collect::<Vec<_>>())
             .bind(last)
-            .bind(fencing.is_fenced())
-            .bind(fencing.epoch())
+            .bind(intent.has_intent())
+            .bind(intent.epoch())
             .bind(self.generation());
-        imported(&only(self.rows(query).await.map_err(Failure::of_write)?)?)
+        imported(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
     }
 
-    /// The highest position ever given out, and the version up to which the cache is known not to have been told.
+    /// The highest position ever given out, and the version up to which the cached copy may be stale.
     pub(crate) async fn counters(&self, key: &ConversationKey) -> Result<Option<(i64, Option<i64>)>, Error> {
         let query = sqlx::query(COUNTERS).bind(key.owner.as_str()).bind(key.id.as_str());
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
-        let pair = |row: &PgRow| Ok((row.try_get("last_seq")?, row.try_get("debt")?));
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
+        let pair = |row: &PgRow| Ok((row.try_get("last_seq")?, row.try_get("pending_invalidation")?));
         rows.first().map(pair).transpose().map_err(Error::Database)
     }
 
-    /// Up to where an import has stored everything; none: it has not begun, or it has ended.
+    /// Up to where an import has stored everything; none: it has not maybe_applied, or it has ended.
     pub(crate) async fn import_position(&self, source: &ImportSource) -> Result<Option<i64>, Error> {
         let query =
             sqlx::query("select position from import_positions where source = $1").bind(source.as_str());
-        let rows = self.rows(query).await.map_err(Failure::of_read)?;
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         rows.first().map(|row| row.try_get("position")).transpose().map_err(Error::Database)
     }
 
@@ -129,12 +129,12 @@ impl Database {
         )
         .bind(source.as_str())
         .bind(at);
-        self.rows(query).await.map(drop).map_err(Failure::of_read)
+        self.rows(query).await.map(drop).map_err(StatementError::of_read)
     }
 
     pub(crate) async fn forget_import_position(&self, source: &ImportSource) -> Result<(), Error> {
         let query = sqlx::query("delete from import_positions where source = $1").bind(source.as_str());
-        self.rows(query).await.map(drop).map_err(Failure::of_read)
+        self.rows(query).await.map(drop).map_err(StatementError::of_read)
     }
 }
 
@@ -214,7 +214,7 @@ impl Snapshots {
 }
 
 fn of_read(error: sqlx::Error) -> Error {
-    Failure { error, begun: false }.of_read()
+    StatementError { error, maybe_applied: false }.of_read()
 }
 
 // In an order that no database's collation changes.
@@ -233,7 +233,7 @@ const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_bod
     from unnest($1::bigint[]) with ordinality as wanted(key, place)
         join messages m on m.conversation_key = wanted.key
     order by wanted.place, m.seq";
-const COUNTERS: &str = "select c.last_seq, d.version as debt
+const COUNTERS: &str = "select c.last_seq, d.version as pending_invalidation
     from conversations c left join pending_invalidations d on d.conversation_key = c.key
     where c.owner_id = $1 and c.conversation_id = $2";
 const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version

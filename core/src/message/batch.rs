@@ -25,14 +25,14 @@ impl Batch {
         if messages.is_empty() {
             return Err(Problem::Empty.of("messages"));
         }
-        Self::opening(messages)
+        Self::initial(messages)
     }
 
     /// The messages that a new conversation begins with: there may be none.
     ///
     /// # Errors
     /// As [`Batch::new`], but for [`Problem::Empty`].
-    pub fn opening(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
+    pub fn initial(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
         Self::check(&messages)?;
         Ok(Self { messages, idempotency_key: None })
     }
@@ -75,7 +75,7 @@ mod tests {
         let message =
             |id: &str| NewMessage::parse(&format!(r#"{{"role":"user","content":"","id":"{id}"}}"#)).unwrap();
         assert_eq!(Batch::new(vec![]).unwrap_err().problem, Problem::Empty);
-        assert!(Batch::opening(vec![]).is_ok());
+        assert!(Batch::initial(vec![]).is_ok());
         let hundred: Vec<_> = (0..100).map(|n| message(&n.to_string())).collect();
         assert!(Batch::new(hundred.clone()).is_ok());
         let more = [hundred, vec![message("x")]].concat();

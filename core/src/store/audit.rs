@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::cache::{Cached, Look};
+use crate::cache::{Cached, Lookup};
 use crate::conversation::ConversationKey;
 use crate::database::Record;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::snapshot::{Snapshot, Window};
 use super::ConversationStore;
 
 /// How many cached conversations would have been answered, and how many of these answers were stale: without a change
-/// that was in Postgres longer than this. There should never be any but of a conversation whose change is owed.
+/// that was in Postgres longer than this. There should never be any but of a conversation with a pending invalidation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
     /// Answers that the cache would have given.
@@ -37,10 +37,10 @@ impl ConversationStore {
     /// again if they differ, since what is created or deleted meanwhile the cache may know first.
     pub(super) async fn audit(&self, key: &ConversationKey, audit: &mut Audit) -> Result<(), Error> {
         let before = self.database().read(key, false).await?;
-        let answer = match self.cache.look(key, Some(Limit::MAX), None).await {
-            Ok(Look::Hit(cached)) => Some(cached),
-            Ok(Look::Gone) => None,
-            Ok(Look::Miss(..)) => return Ok(()),
+        let answer = match self.cache.lookup(key, Some(Limit::MAX), None).await {
+            Ok(Lookup::Hit(cached)) => Some(cached),
+            Ok(Lookup::Deleted) => None,
+            Ok(Lookup::Miss(..)) => return Ok(()),
             Err(error) => {
                 tracing::debug!(%error, "a conversation cannot be audited");
                 return Ok(());

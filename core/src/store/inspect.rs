@@ -24,7 +24,7 @@ pub struct Inspection {
     pub redis: Option<EntryState>,
     /// What the next read of the last messages makes of what Redis has.
     pub next_read: NextRead,
-    /// Where Redis says something else than Postgres. As long as the next read is no hit nobody is told so.
+    /// Where Redis says something else than Postgres. As long as the next read is no hit, nobody reads it.
     pub differences: Vec<String>,
     /// Something was written all the while, so that the differences may be none.
     pub in_motion: bool,
@@ -41,8 +41,8 @@ pub struct RowState {
     pub epoch: Option<i64>,
     /// The highest position ever given out.
     pub last_seq: i64,
-    /// The version up to which Redis is known not to have been told.
-    pub debt: Option<i64>,
+    /// The version up to which the cached copy may be stale.
+    pub pending_invalidation: Option<i64>,
     /// What is answered of it.
     pub conversation: Option<Conversation>,
     /// The window's positions, the first and the last, and how many messages it has.
@@ -64,14 +64,14 @@ pub struct EntryState {
     pub first: Option<i64>,
     /// How many messages there are in all.
     pub count: Option<i64>,
-    /// How long ago the certificate was made; none: there is none.
-    pub certified_ms_ago: Option<i64>,
+    /// How long ago the validity marker was made; none: there is none.
+    pub validated_ms_ago: Option<i64>,
     /// The version at which the conversation was deleted, where this is a mark of that.
-    pub gone_at_version: Option<i64>,
+    pub deleted_at_version: Option<i64>,
     /// Since when a reader has the lease to fill it.
     pub leased_ms_ago: Option<i64>,
     /// The writes in flight.
-    pub fences: Vec<FenceState>,
+    pub intents: Vec<IntentState>,
     /// The replication id of the server that the entry is valid on.
     pub held_for_server: Option<String>,
     /// The replication id of the server that it is on.
@@ -98,9 +98,9 @@ pub struct EntryState {
     pub foreign_elements: usize,
 }
 
-/// The fence of a write in flight, or of a dead one.
+/// The intent of a write in flight, or of a dead one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FenceState {
+pub struct IntentState {
     /// Its field.
     pub name: String,
     /// How old it is.
@@ -113,7 +113,7 @@ pub enum NextRead {
     /// It answers it.
     Hit,
     /// It answers that there is none.
-    Gone,
+    Deleted,
     /// It goes to Postgres.
     Miss(Miss),
 }
@@ -122,7 +122,7 @@ impl std::fmt::Display for NextRead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Hit => f.write_str("hit"),
-            Self::Gone => f.write_str("gone"),
+            Self::Deleted => f.write_str("deleted"),
             Self::Miss(reason) => write!(f, "miss, {reason}"),
         }
     }
@@ -178,13 +178,19 @@ impl ConversationStore {
     }
 
     async fn row(&self, key: &ConversationKey) -> Result<(Option<RowState>, Window), Error> {
-        let Some((last_seq, debt)) = self.database().counters(key).await? else {
+        let Some((last_seq, pending_invalidation)) = self.database().counters(key).await? else {
             return Ok((None, Window::default()));
         };
         match self.database().read(key, false).await? {
             Record::Absent => Ok((None, Window::default())),
             Record::Deleted(version) => {
-                let row = RowState { deleted: true, version, last_seq, debt, ..RowState::default() };
+                let row = RowState {
+                    deleted: true,
+                    version,
+                    last_seq,
+                    pending_invalidation,
+                    ..RowState::default()
+                };
                 Ok((Some(row), Window::default()))
             }
             Record::Live(snapshot) => {
@@ -194,7 +200,7 @@ impl ConversationStore {
                     version: snapshot.conversation.version,
                     epoch: Some(snapshot.epoch),
                     last_seq,
-                    debt,
+                    pending_invalidation,
                     conversation: Some(snapshot.conversation),
                     window_first: window.seqs().next(),
                     window_last: window.seqs().last(),
@@ -209,10 +215,11 @@ impl ConversationStore {
 /// An entry without what changes by itself as time goes by.
 fn timeless(entry: Option<&EntryState>) -> Option<EntryState> {
     let entry = entry?.clone();
-    let fences = entry.fences.iter().map(|fence| FenceState { set_ms_ago: 0, ..fence.clone() }).collect();
-    let (certified_ms_ago, leased_ms_ago) =
-        (entry.certified_ms_ago.map(|_| 0), entry.leased_ms_ago.map(|_| 0));
-    Some(EntryState { fences, certified_ms_ago, leased_ms_ago, entry_ttl_ms: 0, window_ttl_ms: 0, ..entry })
+    let intents =
+        entry.intents.iter().map(|intent| IntentState { set_ms_ago: 0, ..intent.clone() }).collect();
+    let (validated_ms_ago, leased_ms_ago) =
+        (entry.validated_ms_ago.map(|_| 0), entry.leased_ms_ago.map(|_| 0));
+    Some(EntryState { intents, validated_ms_ago, leased_ms_ago, entry_ttl_ms: 0, window_ttl_ms: 0, ..entry })
 }
 
 fn differences(
@@ -224,7 +231,7 @@ fn differences(
     let Some(entry) = entry else { return Vec::new() };
     let mut found = Vec::new();
     let is_live = row.is_some_and(|row| !row.deleted);
-    if entry.gone_at_version.is_some() {
+    if entry.deleted_at_version.is_some() {
         if is_live {
             found.push("Redis says that it was deleted, Postgres has it".into());
         }
@@ -263,14 +270,14 @@ fn of_conversation(row: &RowState, entry: &EntryState) -> Vec<String> {
     };
     let (postgres, redis) = (fields(&row.conversation), fields(&entry.conversation));
     let differing = postgres.iter().filter(|(name, value)| redis.get(*name) != Some(value));
-    let told = differing.map(|(name, value)| {
+    let differences = differing.map(|(name, value)| {
         format!("{name}: Redis has {}, Postgres {value}", redis.get(name).unwrap_or(&serde_json::Value::Null))
     });
-    told.collect()
+    differences.collect()
 }
 
 /// Positions that only one of them has, and those where they have different messages.
-/// Where one has a position alone, nothing is told of the message.
+/// Where one has a position alone, nothing is known of the message.
 fn of_windows(messages: &Window, window: &Window) -> Vec<String> {
     let by_seq = |window: &Window| -> BTreeMap<i64, Option<String>> {
         let bare = window.bare.iter().map(|seq| (*seq, None));

@@ -9,7 +9,7 @@ use crate::error::{Error, Invalid};
 use crate::message::{Batch, MessageId, NewMessage};
 use crate::page::Limit;
 
-use super::{Change, ConversationStore, Read, Source, Told};
+use super::{CacheUpdate, Change, ConversationStore, Read, Source};
 
 /// Whose conversations those of a probe are.
 const OWNER: &str = "probe";
@@ -95,18 +95,18 @@ impl ConversationStore {
         match self.add(key, &batch).await {
             // Old code still writes through another cache.
             Err(Error::CacheMoving) => return Ok("writes wait until the cache moves to this one".into()),
-            added => told("an add", added.map(|added| added.told))?,
+            added => published("an add", added.map(|added| added.cache_update))?,
         }
         hit("what was added", true, self.recent(key, Limit::MAX, None).await)?;
         let change =
             Change::from(ConversationFields { title: Some(Some(title)), ..ConversationFields::default() });
-        told("an update", self.update(key, &change).await.map(|changed| changed.told))?;
-        told(
+        published("an update", self.update(key, &change).await.map(|changed| changed.cache_update))?;
+        published(
             "the deletion of a message",
-            self.delete_message(key, &first).await.map(|changed| changed.told),
+            self.delete_message(key, &first).await.map(|changed| changed.cache_update),
         )?;
         hit("the conversation", true, self.get(key, None).await)?;
-        told("a deletion", self.delete(key).await)?;
+        published("a deletion", self.delete(key).await)?;
         hit("what was deleted", false, self.recent(key, Limit::MAX, None).await)?;
         Ok("each write was published, and each read hit".into())
     }
@@ -134,10 +134,10 @@ fn contents() -> Result<(Batch, MessageId, Title), Invalid> {
     Ok((Batch::new(messages)?, first, Title::new("A probe")?))
 }
 
-fn told(what: &str, told: Result<Told, Error>) -> Result<(), String> {
-    match told {
-        Ok(Told::Published) => Ok(()),
-        Ok(Told::Fenced | Told::Owed) => Err(format!("{what} is not told to the cache")),
+fn published(what: &str, cache_update: Result<CacheUpdate, Error>) -> Result<(), String> {
+    match cache_update {
+        Ok(CacheUpdate::Applied) => Ok(()),
+        Ok(CacheUpdate::Pending | CacheUpdate::Deferred) => Err(format!("{what} does not reach the cache")),
         Err(error) => Err(format!("{what}: {error}")),
     }
 }

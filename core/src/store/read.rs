@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::cache::{Cached, Lease, Look, Miss, Stored};
+use crate::cache::{Cached, Lease, Lookup, Miss, Stored};
 use crate::conversation::{Conversation, ConversationKey};
 use crate::database::Record;
 use crate::error::Error;
@@ -18,7 +18,7 @@ use super::{ConversationStore, Read, Source};
 /// sooner would keep the one that fills from being served.
 const WAITS: u32 = 4;
 /// How often it waits for a writer to publish.
-const FENCED_WAITS: u32 = 1;
+const PENDING_WAITS: u32 = 1;
 
 impl ConversationStore {
     /// Reads the last messages of a conversation, oldest first. `min_version` is a ticket from an earlier write or
@@ -94,7 +94,7 @@ impl ConversationStore {
         Ok(read)
     }
 
-    /// Look; on a miss ask for the lease; with it, read Postgres and fill. Without it somebody else is about to bring
+    /// Lookup; on a miss ask for the lease; with it, read Postgres and fill. Without it somebody else is about to bring
     /// what is missing: wait a little and look again.
     async fn read_through(
         &self,
@@ -104,21 +104,21 @@ impl ConversationStore {
     ) -> Result<Read<Cached>, Error> {
         let mut waits = 0;
         loop {
-            let (reason, seen) = match self.cache.look(key, limit, min_version).await {
-                Ok(Look::Hit(cached)) => {
+            let (reason, seen) = match self.cache.lookup(key, limit, min_version).await {
+                Ok(Lookup::Hit(cached)) => {
                     let source = if cached.hidden { Source::BoundedHit } else { Source::Hit };
                     return Ok(Read { found: Some(*cached), source });
                 }
-                Ok(Look::Gone) => return Ok(Read { found: None, source: Source::Hit }),
-                Ok(Look::Miss(reason, seen)) => (reason, seen),
+                Ok(Lookup::Deleted) => return Ok(Read { found: None, source: Source::Hit }),
+                Ok(Lookup::Miss(reason, seen)) => (reason, seen),
                 Err(error) => {
                     tracing::warn!(conversation = key.id.as_str(), %error, "cannot read the cache");
                     return self.read_database(key, limit, min_version, Miss::Unreachable, None).await;
                 }
             };
-            // A live fence is worth one wait, and behind it there is nothing to fill.
-            let fenced = reason == Miss::Fenced { live: true };
-            if !fenced {
+            // A live intent is worth one wait, and behind it there is nothing to fill.
+            let write_pending = reason == Miss::WritePending { live: true };
+            if !write_pending {
                 match self.cache.lease(key, seen.as_deref()).await {
                     Ok(lease) if lease.granted => {
                         return self.read_database(key, limit, min_version, reason, Some(lease)).await;
@@ -128,7 +128,7 @@ impl ConversationStore {
                     Err(_) => return self.read_database(key, limit, min_version, reason, None).await,
                 }
             }
-            if waits >= if fenced { FENCED_WAITS } else { WAITS } {
+            if waits >= if write_pending { PENDING_WAITS } else { WAITS } {
                 return self.read_database(key, limit, min_version, reason, None).await;
             }
             sleep(jittered() * (1 << waits)).await;
@@ -144,7 +144,7 @@ impl ConversationStore {
         reason: Miss,
         lease: Option<Lease>,
     ) -> Result<Read<Cached>, Error> {
-        let take_epoch = lease.as_ref().is_some_and(|lease| must_certify(lease, reason));
+        let take_epoch = lease.as_ref().is_some_and(|lease| must_validate(lease, reason));
         let record = match self.database().read(key, take_epoch).await {
             Ok(record) => record,
             Err(error) => {
@@ -182,20 +182,22 @@ impl ConversationStore {
                     conversation = key.id.as_str(),
                     "the cache was ahead of postgres and is dropped"
                 );
-                self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Not)
+                self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected)
             }
             Record::Live(snapshot) => self.cache.fill(key, lease, snapshot).await,
-            Record::Deleted(version) => self.cache.bury(key, *version).await.map(|()| Stored::Certified),
-            Record::Absent if lease.epoch.is_some() => {
-                self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Not)
+            Record::Deleted(version) => {
+                self.cache.write_tombstone(key, *version).await.map(|()| Stored::Validated)
             }
-            Record::Absent => self.cache.release(key).await.map(|()| Stored::Not),
+            Record::Absent if lease.epoch.is_some() => {
+                self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected)
+            }
+            Record::Absent => self.cache.release(key).await.map(|()| Stored::Rejected),
         };
         filled
             .inspect_err(
                 |error| tracing::warn!(conversation = key.id.as_str(), %error, "cannot warm the cache"),
             )
-            .is_ok_and(|stored| stored != Stored::Not)
+            .is_ok_and(|stored| stored != Stored::Rejected)
     }
 }
 
@@ -211,11 +213,11 @@ impl<T> Read<T> {
     }
 }
 
-/// Whether what is read must be read under a new epoch: there is no certificate to leave standing, a writer is presumed
-/// dead, or the certificate was disproved or is due to the reader, who may be stricter than the script.
-fn must_certify(lease: &Lease, reason: Miss) -> bool {
-    let needs_another = matches!(reason, Miss::MinVersion | Miss::Check);
-    lease.dead_fences > 0 || needs_another || (!lease.certified && lease.live_fences == 0)
+/// Whether what is read must be read under a new epoch: there is no validity marker to leave standing, a writer is presumed
+/// dead, or the validity marker was disproved or is due to the reader, who may be stricter than the script.
+fn must_validate(lease: &Lease, reason: Miss) -> bool {
+    let needs_another = matches!(reason, Miss::MinVersion | Miss::Expired);
+    lease.dead_intents > 0 || needs_another || (!lease.valid && lease.live_intents == 0)
 }
 
 /// Whether the entry knows what the row had not come to before this read.

@@ -1,18 +1,18 @@
-//! What is done on a schedule: debts paid, deleted conversations purged, fences of dead writers cleared, and some of the
-//! cache held against Postgres.
+//! Background cleanup: pending invalidations, purges of deleted conversations, intents of dead writers, and an audit of the
+//! cache.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{Forsaken, Surveyed};
-use crate::database::Debt;
+use crate::cache::{OrphanedIntents, ScanResult};
+use crate::database::PendingInvalidation;
 use crate::error::Error;
 
-use super::{Audit, ConversationStore, Source, Told};
+use super::{Audit, CacheUpdate, ConversationStore, Source};
 
-/// How many debts are fetched at a time.
-const DEBTS: i64 = 100;
+/// How many pending invalidations are fetched at a time.
+const BATCH: i64 = 100;
 /// How many messages one transaction removes: few enough to be quick and to hold no lock for long.
 const PURGE: i32 = 5_000;
 
@@ -20,65 +20,68 @@ const PURGE: i32 = 5_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Conversations whose cached copy was dropped.
-    pub debts_paid: usize,
+    pub invalidations_drained: usize,
     /// Messages of deleted conversations that were removed.
     pub messages_purged: i64,
-    /// Fences taken away that dead writers had left.
-    pub fences_cleared: usize,
-    /// Cache servers that could not be gone through: fences of dead writers stay there until somebody reads.
+    /// Intents taken away that dead writers had left.
+    pub intents_cleared: usize,
+    /// Cache servers that could not be gone through: intents of dead writers stay there until somebody reads.
     pub servers_not_swept: usize,
     /// Whether there was more to do than there was time.
     pub unfinished: bool,
     /// Conversations whose cached copy may still be behind; 10,000 are that many or more.
-    pub debts_left: u64,
+    pub pending_invalidations: u64,
     /// How long the oldest of these has been.
-    pub oldest_debt: Duration,
+    pub oldest_pending_invalidation: Duration,
     /// How what the cache would have answered compares with Postgres.
     pub audit: Audit,
 }
 
 impl ConversationStore {
-    /// Drops the cached copies that may be behind, removes the messages of deleted conversations, then goes through a
-    /// part of the cache for fences of dead writers and audits some of it, the next part the next time; for about as long as `budget`. Done by
-    /// several at once, or twice, it does no harm.
+    /// Drops cached copies that may be stale, removes the messages of deleted conversations, then scans a part of the cache
+    /// for intents of dead writers and audits some of it, the next part the next time; for about as long as `budget`. It may
+    /// run several times at once.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`] or [`Error::Database`]. A cache that cannot be reached leaves its debts and fences
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`]. A cache that cannot be reached leaves its pending invalidations and intents
     /// standing.
     pub async fn sweep(&self, budget: Duration) -> Result<Swept, Error> {
         let until = Instant::now() + budget;
         let mut swept = Swept::default();
-        self.pay_debts(&mut swept, until).await?;
+        self.drain_pending_invalidations(&mut swept, until).await?;
         self.purge(&mut swept, until).await?;
-        let Surveyed { forsaken, sampled, servers_failed } =
-            self.cache.survey(until).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "dead fences stay until their conversations are read");
-                Surveyed { servers_failed: 1, ..Surveyed::default() }
+        let ScanResult { orphaned, sampled, servers_failed } =
+            self.cache.scan(until).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "dead intents stay until their conversations are read");
+                ScanResult { servers_failed: 1, ..ScanResult::default() }
             });
         swept.servers_not_swept = servers_failed;
-        self.clear_fences(forsaken, &mut swept, until).await?;
+        self.clear_intents(orphaned, &mut swept, until).await?;
         for key in sampled {
             if Instant::now() >= until {
                 break;
             }
             self.audit(&key, &mut swept.audit).await?;
         }
-        (swept.debts_left, swept.oldest_debt) = self.database().debts_left().await?;
+        (swept.pending_invalidations, swept.oldest_pending_invalidation) =
+            self.database().pending_invalidations().await?;
         Ok(swept)
     }
 
-    async fn pay_debts(&self, swept: &mut Swept, until: Instant) -> Result<(), Error> {
+    async fn drain_pending_invalidations(&self, swept: &mut Swept, until: Instant) -> Result<(), Error> {
         loop {
-            let debts = self.database().debts(DEBTS).await?;
-            let fetched = debts.len();
-            for Debt { key, version } in debts {
-                if Instant::now() >= until || self.settle(&key, version).await == Told::Owed {
+            let pending_invalidations = self.database().oldest_pending_invalidations(BATCH).await?;
+            let fetched = pending_invalidations.len();
+            for PendingInvalidation { key, version } in pending_invalidations {
+                if Instant::now() >= until
+                    || self.invalidate_now(&key, version).await == CacheUpdate::Deferred
+                {
                     swept.unfinished = true;
                     return Ok(());
                 }
-                swept.debts_paid += 1;
+                swept.invalidations_drained += 1;
             }
-            if i64::try_from(fetched).is_ok_and(|fetched| fetched < DEBTS) {
+            if i64::try_from(fetched).is_ok_and(|fetched| fetched < BATCH) {
                 return Ok(());
             }
         }
@@ -97,19 +100,19 @@ impl ConversationStore {
 
     /// Reads what dead writers left as anyone would who came by: that takes an epoch, so that none of their commits can
     /// follow, and brings the entry up to date.
-    async fn clear_fences(
+    async fn clear_intents(
         &self,
-        forsaken: Vec<Forsaken>,
+        orphaned: Vec<OrphanedIntents>,
         swept: &mut Swept,
         until: Instant,
     ) -> Result<(), Error> {
-        for Forsaken { key, fences } in forsaken {
+        for OrphanedIntents { key, intents } in orphaned {
             if Instant::now() >= until {
                 swept.unfinished = true;
                 break;
             }
             if let Source::Miss { stored: true, .. } = self.get(&key, None).await?.source {
-                swept.fences_cleared += fences;
+                swept.intents_cleared += intents;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::database::Snapshots;
 use crate::error::Error;
 use crate::transfer::{ImportSource, Record, Scope};
 
-use super::Directory;
+use super::ConversationIndex;
 
 /// An export on its way. It holds one connection and a snapshot of the database until it is dropped.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Export {
     }
 }
 
-impl Directory {
+impl ConversationIndex {
     /// Begins to read conversations with everything that is kept of them, as they are now, whatever is written meanwhile.
     ///
     /// # Errors

@@ -1,15 +1,15 @@
-//! Writes: fence, commit, publish.
+//! Writes: intent, commit, publish.
 
 mod import;
 
-use crate::cache::{Begun, CacheError, Fence, Stored};
+use crate::cache::{Begun, CacheError, Intent, Stored};
 use crate::conversation::{ConversationId, ConversationKey, OwnerId};
-use crate::database::{self, Commit, Database, Expects, Opening};
+use crate::database::{self, AddOptions, Commit, Database, Precondition};
 use crate::error::Error;
 use crate::message::{Batch, Message, MessageId};
-use crate::snapshot::{Fencing, Snapshot};
+use crate::snapshot::{IntentOutcome, Snapshot};
 
-use super::{Added, Change, Changed, ConversationStore, NewConversation, Told};
+use super::{Added, CacheUpdate, Change, Changed, ConversationStore, NewConversation};
 
 pub use import::Imported;
 
@@ -17,24 +17,24 @@ pub use import::Imported;
 /// somebody else took an epoch in between.
 const ATTEMPTS: u32 = 10;
 
-/// What all writes have in common: a commit that may be tried under several fences.
+/// What all writes have in common: a commit that may be tried under several intents.
 trait Write: Sync {
     /// What the commit answers.
     type Done: Send;
-    /// What is done when no fence can be set.
-    const UNFENCED: Unfenced;
+    /// What is done when no intent can be placed.
+    const WITHOUT_INTENT: WithoutIntent;
 
     fn commit(
         &self,
         database: &Database,
         key: &ConversationKey,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> impl Future<Output = Result<Commit<Self::Done>, Error>> + Send;
 }
 
-/// What a write does when the cache cannot be told of it.
+/// What a write does when no write intent can be placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unfenced {
+enum WithoutIntent {
     /// It is done; readers of the cache see it after the next write or the next sweep.
     Defer,
     /// It is not done.
@@ -43,20 +43,20 @@ enum Unfenced {
 
 struct Add<'a> {
     batch: &'a Batch,
-    opening: Opening,
+    options: AddOptions,
 }
 
 impl Write for Add<'_> {
     type Done = database::Added;
-    const UNFENCED: Unfenced = Unfenced::Defer;
+    const WITHOUT_INTENT: WithoutIntent = WithoutIntent::Defer;
 
     async fn commit(
         &self,
         database: &Database,
         key: &ConversationKey,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.add(key, self.batch, &self.opening, fencing).await
+        database.add(key, self.batch, &self.options, intent).await
     }
 }
 
@@ -64,15 +64,15 @@ struct Update<'a>(&'a Change);
 
 impl Write for Update<'_> {
     type Done = Option<Snapshot>;
-    const UNFENCED: Unfenced = Unfenced::Defer;
+    const WITHOUT_INTENT: WithoutIntent = WithoutIntent::Defer;
 
     async fn commit(
         &self,
         database: &Database,
         key: &ConversationKey,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.update(key, self.0, fencing).await
+        database.update(key, self.0, intent).await
     }
 }
 
@@ -80,15 +80,15 @@ struct DeleteMessage<'a>(&'a MessageId);
 
 impl Write for DeleteMessage<'_> {
     type Done = Option<Snapshot>;
-    const UNFENCED: Unfenced = Unfenced::Refuse;
+    const WITHOUT_INTENT: WithoutIntent = WithoutIntent::Refuse;
 
     async fn commit(
         &self,
         database: &Database,
         key: &ConversationKey,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.delete_message(key, self.0.as_str(), fencing).await
+        database.delete_message(key, self.0.as_str(), intent).await
     }
 }
 
@@ -96,20 +96,20 @@ struct Delete;
 
 impl Write for Delete {
     type Done = Option<i64>;
-    const UNFENCED: Unfenced = Unfenced::Refuse;
+    const WITHOUT_INTENT: WithoutIntent = WithoutIntent::Refuse;
 
     async fn commit(
         &self,
         database: &Database,
         key: &ConversationKey,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.delete(key, fencing).await
+        database.delete(key, intent).await
     }
 }
 
-/// A commit, and the fence it was made under; none when the cache could not be told.
-struct Fenced<T> {
+/// A commit, and the intent it was made under; none when none could be placed.
+struct Committed<T> {
     done: T,
     begun: Option<Begun>,
 }
@@ -126,8 +126,8 @@ impl ConversationStore {
             (None, Some(key)) => key.conversation_id(&owner),
             (None, None) => ConversationId::generate(),
         };
-        let opening = Opening { fields: new.fields, expects: Expects::New };
-        self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, opening }).await
+        let options = AddOptions { fields: new.fields, precondition: Precondition::MustNotExist };
+        self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, options }).await
     }
 
     /// Adds messages to a conversation, all or none, creating it if it is new. A message whose id was stored before
@@ -137,7 +137,7 @@ impl ConversationStore {
     /// [`Error::ConversationDeleted`], [`Error::MessageConflict`], [`Error::IdempotencyConflict`],
     /// [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or [`Error::Database`]. A cache that fails does not fail an add.
     pub async fn add(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
-        self.store(key, Add { batch, opening: Opening::default() }).await
+        self.store(key, Add { batch, options: AddOptions::default() }).await
     }
 
     /// The same, to a conversation that exists.
@@ -145,16 +145,16 @@ impl ConversationStore {
     /// # Errors
     /// [`Error::NotFound`], or as [`ConversationStore::add`].
     pub async fn append(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
-        let opening = Opening { expects: Expects::Existing, ..Opening::default() };
-        self.store(key, Add { batch, opening }).await
+        let options = AddOptions { precondition: Precondition::MustExist, ..AddOptions::default() };
+        self.store(key, Add { batch, options }).await
     }
 
     async fn store(&self, key: &ConversationKey, add: Add<'_>) -> Result<Added, Error> {
-        let Fenced { done, begun } = self.fence_and_commit(key, &add).await?;
+        let Committed { done, begun } = self.place_intent_and_commit(key, &add).await?;
         let database::Added { messages, snapshot, duplicate } = done;
         let news = if duplicate { &[] } else { messages.as_slice() };
-        let told = self.publish(key, begun, &snapshot, news).await;
-        Ok(Added { conversation: snapshot.conversation, messages, told })
+        let cache_update = self.publish(key, begun, &snapshot, news).await;
+        Ok(Added { conversation: snapshot.conversation, messages, cache_update })
     }
 
     /// Changes a conversation's title and metadata.
@@ -162,10 +162,10 @@ impl ConversationStore {
     /// # Errors
     /// [`Error::NotFound`], or as [`ConversationStore::add`].
     pub async fn update(&self, key: &ConversationKey, change: &Change) -> Result<Changed, Error> {
-        let Fenced { done, begun } = self.fence_and_commit(key, &Update(change)).await?;
+        let Committed { done, begun } = self.place_intent_and_commit(key, &Update(change)).await?;
         let snapshot = self.found(key, done, begun.as_ref()).await?;
-        let told = self.publish(key, begun, &snapshot, &[]).await;
-        Ok(Changed { conversation: snapshot.conversation, told })
+        let cache_update = self.publish(key, begun, &snapshot, &[]).await;
+        Ok(Changed { conversation: snapshot.conversation, cache_update })
     }
 
     /// Deletes one message from both stores. The others keep their positions.
@@ -173,34 +173,39 @@ impl ConversationStore {
     /// # Errors
     /// [`Error::NotFound`] when there is no such message, or as [`ConversationStore::delete`].
     pub async fn delete_message(&self, key: &ConversationKey, id: &MessageId) -> Result<Changed, Error> {
-        let Fenced { done, begun } = self.fence_and_commit(key, &DeleteMessage(id)).await?;
+        let Committed { done, begun } = self.place_intent_and_commit(key, &DeleteMessage(id)).await?;
         let snapshot = self.found(key, done, begun.as_ref()).await?;
         let version = snapshot.conversation.version;
-        let told = match begun {
+        let cache_update = match begun {
             Some(begun) => self.publish_deletion(key, &begun, &snapshot).await,
-            None => self.settle(key, version).await,
+            None => self.invalidate_now(key, version).await,
         };
-        Ok(Changed { conversation: snapshot.conversation, told })
+        Ok(Changed { conversation: snapshot.conversation, cache_update })
     }
 
-    /// Only a certified window is known to be without the message. The commit noted a debt, so that content which may
+    /// Only a valid window is known to be without the message. The commit deferred an invalidation, so that content which may
     /// still be cached goes even if nobody reads it.
-    async fn publish_deletion(&self, key: &ConversationKey, begun: &Begun, snapshot: &Snapshot) -> Told {
+    async fn publish_deletion(
+        &self,
+        key: &ConversationKey,
+        begun: &Begun,
+        snapshot: &Snapshot,
+    ) -> CacheUpdate {
         let version = snapshot.conversation.version;
         match self.cache.publish(key, begun, snapshot, &[]).await {
-            Ok(Stored::Certified) => {
-                self.forget_debt(key, version).await;
-                Told::Published
+            Ok(Stored::Validated) => {
+                self.clear_pending_invalidation(key, version).await;
+                CacheUpdate::Applied
             }
-            Ok(_) => self.settle(key, version).await,
+            Ok(_) => self.invalidate_now(key, version).await,
             Err(error) => {
                 report::<()>(key, "cannot publish to the cache", Err(error));
-                Told::Fenced
+                CacheUpdate::Pending
             }
         }
     }
 
-    /// What a commit found; if nothing, its fence comes down.
+    /// What a commit found; if nothing, its intent comes down.
     async fn found<T>(
         &self,
         key: &ConversationKey,
@@ -213,54 +218,59 @@ impl ConversationStore {
         done.ok_or(Error::NotFound)
     }
 
-    /// Brings a commit into the cache, or pays the debt that it noted.
+    /// Brings a commit into the cache, or invalidates the cached copy.
     async fn publish(
         &self,
         key: &ConversationKey,
         begun: Option<Begun>,
         snapshot: &Snapshot,
         news: &[Message],
-    ) -> Told {
-        let Some(begun) = begun else { return self.settle(key, snapshot.conversation.version).await };
+    ) -> CacheUpdate {
+        let Some(begun) = begun else { return self.invalidate_now(key, snapshot.conversation.version).await };
         let published = self.cache.publish(key, &begun, snapshot, news).await;
-        if report(key, "cannot publish to the cache", published) { Told::Published } else { Told::Fenced }
+        if report(key, "cannot publish to the cache", published) {
+            CacheUpdate::Applied
+        } else {
+            CacheUpdate::Pending
+        }
     }
 
-    /// Deletes a conversation from both stores; what the cache knows of it. Done again, it does no more than it did.
+    /// Deletes a conversation from both stores; how far that has come in the cache. Done again, it does no more than it did.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the owner never had it; [`Error::CacheUnavailable`], since what is deleted must not
-    /// stay readable in a cache that cannot be told; [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or
+    /// stay readable in a cache that cannot be updated; [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or
     /// [`Error::Database`].
-    pub async fn delete(&self, key: &ConversationKey) -> Result<Told, Error> {
-        let Fenced { done, begun } = self.fence_and_commit(key, &Delete).await?;
+    pub async fn delete(&self, key: &ConversationKey) -> Result<CacheUpdate, Error> {
+        let Committed { done, begun } = self.place_intent_and_commit(key, &Delete).await?;
         let version = self.found(key, done, begun.as_ref()).await?;
-        if report(key, "cannot mark the conversation deleted", self.cache.bury(key, version).await) {
-            self.forget_debt(key, version).await;
-            return Ok(Told::Published);
+        if report(key, "cannot mark the conversation deleted", self.cache.write_tombstone(key, version).await)
+        {
+            self.clear_pending_invalidation(key, version).await;
+            return Ok(CacheUpdate::Applied);
         }
-        // A full cache can still forget; failing that, the debt that the delete noted stands.
-        Ok(self.settle(key, version).await)
+        // A full cache can still forget; failing that, the sweep will invalidate it.
+        Ok(self.invalidate_now(key, version).await)
     }
 
-    /// Sets a fence and commits under it, again under another epoch for as long as Postgres refuses.
-    async fn fence_and_commit<W: Write>(
+    /// Places an intent and commits under it, again under another epoch for as long as Postgres refuses.
+    async fn place_intent_and_commit<W: Write>(
         &self,
         key: &ConversationKey,
         write: &W,
-    ) -> Result<Fenced<W::Done>, Error> {
-        // While the fence is set: of a new instance, connecting is most of its first answer.
+    ) -> Result<Committed<W::Done>, Error> {
+        // While the intent is set: of a new instance, connecting is most of its first answer.
         self.database().prepare();
-        let mut fence = Fence::new();
+        let mut intent = Intent::new();
         let (mut refused_epoch, mut previous) = (None, None::<Begun>);
         for _ in 0..ATTEMPTS {
-            let over = previous.as_ref().map(Begun::fence);
-            let begun = match self.cache.begin(key, fence.clone(), refused_epoch, over).await {
+            let over = previous.as_ref().map(Begun::intent);
+            let begun = match self.cache.begin(key, intent.clone(), refused_epoch, over).await {
                 Ok(begun) => begun,
-                Err(error) => return self.commit_unfenced(key, write, error).await,
+                Err(error) => return self.commit_without_intent(key, write, error).await,
             };
-            match write.commit(self.database(), key, begun.fencing()).await {
-                Ok(Commit::Done(done)) => return Ok(Fenced { done, begun: Some(begun) }),
+            match write.commit(self.database(), key, begun.outcome()).await {
+                Ok(Commit::Done(done)) => return Ok(Committed { done, begun: Some(begun) }),
                 Ok(Commit::Refused(epoch)) => {
                     self.drop_if_ahead(key, &begun, epoch).await;
                     refused_epoch = epoch;
@@ -272,27 +282,27 @@ impl ConversationStore {
                     return Err(error);
                 }
             }
-            fence = begun.fence().next();
+            intent = begun.intent().next();
             previous = Some(begun);
         }
         let contended = CacheError::Refused("its epoch changed at every attempt".into());
-        self.commit_unfenced(key, write, contended).await
+        self.commit_without_intent(key, write, contended).await
     }
 
-    /// Commits although no fence could be set. Either the commit leaves a debt, or the cache is cleared first.
-    async fn commit_unfenced<W: Write>(
+    /// Commits although no intent could be placed. Either the commit defers the invalidation, or the cache is cleared first.
+    async fn commit_without_intent<W: Write>(
         &self,
         key: &ConversationKey,
         write: &W,
         error: CacheError,
-    ) -> Result<Fenced<W::Done>, Error> {
-        tracing::warn!(conversation = key.id.as_str(), %error, "cannot fence the cache");
-        if W::UNFENCED == Unfenced::Refuse {
-            // A full cache takes no fence, but lets go of what it holds.
+    ) -> Result<Committed<W::Done>, Error> {
+        tracing::warn!(conversation = key.id.as_str(), %error, "cannot place a write intent");
+        if W::WITHOUT_INTENT == WithoutIntent::Refuse {
+            // A full cache takes no intent, but lets go of what it holds.
             self.cache.invalidate(key).await.map_err(|_| error)?;
         }
-        match write.commit(self.database(), key, Fencing::Deferred).await? {
-            Commit::Done(done) => Ok(Fenced { done, begun: None }),
+        match write.commit(self.database(), key, IntentOutcome::Deferred).await? {
+            Commit::Done(done) => Ok(Committed { done, begun: None }),
             Commit::Refused(_) => Err(Error::Database(sqlx::Error::RowNotFound)),
         }
     }
@@ -310,23 +320,23 @@ impl ConversationStore {
 
     async fn withdraw(&self, key: &ConversationKey, begun: Option<&Begun>) {
         if let Some(begun) = begun {
-            report(key, "cannot withdraw a fence", self.cache.withdraw(key, begun.fence()).await);
+            report(key, "cannot withdraw an intent", self.cache.withdraw(key, begun.intent()).await);
         }
     }
 
-    /// Pays a debt at once if the cache allows it: after the commit, so that nothing older can follow.
-    pub(super) async fn settle(&self, key: &ConversationKey, version: i64) -> Told {
+    /// Invalidates the cached copy at once if the cache allows it: after the commit, so that nothing older can follow.
+    pub(super) async fn invalidate_now(&self, key: &ConversationKey, version: i64) -> CacheUpdate {
         let dropped = self.cache.invalidate(key).await;
-        if !report(key, "the cache stays behind until it is swept", dropped) {
-            return Told::Owed;
+        if !report(key, "cache invalidation deferred to the sweep", dropped) {
+            return CacheUpdate::Deferred;
         }
-        self.forget_debt(key, version).await;
-        Told::Published
+        self.clear_pending_invalidation(key, version).await;
+        CacheUpdate::Applied
     }
 
-    async fn forget_debt(&self, key: &ConversationKey, version: i64) {
-        if let Err(error) = self.database().settle_debt(key, version).await {
-            tracing::warn!(conversation = key.id.as_str(), %error, "a paid debt stays on the list");
+    async fn clear_pending_invalidation(&self, key: &ConversationKey, version: i64) {
+        if let Err(error) = self.database().clear_pending_invalidation(key, version).await {
+            tracing::warn!(conversation = key.id.as_str(), %error, "cannot clear a pending invalidation");
         }
     }
 }

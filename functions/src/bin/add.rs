@@ -4,31 +4,31 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use conversation_core::ConversationStore;
-use conversation_functions::{Call, Failure, Operation, Reply, open_store, serve};
+use conversation_functions::{ApiRequest, ApiResponse, Failure, Operation, open_store, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     serve(open_store, add).await
 }
 
-async fn add(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, Failure> {
-    match call.operation {
+async fn add(store: Arc<ConversationStore>, mut request: ApiRequest) -> Result<ApiResponse, Failure> {
+    match request.operation {
         Operation::Create => {
-            let (owner, new) = (call.owner()?, call.new_conversation()?);
+            let (owner, new) = (request.owner()?, request.new_conversation()?);
             let id = new.id.clone();
             let added = store.create(owner, new).await.map_err(Failure::about(id.as_ref()))?;
-            Ok(Reply::conversation(&added.conversation).written(added.told))
+            Ok(ApiResponse::conversation(&added.conversation).written(added.cache_update))
         }
         Operation::AddItems => {
-            let (key, batch) = (call.key()?, call.item_batch()?);
+            let (key, batch) = (request.key()?, request.item_batch()?);
             let added = store.append(&key, &batch).await.map_err(Failure::about_existing(&key.id))?;
-            Ok(Reply::added_items(&added).written(added.told))
+            Ok(ApiResponse::added_items(&added).written(added.cache_update))
         }
         _ => {
-            let (key, batch) = (call.key()?, call.batch()?);
+            let (key, batch) = (request.key()?, request.batch()?);
             let added = store.add(&key, &batch).await.map_err(Failure::about(Some(&key.id)))?;
-            let told = added.told;
-            Ok(Reply::added(added).written(told))
+            let cache_update = added.cache_update;
+            Ok(ApiResponse::added(added).written(cache_update))
         }
     }
 }

@@ -4,20 +4,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use conversation_core::ConversationStore;
-use conversation_functions::{Call, Failure, Operation, Reply, open_store, serve};
+use conversation_functions::{ApiRequest, ApiResponse, Failure, Operation, open_store, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     serve(open_store, delete).await
 }
 
-async fn delete(store: Arc<ConversationStore>, mut call: Call) -> Result<Reply, Failure> {
-    let key = call.key()?;
-    if call.operation == Operation::DeleteItem {
-        let id = call.message_id()?;
+async fn delete(store: Arc<ConversationStore>, mut request: ApiRequest) -> Result<ApiResponse, Failure> {
+    let key = request.key()?;
+    if request.operation == Operation::DeleteItem {
+        let id = request.message_id()?;
         let changed = store.delete_message(&key, &id).await.map_err(Failure::about_message(&key.id, &id))?;
-        return Ok(Reply::conversation(&changed.conversation).written(changed.told));
+        return Ok(ApiResponse::conversation(&changed.conversation).written(changed.cache_update));
     }
-    let told = store.delete(&key).await.map_err(Failure::about(Some(&key.id)))?;
-    Ok(Reply::deleted(key.id.as_str()).written(told))
+    let cache_update = store.delete(&key).await.map_err(Failure::about(Some(&key.id)))?;
+    Ok(ApiResponse::deleted(key.id.as_str()).written(cache_update))
 }

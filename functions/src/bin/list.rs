@@ -3,21 +3,21 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use conversation_core::{Directory, Limit, Source};
-use conversation_functions::{Call, Failure, Reply, open_directory, serve};
+use conversation_core::{ConversationIndex, Limit, Source};
+use conversation_functions::{ApiRequest, ApiResponse, Failure, open_index, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    serve(open_directory, list).await
+    serve(open_index, list).await
 }
 
-async fn list(directory: Arc<Directory>, mut call: Call) -> Result<Reply, Failure> {
-    let (owner, mut limit) = (call.owner()?, call.limit(Limit::LIST)?);
-    let ((order, cursor), metadata) = (call.cursor(&owner)?, call.metadata()?);
+async fn list(index: Arc<ConversationIndex>, mut request: ApiRequest) -> Result<ApiResponse, Failure> {
+    let (owner, mut limit) = (request.owner()?, request.limit(Limit::LIST)?);
+    let ((order, cursor), metadata) = (request.cursor(&owner)?, request.metadata()?);
     loop {
-        let listing = directory.list(&owner, &metadata, order, cursor.as_ref(), limit).await;
+        let listing = index.list(&owner, &metadata, order, cursor.as_ref(), limit).await;
         let listing = listing.map_err(Failure::about(None))?;
-        if let Some(reply) = Reply::listing(&listing, &owner) {
+        if let Some(reply) = ApiResponse::listing(&listing, &owner) {
             return Ok(reply.read_from(Source::Bypass));
         }
         // A hundred conversations fit, unless all their metadata is as long as may be and made of control characters.

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{DatabaseConfig, Migrated, directory, is_on_lambda};
-use conversation_functions::{Unready, exit, on_event, start_logging};
+use conversation_core::{DatabaseConfig, Migrated, conversation_index, is_on_lambda};
+use conversation_functions::{StartupError, exit, on_event, start_logging};
 use serde::{Deserialize, Serialize};
 
 /// How long one invocation goes on to begin migrations: CloudFormation's function asks again while there are more.
@@ -29,7 +29,7 @@ struct Deployment {
 
 /// What it is answered.
 #[derive(Serialize)]
-struct Answer {
+struct LambdaResponse {
     /// Whether migrations are left: ask again.
     more: bool,
     /// The generation of its cache.
@@ -42,25 +42,25 @@ async fn main() -> ExitCode {
     exit(if is_on_lambda() { serve().await } else { once().await })
 }
 
-async fn serve() -> Result<(), Unready> {
+async fn serve() -> Result<(), StartupError> {
     let work =
         async |database: Arc<DatabaseConfig>, deployment: Deployment| migrate(&database, deployment).await;
     on_event("migrate", open, work, |_| None, |answer| answer).await
 }
 
-async fn once() -> Result<(), Unready> {
+async fn once() -> Result<(), StartupError> {
     start_logging()?;
     let database = open()?;
     while migrate(&database, Deployment::default()).await?.more {}
     Ok(())
 }
 
-fn open() -> Result<DatabaseConfig, Unready> {
+fn open() -> Result<DatabaseConfig, StartupError> {
     Ok(DatabaseConfig::from_env()?)
 }
 
 /// As the administrator, if there is one, who then lets in the user of `DATABASE_URL`; as that user otherwise.
-async fn migrate(database: &DatabaseConfig, deployment: Deployment) -> Result<Answer, Unready> {
+async fn migrate(database: &DatabaseConfig, deployment: Deployment) -> Result<LambdaResponse, StartupError> {
     let Deployment { username, password, settings, moves_to } = deployment;
     let owner = match (username, password) {
         (Some(name), Some(password)) => Some(database.as_user(&name, &password)),
@@ -68,22 +68,22 @@ async fn migrate(database: &DatabaseConfig, deployment: Deployment) -> Result<An
         _ => return Err("an administrator has a username and a password".into()),
     };
     let config = owner.as_ref().unwrap_or(database);
-    let directory = directory(config);
+    let index = conversation_index(config);
     if let Some(generation) = moves_to {
-        directory.move_cache_generation(&generation).await?;
+        index.move_cache_generation(&generation).await?;
         tracing::info!(generation, "the cache has moved");
-        return Ok(Answer { more: false, generation: Some(generation) });
+        return Ok(LambdaResponse { more: false, generation: Some(generation) });
     }
     if conversation_core::migrate(config, BUDGET).await? == Migrated::Some {
-        return Ok(Answer { more: true, generation: None });
+        return Ok(LambdaResponse { more: true, generation: None });
     }
     if owner.is_some() {
-        directory.admit(database.user()).await?;
+        index.grant_access(database.user()).await?;
     }
     tracing::info!("the schema is up to date");
     let generation = match settings {
-        Some(settings) => Some(directory.propose_cache_generation(&settings).await?),
+        Some(settings) => Some(index.propose_cache_generation(&settings).await?),
         None => None,
     };
-    Ok(Answer { more: false, generation })
+    Ok(LambdaResponse { more: false, generation })
 }

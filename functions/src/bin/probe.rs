@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use conversation_core::{ConversationStore, ProbeError, Probed, connections_needed, is_on_lambda};
-use conversation_functions::{Unready, exit, on_event, open_store, start_logging};
+use conversation_functions::{StartupError, exit, on_event, open_store, start_logging};
 use serde::de::IgnoredAny;
 
 /// What is tried, and how many connections to Postgres may be needed.
@@ -21,20 +21,20 @@ async fn main() -> ExitCode {
     exit(if is_on_lambda() { serve().await } else { once().await })
 }
 
-async fn serve() -> Result<(), Unready> {
+async fn serve() -> Result<(), StartupError> {
     // Whatever the event says: that it came is enough.
     let work = async |stage: Arc<Stage>, _: IgnoredAny| probe(&stage).await;
     on_event("probe", open, work, |_| None, |probed| probed).await
 }
 
 #[expect(clippy::print_stdout, reason = "this is what it is run for")]
-async fn once() -> Result<(), Unready> {
+async fn once() -> Result<(), StartupError> {
     start_logging()?;
     println!("{}", serde_json::to_string_pretty(&probe(&open()?).await?)?);
     Ok(())
 }
 
-fn open() -> Result<Stage, Unready> {
+fn open() -> Result<Stage, StartupError> {
     Ok(Stage { store: open_store()?, needed: connections_needed()? })
 }
 

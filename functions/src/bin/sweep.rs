@@ -1,5 +1,5 @@
-//! Run on a schedule: drops cached copies that may be behind, removes the messages of deleted conversations, clears the
-//! fences of writers that died, and holds some of the cache against Postgres.
+//! Runs on a schedule: drops cached copies that may be stale, removes the messages of deleted conversations, clears the
+//! intents of dead writers, and audits some of the cache.
 
 #![recursion_limit = "256"] // An optimising build sees all futures at once, one within the other.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversation_core::{ConversationStore, Swept};
-use conversation_functions::{Gauges, Unready, exit, on_event, open_store};
+use conversation_functions::{StartupError, SweepMetrics, exit, on_event, open_store};
 use serde::de::IgnoredAny;
 
 /// Well within the function's time-out.
@@ -19,30 +19,30 @@ async fn main() -> ExitCode {
     exit(sweep().await)
 }
 
-async fn sweep() -> Result<(), Unready> {
+async fn sweep() -> Result<(), StartupError> {
     // Whatever the event says: that it came is enough.
     let work = async |store: Arc<ConversationStore>, _: IgnoredAny| store.sweep(BUDGET).await;
     on_event("sweep", open_store, work, |swept| Some(told(swept)), drop).await
 }
 
 /// What a sweep did as a log line, and what it found as metrics.
-fn told(swept: &Swept) -> Gauges {
+fn told(swept: &Swept) -> SweepMetrics {
     tracing::info!(
-        swept.debts_paid,
-        swept.debts_left,
+        swept.invalidations_drained,
+        swept.pending_invalidations,
         swept.messages_purged,
-        swept.fences_cleared,
+        swept.intents_cleared,
         swept.servers_not_swept,
         swept.unfinished,
         swept.audit.samples,
         swept.audit.stale_at_1s,
         "swept"
     );
-    Gauges {
-        fences_cleared: swept.fences_cleared as u64,
+    SweepMetrics {
+        intents_cleared: swept.intents_cleared as u64,
         servers_not_swept: swept.servers_not_swept as u64,
-        cache_debt_depth: swept.debts_left,
-        cache_debt_age: swept.oldest_debt.as_secs(),
+        pending_invalidations: swept.pending_invalidations,
+        pending_invalidation_age: swept.oldest_pending_invalidation.as_secs(),
         audit_samples: swept.audit.samples,
         audit_stale_at_1s: swept.audit.stale_at_1s,
         audit_stale_at_1m: swept.audit.stale_at_1m,

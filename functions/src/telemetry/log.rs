@@ -8,7 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::Unready;
+use crate::StartupError;
 
 /// Something else that listens to spans, on the same ground.
 pub(crate) type Listener = Box<dyn Layer<Registry> + Send + Sync>;
@@ -19,7 +19,7 @@ pub(crate) type Listener = Box<dyn Layer<Registry> + Send + Sync>;
 ///
 /// # Errors
 /// `LOG_FORMAT` or `LOG_LEVEL` is malformed.
-pub(crate) fn start(listener: Option<Listener>) -> Result<(), Unready> {
+pub(crate) fn start(listener: Option<Listener>) -> Result<(), StartupError> {
     let LogConfig { json, level } = LogConfig::from_env()?;
     let level: LevelFilter =
         level.parse().map_err(|_| format!("LOG_LEVEL is not a level: it is {level:?}"))?;

@@ -5,24 +5,24 @@ use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use conversation_core::{Metered, Source, Told};
+use conversation_core::{CacheUpdate, Source, StoreStats};
 use metrique_writer::Entry;
 use metrique_writer::format::Format as _;
 use metrique_writer::unit::Unit;
 use metrique_writer::unit::{AsBytes, AsCount, AsSeconds};
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
-use crate::response::Origin;
+use crate::response::CacheStatus;
 
 use super::Outcome;
 
 /// Where CloudWatch puts them.
 const NAMESPACE: &str = "ConversationStore";
 
-/// What one request, or one run of the sweep, is to CloudWatch. Whatever is none is not told.
+/// What one request, or one run of the sweep, is to CloudWatch. `None` fields are omitted.
 #[derive(Debug, Entry)]
 #[entry(rename_all = "PascalCase")]
-pub(super) struct Line {
+pub(super) struct RequestMetrics {
     #[entry(timestamp)]
     at: SystemTime,
     store: String,
@@ -37,7 +37,7 @@ pub(super) struct Line {
     cache_misses: Option<AsCount<u64>>,
     redis_time: Option<Duration>,
     redis_requests: AsCount<u64>,
-    /// Told only where there are any.
+    /// Only where there are any.
     cache_refused: Option<AsCount<u64>>,
     postgres_time: Option<Duration>,
     postgres_requests: AsCount<u64>,
@@ -49,15 +49,15 @@ pub(super) struct Line {
 
 /// What a sweep finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gauges {
-    /// Fences taken away that dead writers had left.
-    pub fences_cleared: u64,
+pub struct SweepMetrics {
+    /// Intents taken away that dead writers had left.
+    pub intents_cleared: u64,
     /// Cache servers that could not be gone through.
     pub servers_not_swept: u64,
     /// Conversations whose cached copy may be behind, 10,000 at most.
-    pub cache_debt_depth: u64,
+    pub pending_invalidations: u64,
     /// Seconds for which the oldest of these has been.
-    pub cache_debt_age: u64,
+    pub pending_invalidation_age: u64,
     /// Answers of the cache that were held against Postgres.
     pub audit_samples: u64,
     /// Those without a change of more than a second ago.
@@ -70,10 +70,10 @@ pub struct Gauges {
 #[derive(Debug, Entry)]
 #[entry(rename_all = "PascalCase")]
 struct Found {
-    fences_cleared: AsCount<u64>,
+    intents_cleared: AsCount<u64>,
     servers_not_swept: AsCount<u64>,
-    cache_debt_depth: AsCount<u64>,
-    cache_debt_age: AsSeconds<u64>,
+    pending_invalidations: AsCount<u64>,
+    pending_invalidation_age: AsSeconds<u64>,
     audit_samples: AsCount<u64>,
     #[entry(name = "AuditStaleAt1s")]
     audit_stale_at_1s: AsCount<u64>,
@@ -81,40 +81,40 @@ struct Found {
     audit_stale_at_1m: AsCount<u64>,
 }
 
-impl From<Gauges> for Found {
-    fn from(gauges: Gauges) -> Self {
+impl From<SweepMetrics> for Found {
+    fn from(metrics: SweepMetrics) -> Self {
         Self {
-            fences_cleared: gauges.fences_cleared.into(),
-            servers_not_swept: gauges.servers_not_swept.into(),
-            cache_debt_depth: gauges.cache_debt_depth.into(),
-            cache_debt_age: gauges.cache_debt_age.into(),
-            audit_samples: gauges.audit_samples.into(),
-            audit_stale_at_1s: gauges.audit_stale_at_1s.into(),
-            audit_stale_at_1m: gauges.audit_stale_at_1m.into(),
+            intents_cleared: metrics.intents_cleared.into(),
+            servers_not_swept: metrics.servers_not_swept.into(),
+            pending_invalidations: metrics.pending_invalidations.into(),
+            pending_invalidation_age: metrics.pending_invalidation_age.into(),
+            audit_samples: metrics.audit_samples.into(),
+            audit_stale_at_1s: metrics.audit_stale_at_1s.into(),
+            audit_stale_at_1m: metrics.audit_stale_at_1m.into(),
         }
     }
 }
 
-impl Line {
+impl RequestMetrics {
     pub(super) fn of(
         store: &str,
         operation: &'static str,
         latency: Duration,
-        metered: Metered,
+        metered: StoreStats,
         outcome: Outcome,
         request_id: &str,
     ) -> Self {
         let count = |is: bool| AsCount::from(u64::from(is));
-        let read = match outcome.origin {
-            Some(Origin::Read(source)) if source != Source::Bypass => Some(source),
+        let read = match outcome.cache_status {
+            Some(CacheStatus::Read(source)) if source != Source::Bypass => Some(source),
             _ => None,
         };
         let reason = match read {
             Some(Source::Miss { reason, .. }) => Some(reason.to_string()),
             _ => None,
         };
-        let written = match outcome.origin {
-            Some(Origin::Written(told)) => Some(count(told == Told::Owed)),
+        let written = match outcome.cache_status {
+            Some(CacheStatus::Written(cache_update)) => Some(count(cache_update == CacheUpdate::Deferred)),
             _ => None,
         };
         Self {
@@ -125,7 +125,7 @@ impl Line {
             status: outcome.status.to_string(),
             latency,
             requests: count(true),
-            errors: count(outcome.status >= 500),
+            errors: count(outcome.is_error),
             cache_hits: read.map(|source| count(source.is_hit())),
             cache_misses: read.map(|source| count(!source.is_hit())),
             reason,
@@ -141,8 +141,8 @@ impl Line {
     }
 
     /// With what a sweep found.
-    pub(super) fn with(self, gauges: Option<Gauges>) -> Self {
-        Self { found: gauges.map(Found::from), ..self }
+    pub(super) fn with(self, metrics: Option<SweepMetrics>) -> Self {
+        Self { found: metrics.map(Found::from), ..self }
     }
 }
 
@@ -167,22 +167,22 @@ impl Metrics {
         };
         let emf = Emf::builder(NAMESPACE.into(), vec![vec!["Store".into(), "Operation".into()]])
             .directive(by_reason)
-            // What is told is known here; and where there is no reason, there is nothing by reason.
+            // The fields are known here; and where there is no reason, there is nothing by reason.
             .skip_all_validations(true)
             .build();
         Self(Mutex::new(emf))
     }
 
     /// One line, in one piece.
-    pub(super) fn tell(&self, line: &Line) {
+    pub(super) fn emit(&self, line: &RequestMetrics) {
         let mut text = Vec::with_capacity(1_024);
         let formatted = self.0.lock().unwrap_or_else(PoisonError::into_inner).format(line, &mut text);
         if let Err(error) = formatted {
-            tracing::warn!(%error, "metrics cannot be told");
+            tracing::warn!(%error, "cannot format metrics");
             return;
         }
         if let Err(error) = std::io::stdout().lock().write_all(&text) {
-            tracing::warn!(%error, "metrics cannot be written");
+            tracing::warn!(%error, "cannot write metrics");
         }
     }
 }

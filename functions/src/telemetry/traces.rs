@@ -21,7 +21,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer as _;
 
-use crate::Unready;
+use crate::StartupError;
 
 use super::log::Listener;
 
@@ -34,7 +34,7 @@ const WITHIN: usize = 100;
 ///
 /// # Errors
 /// There is no way to that address.
-pub(super) fn layer(daemon: &str) -> Result<Listener, Unready> {
+pub(super) fn layer(daemon: &str) -> Result<Listener, StartupError> {
     let socket = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect(daemon).map(|()| socket));
     let socket = socket.map_err(|error| format!("AWS_XRAY_DAEMON_ADDRESS is not an address: {error}"))?;
     let daemon = Daemon { socket: Arc::new(socket), asked: Mutex::default() };

@@ -44,7 +44,7 @@ async fn planted_differences_are_shown() {
     assert_eq!((code, &seen["next_read"]), (Some(0), &"miss, gap".into()));
     assert_eq!(seen["differences"][0], "window: Redis lacks 2");
 
-    // Facts of a version that Postgres has not come to, and a fence.
+    // Facts of a version that Postgres has not come to, and an intent.
     let () = redis.del(ENTRY).await.unwrap();
     store.recent(&key("c"), Limit::MAX, None).await.unwrap();
     let facts: String = redis.hget(ENTRY, "conversation").await.unwrap();
@@ -56,10 +56,10 @@ async fn planted_differences_are_shown() {
     for expected in ["epoch: Redis knows 99", "version: Redis has 9, Postgres 1", "title: Redis has"] {
         assert!(differences.contains(expected), "{differences}");
     }
-    let () = redis.hset(ENTRY, "fence:dead:0", "1").await.unwrap();
+    let () = redis.hset(ENTRY, "intent:dead:0", "1").await.unwrap();
     let (code, seen) = inspection(&stack).await;
-    assert_eq!((code, &seen["next_read"]), (Some(0), &"miss, fenced".into()));
-    assert_eq!(seen["redis"]["fences"][0]["name"], "fence:dead:0");
+    assert_eq!((code, &seen["next_read"]), (Some(0), &"miss, write-pending".into()));
+    assert_eq!(seen["redis"]["intents"][0]["name"], "intent:dead:0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,11 +72,11 @@ async fn what_is_deleted_or_was_never_there_is_told_apart() {
     let (code, seen) = inspection(&stack).await;
     assert_eq!(
         (code, &seen["next_read"], &seen["postgres"]["deleted"]),
-        (Some(0), &"gone".into(), &true.into())
+        (Some(0), &"deleted".into(), &true.into())
     );
     // Content that outlived its conversation.
     let mut redis = stack.redis().await;
-    let () = redis.hdel(ENTRY, "gone").await.unwrap();
+    let () = redis.hdel(ENTRY, "tombstone").await.unwrap();
     let () = redis.rpush(WINDOW, "1 {}").await.unwrap();
     let (_, seen) = inspection(&stack).await;
     assert_eq!(seen["differences"][0], "Redis has it, Postgres has not");

@@ -41,7 +41,7 @@ async fn fill(stack: &Stack) {
             title: Some(Some(Title::new("no \"messages\"\nat all").unwrap())),
             metadata: Some(Metadata::new([("key".into(), "välue".into())].into()).unwrap()),
         },
-        messages: conversation_core::Batch::opening(vec![]).unwrap(),
+        messages: conversation_core::Batch::initial(vec![]).unwrap(),
     };
     store.create(OwnerId::new("ann").unwrap(), new).await.unwrap();
     // Positions with holes, one of them at the end.
@@ -80,11 +80,9 @@ async fn what_was_exported_and_imported_is_exported_again_to_the_byte() {
     for owner in ["ann", "bob"] {
         let owner = OwnerId::new(owner).unwrap();
         let list = async |stack: &Stack| {
-            let directory = stack.directory();
-            let listing = directory
-                .list(&owner, &Metadata::default(), Order::Descending, None, Limit::LIST)
-                .await
-                .unwrap();
+            let index = stack.index();
+            let listing =
+                index.list(&owner, &Metadata::default(), Order::Descending, None, Limit::LIST).await.unwrap();
             listing.page.items
         };
         assert_eq!(list(&from).await, list(&to).await);

@@ -37,7 +37,7 @@ pub(super) enum Step {
         leased: u8,
         news: u8,
     },
-    Bury,
+    WriteTombstone,
     Drop {
         as_seen: bool,
     },
@@ -47,8 +47,8 @@ pub(super) enum Step {
     EvictWindow,
     Invalidate,
     Failover,
-    CertificatePasses,
-    FencesAge,
+    ValidityPasses,
+    IntentsAge,
     LeaseAges,
 }
 
@@ -79,7 +79,7 @@ fn commands() -> impl Strategy<Value = Step> {
         8 => (choice(), choice()).prop_map(|(begun, news)| Step::Publish { begun, news }),
         6 => is_off().prop_map(|off| Step::Lease { off }),
         8 => (choice(), choice()).prop_map(|(leased, news)| Step::Fill { leased, news }),
-        1 => Just(Step::Bury),
+        1 => Just(Step::WriteTombstone),
         1 => any::<bool>().prop_map(|as_seen| Step::Drop { as_seen }),
         2 => choice().prop_map(Step::Withdraw),
         1 => Just(Step::Release),
@@ -92,8 +92,8 @@ fn misfortunes() -> impl Strategy<Value = Step> {
         3 => Just(Step::EvictWindow),
         1 => Just(Step::Invalidate),
         2 => Just(Step::Failover),
-        2 => Just(Step::CertificatePasses),
-        2 => Just(Step::FencesAge),
+        2 => Just(Step::ValidityPasses),
+        2 => Just(Step::IntentsAge),
         2 => Just(Step::LeaseAges),
     ]
 }

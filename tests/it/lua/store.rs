@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use conversation_local::Valkey;
-use conversation_model::entry::{Epoch, Fence, News, Replid, Seq, Token, Version};
+use conversation_model::entry::{Epoch, Intent, News, Replid, Seq, Token, Version};
 use redis::{Commands as _, Connection, Script, ScriptInvocation};
 
 /// The number that the model has for the server's replication id; any other is another server's.
@@ -13,12 +13,12 @@ const ENTRY: &str = "entry{c}";
 const WINDOW: &str = "window{c}";
 const TTL: u64 = 604_800_000;
 const LEASED_TTL: u64 = 10_000;
-const CHECK_BY: u64 = 3_600_000;
-const HIDDEN_CHECK_BY: u64 = 30_000;
+const VALIDITY: u64 = 3_600_000;
+const UNIDENTIFIED_VALIDITY: u64 = 30_000;
 const PRESUMED_DEAD: u64 = 5_000;
-/// What the clocks of callers say: those that are right, and one that takes any certificate for due.
+/// What the clocks of callers say: those that are right, and one that takes any validity marker for due.
 const NOW: u64 = 1_800_000_000_000;
-const OFF: u64 = NOW + CHECK_BY + 1;
+const OFF: u64 = NOW + VALIDITY + 1;
 
 macro_rules! script {
     ($file:literal) => {
@@ -29,10 +29,10 @@ macro_rules! script {
     };
 }
 
-/// granted, epoch, version, certified, dead fences, live fences, the fences' fields
+/// granted, epoch, version, valid, dead intents, live intents, the intents' fields
 pub(super) type LeaseReply = (bool, String, String, bool, usize, usize, Vec<String>);
 
-/// epoch, certified, complete, replid
+/// epoch, valid, complete, replid
 pub(super) type BeginReply = (String, bool, bool, String);
 
 struct Scripts {
@@ -40,7 +40,7 @@ struct Scripts {
     publish: Script,
     lease: Script,
     fill: Script,
-    bury: Script,
+    write_tombstone: Script,
     drop: Script,
     withdraw: Script,
 }
@@ -72,7 +72,7 @@ impl Store {
             publish: script!("publish.lua"),
             lease: script!("lease.lua"),
             fill: script!("fill.lua"),
-            bury: script!("bury.lua"),
+            write_tombstone: script!("write_tombstone.lua"),
             drop: script!("drop.lua"),
             withdraw: script!("withdraw.lua"),
         };
@@ -85,51 +85,53 @@ impl Store {
 
     pub(super) fn begin(
         &mut self,
-        fence: Fence,
+        intent: Intent,
         hint: Option<Epoch>,
-        over: &[Fence],
+        over: &[Intent],
         due: bool,
     ) -> BeginReply {
         let mut call = prepare_at(&self.scripts.begin, TTL, if due { OFF } else { NOW });
-        call.arg(field(fence)).arg(optional(hint));
-        for fence in over {
-            call.arg(field(*fence));
+        call.arg(field(intent)).arg(optional(hint));
+        for intent in over {
+            call.arg(field(*intent));
         }
         call.invoke(&mut self.connection).unwrap()
     }
 
-    pub(super) fn publish(&mut self, fence: Fence, replid: Replid, news: &News) -> String {
+    pub(super) fn publish(&mut self, intent: Intent, replid: Replid, news: &News) -> String {
         let mut call = prepare(&self.scripts.publish, TTL);
-        call.arg(field(fence)).arg(self.name(replid));
+        call.arg(field(intent)).arg(self.name(replid));
         push_news(&mut call, news, &[]);
         call.invoke(&mut self.connection).unwrap()
     }
 
-    /// By a reader that saw the certificate which stands. Any other is refused, which touches nothing.
+    /// By a reader that saw the validity marker which stands. Any other is refused, which touches nothing.
     pub(super) fn lease(&mut self, token: Token, due: bool) -> LeaseReply {
-        let seen: Option<String> = self.connection.hget(ENTRY, "certified").unwrap();
+        let seen: Option<String> = self.connection.hget(ENTRY, "validated_at").unwrap();
         let mut call = prepare_at(&self.scripts.lease, LEASED_TTL, if due { OFF } else { NOW });
         call.arg(token).arg(PRESUMED_DEAD).arg(seen.unwrap_or_default()).invoke(&mut self.connection).unwrap()
     }
 
-    pub(super) fn fill(&mut self, token: Token, seen: &[Fence], news: &News) -> String {
+    pub(super) fn fill(&mut self, token: Token, seen: &[Intent], news: &News) -> String {
         let mut call = prepare(&self.scripts.fill, TTL);
         call.arg(token);
-        let fences = seen.iter().map(|fence| field(*fence));
-        push_news(&mut call, news, &[vec![seen.len().to_string()], fences.collect()].concat());
+        let intents = seen.iter().map(|intent| field(*intent));
+        push_news(&mut call, news, &[vec![seen.len().to_string()], intents.collect()].concat());
         call.invoke(&mut self.connection).unwrap()
     }
 
-    pub(super) fn bury(&mut self, version: Version) {
-        let () = prepare(&self.scripts.bury, TTL).arg(version).invoke(&mut self.connection).unwrap();
+    pub(super) fn write_tombstone(&mut self, version: Version) {
+        let () =
+            prepare(&self.scripts.write_tombstone, TTL).arg(version).invoke(&mut self.connection).unwrap();
     }
 
     pub(super) fn drop_ahead(&mut self, seen: Option<Epoch>) -> bool {
         prepare(&self.scripts.drop, TTL).arg(optional(seen)).invoke(&mut self.connection).unwrap()
     }
 
-    pub(super) fn withdraw(&mut self, fence: Fence) {
-        let () = prepare(&self.scripts.withdraw, TTL).arg(field(fence)).invoke(&mut self.connection).unwrap();
+    pub(super) fn withdraw(&mut self, intent: Intent) {
+        let () =
+            prepare(&self.scripts.withdraw, TTL).arg(field(intent)).invoke(&mut self.connection).unwrap();
     }
 
     pub(super) fn release(&mut self) {
@@ -168,7 +170,7 @@ impl Store {
             reads.query(&mut self.connection).unwrap();
         entry.remove("bytes");
         for (field, value) in &mut entry {
-            if field == "certified" || field == "leased" || field.starts_with("fence:") {
+            if field == "validated_at" || field == "leased" || field.starts_with("intent:") {
                 *value = word(value);
             }
         }
@@ -187,12 +189,12 @@ fn prepare(script: &Script, ttl: u64) -> ScriptInvocation<'_> {
 
 fn prepare_at(script: &Script, ttl: u64, now: u64) -> ScriptInvocation<'_> {
     let mut call = script.prepare_invoke();
-    call.key(ENTRY).key(WINDOW).arg(ttl).arg(now).arg(CHECK_BY).arg(HIDDEN_CHECK_BY).arg(1);
+    call.key(ENTRY).key(WINDOW).arg(ttl).arg(now).arg(VALIDITY).arg(UNIDENTIFIED_VALIDITY).arg(1);
     call
 }
 
 /// What publish and fill say of the row; what fill says beside stands before the elements.
-fn push_news(call: &mut ScriptInvocation<'_>, news: &News, fences: &[String]) {
+fn push_news(call: &mut ScriptInvocation<'_>, news: &News, intents: &[String]) {
     let facts = news.facts;
     call.arg(news.epoch)
         .arg(u8::from(news.took_epoch))
@@ -200,14 +202,14 @@ fn push_news(call: &mut ScriptInvocation<'_>, news: &News, fences: &[String]) {
         .arg(facts.first)
         .arg(facts.count)
         .arg(facts.metadata)
-        .arg(fences);
+        .arg(intents);
     for seq in &news.elements {
         call.arg(element(*seq));
     }
 }
 
-pub(super) fn field(fence: Fence) -> String {
-    format!("fence:{}:{}", fence.operation, fence.attempt)
+pub(super) fn field(intent: Intent) -> String {
+    format!("intent:{}:{}", intent.operation, intent.attempt)
 }
 
 pub(super) fn element(seq: Seq) -> String {
@@ -222,7 +224,7 @@ fn word(time: &str) -> String {
     match time.parse::<u64>() {
         Ok(1) => "past".into(),
         Ok(NOW) => "now".into(),
-        // Only a clock that is off writes that down: of a lease, or of a fence.
+        // Only a clock that is off writes that down: of a lease, or of an intent.
         Ok(OFF) => "off".into(),
         _ => time.to_owned(),
     }

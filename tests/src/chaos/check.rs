@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use conversation_core::Told;
+use conversation_core::CacheUpdate;
 use sqlx::{PgConnection, Row as _};
 
 use crate::Broken;
@@ -147,15 +147,17 @@ impl Truth {
             match record {
                 Record::Wrote(write) if write.conversation == conversation => {
                     known.push((write.ended, self.binding(write.version)));
-                    if write.told == Told::Published {
+                    if write.cache_update == CacheUpdate::Applied {
                         known.push((write.ended, write.version));
-                    } else if write.told == Told::Owed {
+                    } else if write.cache_update == CacheUpdate::Deferred {
                         owed.push((write.ended, write.version));
                     }
                 }
-                Record::Deleted { conversation: deleted, told, ended } if *deleted == conversation => {
+                Record::Deleted { conversation: deleted, cache_update, ended }
+                    if *deleted == conversation =>
+                {
                     known.push((*ended, self.binding(self.newest())));
-                    if *told == Told::Owed {
+                    if *cache_update == CacheUpdate::Deferred {
                         owed.push((*ended, self.newest()));
                     } else {
                         known.push((*ended, self.newest()));
@@ -183,10 +185,10 @@ impl Truth {
         verdict: &mut Verdict,
     ) {
         known.sort_unstable();
-        let mut told = known.into_iter().peekable();
+        let mut cache_update = known.into_iter().peekable();
         let mut maxima: Known = vec![(0, 0)];
         for read in reads {
-            while let Some((at, version)) = told.next_if(|(at, _)| *at <= read.ended) {
+            while let Some((at, version)) = cache_update.next_if(|(at, _)| *at <= read.ended) {
                 raise(&mut maxima, at, version);
             }
             let floor = maxima[maxima.partition_point(|(at, _)| *at < read.began) - 1].1;
@@ -241,7 +243,7 @@ async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Con
     let mut truths: HashMap<i64, (Conversation, Truth)> = HashMap::new();
     let mut windows: HashMap<i64, Vec<Named>> = HashMap::new();
     let mut added: HashMap<i64, HashMap<String, u32>> = HashMap::new();
-    let query = "select conversation, seq, message_id, version, conversation_id, title, gone, fenced
+    let query = "select conversation, seq, message_id, version, conversation_id, title, gone, has_intent
         from history order by at";
     for row in sqlx::query(query).fetch_all(connection).await? {
         let key: i64 = row.try_get("conversation")?;
@@ -269,7 +271,7 @@ async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Con
             let count = i64::try_from(window.len())?;
             [Sight::Row(version, hash_of((title, count))), sight(window, false), sight(window, true)]
         };
-        truth.push(sights, strict || row.try_get("fenced")?);
+        truth.push(sights, strict || row.try_get("has_intent")?);
     }
     for (key, (_, truth)) in &mut truths {
         truth.added = added.remove(key).unwrap_or_default();

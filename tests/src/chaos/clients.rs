@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use conversation_core::{Change, ConversationFields, Error, MessageId, Title, Told};
+use conversation_core::{CacheUpdate, Change, ConversationFields, Error, MessageId, Title};
 use fastrand::Rng;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -45,7 +45,7 @@ struct Place {
     generation: u32,
     /// The highest version that any client was answered: a ticket.
     ticket: i64,
-    /// That version is one of which the cache could not be told: a certificate that it disproves may stand.
+    /// That version is one whose cache update was deferred: a validity marker that it disproves may stand.
     disproves: bool,
     /// Ids of messages that may be deleted.
     messages: Vec<String>,
@@ -225,8 +225,8 @@ impl Client {
         for attempt in 0..3 {
             let began = (attempt == 0).then(|| self.shared.now());
             match self.subject.add(&key, &messages).await {
-                Ok((version, told)) => {
-                    self.wrote(conversation, version, told, began, ids.clone());
+                Ok((version, cache_update)) => {
+                    self.wrote(conversation, version, cache_update, began, ids.clone());
                     let mut place = lock(&self.shared.places[at]);
                     if place.generation == conversation.generation {
                         place.added += ids.len();
@@ -252,7 +252,9 @@ impl Client {
             Change::from(ConversationFields { title: Some(Some(title)), ..ConversationFields::default() });
         let began = self.shared.now();
         match self.subject.update(&key(&conversation.to_string()), &change).await {
-            Ok((version, told)) => self.wrote(conversation, version, told, Some(began), Vec::new()),
+            Ok((version, cache_update)) => {
+                self.wrote(conversation, version, cache_update, Some(began), Vec::new())
+            }
             Err(Error::NotFound) => {}
             Err(error) => self.failed("update", &error),
         }
@@ -268,7 +270,9 @@ impl Client {
         let Ok(id) = MessageId::new(id) else { return };
         let began = self.shared.now();
         match self.subject.delete_message(&key(&conversation.to_string()), &id).await {
-            Ok((version, told)) => self.wrote(conversation, version, told, Some(began), Vec::new()),
+            Ok((version, cache_update)) => {
+                self.wrote(conversation, version, cache_update, Some(began), Vec::new())
+            }
             Err(Error::NotFound) => {}
             Err(error) => self.failed("delete message", &error),
         }
@@ -277,9 +281,9 @@ impl Client {
     async fn delete(&mut self, at: usize) {
         let (_, conversation) = self.place(at);
         match self.subject.delete(&key(&conversation.to_string())).await {
-            Ok(told) => {
+            Ok(cache_update) => {
                 let ended = self.shared.now();
-                self.shared.note(Record::Deleted { conversation, told, ended });
+                self.shared.note(Record::Deleted { conversation, cache_update, ended });
                 self.move_on(at, conversation);
             }
             Err(Error::NotFound) => {}
@@ -299,15 +303,15 @@ impl Client {
         &self,
         conversation: Conversation,
         version: i64,
-        told: Told,
+        cache_update: CacheUpdate,
         began: Option<u64>,
         added: Vec<String>,
     ) {
         let ended = self.shared.now();
-        self.shared.note(Record::Wrote(Wrote { conversation, version, told, added, began, ended }));
+        self.shared.note(Record::Wrote(Wrote { conversation, version, cache_update, added, began, ended }));
         let mut place = lock(&self.shared.places[conversation.place]);
         if place.generation == conversation.generation {
-            place.disproves |= told == Told::Owed && version > place.ticket;
+            place.disproves |= cache_update == CacheUpdate::Deferred && version > place.ticket;
             place.ticket = place.ticket.max(version);
         }
     }

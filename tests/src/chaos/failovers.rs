@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use conversation_core::HIDDEN_CHECK_BY;
+use conversation_core::UNIDENTIFIED_VALIDITY;
 
 use crate::Profile;
 
 use super::record::{Read, Record};
 
-/// How long a certificate of a server that does not say who it is stands: the bound that the store promises there.
-pub(super) const BOUND: Duration = HIDDEN_CHECK_BY;
+/// How long a validity marker of a server that does not say who it is stands: the bound that the store promises there.
+pub(super) const BOUND: Duration = UNIDENTIFIED_VALIDITY;
 
 /// The failovers of a run that readers may not have noticed: from when to when each was.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use redis::AsyncCommands as _;
 use tokio::time::{Instant, sleep};
 
 use crate::Broken;
-use crate::proxy::Conduct;
+use crate::proxy::LinkMode;
 
 use super::clients::Crew;
 use super::record::Record;
@@ -154,17 +154,17 @@ async fn bring_about(
         Fault::SessionsEnded => servers.end_sessions().await?,
         Fault::ClientKilled => crew.replace(client, servers).await?,
         Fault::RedisHangs | Fault::RepliesLost => {
-            let conduct = if fault == Fault::RedisHangs { Conduct::Hang } else { Conduct::Mute };
-            servers.ways[client].redis.conduct(conduct);
+            let link_mode = if fault == Fault::RedisHangs { LinkMode::Hang } else { LinkMode::Mute };
+            servers.ways[client].redis.link_mode(link_mode);
             // Long enough for this client to give it up, while the others go on to use it.
             sleep(pause + Duration::from_millis(350)).await;
-            servers.ways[client].redis.conduct(Conduct::Pass);
+            servers.ways[client].redis.link_mode(LinkMode::Pass);
         }
         Fault::PostgresHangs | Fault::CommitsUnanswered => {
-            let conduct = if fault == Fault::PostgresHangs { Conduct::Hang } else { Conduct::Mute };
-            servers.ways[client].postgres.conduct(conduct);
+            let link_mode = if fault == Fault::PostgresHangs { LinkMode::Hang } else { LinkMode::Mute };
+            servers.ways[client].postgres.link_mode(link_mode);
             sleep(pause).await;
-            servers.ways[client].postgres.conduct(Conduct::Pass);
+            servers.ways[client].postgres.link_mode(LinkMode::Pass);
         }
         Fault::EntryEvicted | Fault::WindowEvicted | Fault::BothEvicted | Fault::CertificateExpired => {
             tamper(fault, servers, &crew.entry(rng)).await?;

@@ -12,7 +12,7 @@ create table history (
     conversation_id text,
     title           text,
     gone            boolean,
-    fenced          boolean
+    has_intent      boolean
 );
 
 create function write_down_message() returns trigger language plpgsql as $$
@@ -28,15 +28,15 @@ create trigger history after insert or delete on messages for each row execute f
 
 create function write_down_version() returns trigger language plpgsql as $$
 begin
-    insert into history (conversation, version, conversation_id, title, gone, fenced)
+    insert into history (conversation, version, conversation_id, title, gone, has_intent)
         values (new.key, new.version, new.conversation_id, new.title, new.deleted_at is not null,
-                current_setting('history.fenced')::boolean);
+                current_setting('history.has_intent')::boolean);
     return null;
 end $$;
 create trigger history after update on conversations for each row
     when (old.version is distinct from new.version) execute function write_down_version();
 
--- Whether a commit was fenced only its caller says, so every operation is called through one that passes it on.
+-- Whether a write intent stood, only the caller of a commit says, so every operation is called through one that passes it on.
 do $do$
 declare
     f record;
@@ -52,7 +52,7 @@ begin
         execute format('alter function %s rename to %I', f.signature, f.name || '_itself');
         execute format('create function %I(%s) language plpgsql as %L', f.name, f.arguments, format(
             'declare r record; begin
-                perform set_config(''history.fenced'', p_fenced::text, true);
+                perform set_config(''history.has_intent'', p_has_intent::text, true);
                 select * into r from %I(%s);
                 %s
             end', f.name || '_itself', f.given, f.answered));

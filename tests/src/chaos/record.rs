@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use conversation_core::{Source, Told};
+use conversation_core::{CacheUpdate, Source};
 
 /// A conversation: those in one place follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ pub(super) struct Read {
 pub(super) struct Wrote {
     pub(super) conversation: Conversation,
     pub(super) version: i64,
-    pub(super) told: Told,
+    pub(super) cache_update: CacheUpdate,
     /// The messages that it added.
     pub(super) added: Vec<String>,
     /// None: the version may be that of an earlier attempt, or of somebody else's write.
@@ -75,10 +75,10 @@ pub(super) enum Record {
     /// The deletion of a conversation was acknowledged.
     Deleted {
         conversation: Conversation,
-        told: Told,
+        cache_update: CacheUpdate,
         ended: u64,
     },
-    /// A sweep paid all debts that were noted before it began.
+    /// A sweep paid all pending invalidations that were noted before it began.
     Swept {
         began: u64,
         ended: u64,

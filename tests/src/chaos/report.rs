@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use conversation_core::{Source, Told};
+use conversation_core::{CacheUpdate, Source};
 
 use super::check::{Verdict, Violation};
 use super::faults::Fault;
@@ -37,8 +37,17 @@ pub struct Report {
 }
 
 /// Every reason for which a read may go past the cache, and the one for which it need not.
-const REASONS: [&str; 9] =
-    ["check", "cold", "failover", "fenced", "gap", "gone", "min-version", "uncertified", "unreachable"];
+const REASONS: [&str; 9] = [
+    "check",
+    "cold",
+    "failover",
+    "write-pending",
+    "gap",
+    "gone",
+    "min-version",
+    "not-validated",
+    "unreachable",
+];
 
 impl Report {
     pub(super) fn new(
@@ -76,8 +85,10 @@ impl Report {
                 *self.reasons.entry(reason.to_string()).or_default() += 1;
             }
             Record::Read(_) | Record::Swept { .. } | Record::FailedOver { .. } => {}
-            Record::Wrote(write) => *self.writes.entry(told(write.told).into()).or_default() += 1,
-            Record::Deleted { told: how, .. } => *self.writes.entry(told(*how).into()).or_default() += 1,
+            Record::Wrote(write) => *self.writes.entry(told(write.cache_update).into()).or_default() += 1,
+            Record::Deleted { cache_update: how, .. } => {
+                *self.writes.entry(told(*how).into()).or_default() += 1
+            }
             Record::Failed(what) => *self.writes.entry(format!("{what} failed")).or_default() += 1,
             Record::Odd(what) => self.odd.push(what.clone()),
         }
@@ -105,11 +116,11 @@ impl Report {
     }
 }
 
-fn told(told: Told) -> &'static str {
-    match told {
-        Told::Published => "published",
-        Told::Fenced => "fenced",
-        Told::Owed => "owed",
+fn told(cache_update: CacheUpdate) -> &'static str {
+    match cache_update {
+        CacheUpdate::Applied => "published",
+        CacheUpdate::Pending => "pending",
+        CacheUpdate::Deferred => "owed",
     }
 }
 

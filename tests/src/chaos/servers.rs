@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::proxy::{Conduct, Proxy};
+use crate::proxy::{LinkMode, Proxy};
 use crate::{Access, Broken, Managed, Profile, as_deployed, at_port, port_of, redis_at};
 
 /// The same for all, so that clients need not know who is primary.
@@ -68,7 +68,7 @@ impl Servers {
         postgres.create_database(&tools, "chaos")?;
         let database_url = postgres.url("chaos");
         let database = conversation_core::DatabaseConfig::from_url(&database_url)?;
-        conversation_core::directory(&database).migrate().await?;
+        conversation_core::conversation_index(&database).migrate().await?;
         let mut recorder = PgConnection::connect(&database_url).await?;
         sqlx::raw_sql(include_str!("history.sql")).execute(&mut recorder).await?;
 
@@ -121,7 +121,7 @@ impl Servers {
     /// Lets the replica fall behind for a while and then take over. The old primary dies, or becomes a replica before
     /// the new one is none; clients may stay connected to it for as long again.
     pub(super) async fn fail_over(&mut self, lag: Duration, dies: bool) -> Result<(), Broken> {
-        self.link.conduct(Conduct::Hang);
+        self.link.link_mode(LinkMode::Hang);
         tokio::time::sleep(lag).await;
         let mut replica = connect(&self.replica).await?;
         if dies {
@@ -167,7 +167,7 @@ impl Servers {
     /// Makes the replica the primary's.
     async fn follow(&self) -> Result<(), Broken> {
         self.link.lead_to(port_of(&self.primary.url()));
-        self.link.conduct(Conduct::Pass);
+        self.link.link_mode(LinkMode::Pass);
         self.link.reset();
         replicate(&mut connect(&self.replica).await?, Some(self.link.port())).await
     }

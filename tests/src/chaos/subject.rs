@@ -1,20 +1,20 @@
 //! What clients use: the store, or one of the protocols that it must be better than.
 
 use conversation_core::{
-    Batch, Change, Conversation, ConversationKey, ConversationStore, Error, Limit, Message, MessageId,
-    Source, Told,
+    Batch, CacheUpdate, Change, Conversation, ConversationKey, ConversationStore, Error, Limit, Message,
+    MessageId, Source,
 };
 
 use crate::{Broken, Profile};
 
 use super::Protocol;
+use super::baseline_protocols::Baseline;
 use super::record::{FULL, SHORT, Sight, hash_of};
-use super::weaker::Weaker;
 
 /// A client's own access to both stores, as a function has it.
 pub(super) enum Subject {
     Store(ConversationStore),
-    Weaker(Weaker),
+    Baseline(Baseline),
 }
 
 impl Subject {
@@ -25,14 +25,14 @@ impl Subject {
     ) -> Result<Self, Broken> {
         Ok(match protocol {
             Protocol::EpochFencing => Self::Store(profile.store_at(database_url, redis_url)),
-            weaker => Self::Weaker(Weaker::new(weaker, database_url, redis_url)?),
+            weaker => Self::Baseline(Baseline::new(weaker, database_url, redis_url)?),
         })
     }
 
     fn store(&self) -> &ConversationStore {
         match self {
             Self::Store(store) => store,
-            Self::Weaker(weaker) => &weaker.durable,
+            Self::Baseline(weaker) => &weaker.durable,
         }
     }
 
@@ -51,7 +51,7 @@ impl Subject {
                     |page: conversation_core::Page<Message>| page.items.iter().map(named).collect();
                 (read.found.map(messages), read.source)
             }
-            Self::Weaker(weaker) => weaker.read(key).await?,
+            Self::Baseline(weaker) => weaker.read(key).await?,
         };
         let Some(messages) = found else { return Ok((Sight::Nothing, source)) };
         Ok((sight(&messages, short), source))
@@ -72,27 +72,37 @@ impl Subject {
         &mut self,
         key: &ConversationKey,
         messages: &Batch,
-    ) -> Result<(i64, Told), Error> {
+    ) -> Result<(i64, CacheUpdate), Error> {
         let added = self.store().add(key, messages).await?;
-        if let Self::Weaker(weaker) = self {
+        if let Self::Baseline(weaker) = self {
             weaker.publish(key, &added.messages.iter().map(named).collect::<Vec<_>>()).await;
         }
-        Ok((added.conversation.version, added.told))
+        Ok((added.conversation.version, added.cache_update))
     }
 
-    pub(super) async fn update(&self, key: &ConversationKey, change: &Change) -> Result<(i64, Told), Error> {
-        self.store().update(key, change).await.map(|changed| (changed.conversation.version, changed.told))
+    pub(super) async fn update(
+        &self,
+        key: &ConversationKey,
+        change: &Change,
+    ) -> Result<(i64, CacheUpdate), Error> {
+        self.store()
+            .update(key, change)
+            .await
+            .map(|changed| (changed.conversation.version, changed.cache_update))
     }
 
     pub(super) async fn delete_message(
         &self,
         key: &ConversationKey,
         id: &MessageId,
-    ) -> Result<(i64, Told), Error> {
-        self.store().delete_message(key, id).await.map(|changed| (changed.conversation.version, changed.told))
+    ) -> Result<(i64, CacheUpdate), Error> {
+        self.store()
+            .delete_message(key, id)
+            .await
+            .map(|changed| (changed.conversation.version, changed.cache_update))
     }
 
-    pub(super) async fn delete(&self, key: &ConversationKey) -> Result<Told, Error> {
+    pub(super) async fn delete(&self, key: &ConversationKey) -> Result<CacheUpdate, Error> {
         self.store().delete(key).await
     }
 }

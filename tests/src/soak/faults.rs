@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::proxy::{Conduct, Proxy};
+use crate::proxy::{LinkMode, Proxy};
 use crate::{Broken, redis_at};
 
 use super::Stage;
@@ -45,10 +45,10 @@ pub(super) async fn happen(stage: &Stage, duration: Duration, seed: u64) -> Resu
         match kind {
             "connections to Redis reset" => stage.redis_way.reset(),
             "connections to Postgres reset" => stage.postgres_way.reset(),
-            "Redis hangs" => behave(&stage.redis_way, Conduct::Hang, pause).await,
-            "Postgres hangs" => behave(&stage.postgres_way, Conduct::Hang, pause).await,
-            "replies of Redis lost" => behave(&stage.redis_way, Conduct::Mute, pause).await,
-            "replies of Postgres lost" => behave(&stage.postgres_way, Conduct::Mute, pause).await,
+            "Redis hangs" => behave(&stage.redis_way, LinkMode::Hang, pause).await,
+            "Postgres hangs" => behave(&stage.postgres_way, LinkMode::Hang, pause).await,
+            "replies of Redis lost" => behave(&stage.redis_way, LinkMode::Mute, pause).await,
+            "replies of Postgres lost" => behave(&stage.postgres_way, LinkMode::Mute, pause).await,
             _ => {
                 let mut redis = redis_at(&stage.valkey.url()).await?;
                 redis::cmd("FLUSHALL").exec_async(&mut redis).await?;
@@ -57,8 +57,8 @@ pub(super) async fn happen(stage: &Stage, duration: Duration, seed: u64) -> Resu
     }
 }
 
-async fn behave(way: &Proxy, conduct: Conduct, pause: Duration) {
-    way.conduct(conduct);
+async fn behave(way: &Proxy, link_mode: LinkMode, pause: Duration) {
+    way.link_mode(link_mode);
     sleep(pause).await;
-    way.conduct(Conduct::Pass);
+    way.link_mode(LinkMode::Pass);
 }

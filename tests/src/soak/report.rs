@@ -20,7 +20,7 @@ const GROWTH: f64 = 1.2;
 
 /// What the functions themselves told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Reported {
     hits: u64,
     misses: BTreeMap<String, u64>,
     deferred: u64,
@@ -35,12 +35,12 @@ pub struct Report {
     pub(super) faults: Faults,
     pub(super) vitals: Seen,
     pub(super) kept: Kept,
-    pub(super) metrics: Told,
+    pub(super) metrics: Reported,
 }
 
 /// Adds up the metrics in a log, and keeps them in a file of their own.
-pub(super) fn read_metrics(log: &Path, copy: &Path) -> Result<Told, Broken> {
-    let mut told = Told::default();
+pub(super) fn read_metrics(log: &Path, copy: &Path) -> Result<Reported, Broken> {
+    let mut told = Reported::default();
     let mut copy = BufWriter::new(std::fs::File::create(copy)?);
     for line in BufReader::new(std::fs::File::open(log)?).lines() {
         let line = line?;

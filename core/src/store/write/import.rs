@@ -3,10 +3,10 @@
 use crate::conversation::ConversationKey;
 use crate::database::{self, Commit, Database};
 use crate::error::{Error, Problem};
-use crate::snapshot::Fencing;
+use crate::snapshot::IntentOutcome;
 use crate::transfer::{ConversationRecord, MessageRecord};
 
-use super::{ConversationStore, Fenced, Told, Unfenced, Write, report};
+use super::{CacheUpdate, Committed, ConversationStore, WithoutIntent, Write, report};
 
 /// What an import of a part answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Imported {
     /// Whether anything was written at all.
     pub changed: bool,
     /// What the cache knows of it.
-    pub told: Told,
+    pub cache_update: CacheUpdate,
 }
 
 struct Import<'a> {
@@ -27,15 +27,15 @@ struct Import<'a> {
 
 impl Write for Import<'_> {
     type Done = database::Imported;
-    const UNFENCED: Unfenced = Unfenced::Defer;
+    const WITHOUT_INTENT: WithoutIntent = WithoutIntent::Defer;
 
     async fn commit(
         &self,
         database: &Database,
         _: &ConversationKey,
-        fencing: Fencing,
+        intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.import(self.of, self.part, self.last, fencing).await
+        database.import(self.of, self.part, self.last, intent).await
     }
 }
 
@@ -60,21 +60,22 @@ impl ConversationStore {
     ) -> Result<Imported, Error> {
         of.check()?;
         check_positions(of, part)?;
-        let Fenced { done, begun } = self.fence_and_commit(&of.key, &Import { of, part, last }).await?;
+        let Committed { done, begun } =
+            self.place_intent_and_commit(&of.key, &Import { of, part, last }).await?;
         let database::Imported { stored, version, duplicate } = done;
-        let told = match begun {
-            None => self.settle(&of.key, version).await,
+        let cache_update = match begun {
+            None => self.invalidate_now(&of.key, version).await,
             Some(begun) if duplicate => {
                 self.withdraw(&of.key, Some(&begun)).await;
-                Told::Published
+                CacheUpdate::Applied
             }
             Some(_) => {
                 let dropped = self.cache.invalidate(&of.key).await;
-                let is_dropped = report(&of.key, "the fence of an import stays", dropped);
-                if is_dropped { Told::Published } else { Told::Fenced }
+                let is_dropped = report(&of.key, "the intent of an import stays", dropped);
+                if is_dropped { CacheUpdate::Applied } else { CacheUpdate::Pending }
             }
         };
-        Ok(Imported { stored, changed: !duplicate, told })
+        Ok(Imported { stored, changed: !duplicate, cache_update })
     }
 }
 

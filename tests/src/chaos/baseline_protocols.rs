@@ -33,14 +33,14 @@ redis.call('LTRIM', KEYS[1], -100, -1)
 return 1";
 
 /// A client of one of the weaker protocols.
-pub(super) struct Weaker {
+pub(super) struct Baseline {
     protocol: Protocol,
     pub(super) durable: ConversationStore,
     redis: ConnectionManager,
     publish: Script,
 }
 
-impl Weaker {
+impl Baseline {
     pub(super) fn new(protocol: Protocol, database_url: &str, redis_url: &str) -> Result<Self, Broken> {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
@@ -53,12 +53,12 @@ impl Weaker {
     /// Tells Redis of messages that are committed. A failure is lived with, as is usual.
     pub(super) async fn publish(&mut self, key: &ConversationKey, added: &[Named]) {
         let list = list_of(key);
-        let told = match self.protocol {
+        let cache_update = match self.protocol {
             Protocol::CacheAside => self.redis.del::<_, ()>(&list).await,
             Protocol::CommitThenPublish => self.merge(&list, added).await,
             _ => self.append(&list, added).await,
         };
-        drop(told);
+        drop(cache_update);
     }
 
     /// Reads the window: what Redis has, or else what Postgres has, which Redis is given.

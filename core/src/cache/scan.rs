@@ -1,4 +1,4 @@
-//! Looking for fences whose writer died, in conversations that nobody reads: a reader would have found them.
+//! Looking for intents whose writer died, in conversations that nobody reads: a reader would have found them.
 
 use std::collections::HashMap;
 
@@ -13,58 +13,58 @@ use super::request::Request;
 use super::{Cache, CacheError};
 
 /// How many keys a server is asked to go through at a time: for less than a millisecond.
-const STRIDE: usize = 500;
-/// How many strides are taken at a server before the next one has its turn, the rest being left for another time.
-const STRIDES: u32 = 20;
+const BATCH: usize = 500;
+/// How many batches are taken at a server before the next one has its turn, the rest being left for another time.
+const BATCHES: u32 = 20;
 /// How long a server remembers how far it was gone through, in milliseconds.
 const REMEMBERED: i64 = 24 * 60 * 60 * 1_000;
 
-/// How many entries of a stride are audited.
+/// How many entries of a batch are audited.
 const SAMPLED: usize = 5;
 
-/// What a survey found.
+/// What a scan found.
 #[derive(Debug, Default)]
-pub(crate) struct Surveyed {
-    /// Entries with fences that nobody will take away any more.
-    pub(crate) forsaken: Vec<Forsaken>,
+pub(crate) struct ScanResult {
+    /// Entries with intents that nobody will take away any more.
+    pub(crate) orphaned: Vec<OrphanedIntents>,
     /// Some of all entries.
     pub(crate) sampled: Vec<ConversationKey>,
     /// Servers that could not be gone through.
     pub(crate) servers_failed: usize,
 }
 
-/// An entry with fences that nobody will take away any more.
+/// An entry with intents that nobody will take away any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Forsaken {
+pub(crate) struct OrphanedIntents {
     pub(crate) key: ConversationKey,
-    pub(crate) fences: usize,
+    pub(crate) intents: usize,
 }
 
 impl Cache {
     /// Goes through some thousands of entries on every server, from where it stopped the last time, and answers those
-    /// with dead fences, and some of all. A server that fails is left for the next time.
-    pub(crate) async fn survey(&self, until: Instant) -> Result<Surveyed, CacheError> {
-        let mut found = Surveyed::default();
+    /// with dead intents, and some of all. A server that fails is left for the next time.
+    pub(crate) async fn scan(&self, until: Instant) -> Result<ScanResult, CacheError> {
+        let mut found = ScanResult::default();
         for (server, node) in self.connection.primaries().await? {
-            if let Err(error) = self.survey_server(&server, &node, until, &mut found).await {
-                tracing::error!(server, %error, "cannot look for dead fences");
+            if let Err(error) = self.scan_server(&server, &node, until, &mut found).await {
+                tracing::error!(server, %error, "cannot look for dead intents");
                 found.servers_failed += 1;
             }
         }
         Ok(found)
     }
 
-    pub(super) async fn survey_server(
+    pub(super) async fn scan_server(
         &self,
         server: &str,
         node: &Node,
         until: Instant,
-        found: &mut Surveyed,
+        found: &mut ScanResult,
     ) -> Result<(), CacheError> {
         let mut cursor = self.cursor(server).await?;
         let now = self.clock.now_ms();
-        for _ in 0..STRIDES {
-            cursor = self.stride(node, cursor, now, found).await?;
+        for _ in 0..BATCHES {
+            cursor = self.batch(node, cursor, now, found).await?;
             // 0 is the end, and the beginning.
             if cursor == 0 || Instant::now() >= until {
                 break;
@@ -73,19 +73,19 @@ impl Cache {
         self.set_cursor(server, cursor).await
     }
 
-    async fn stride(
+    async fn batch(
         &self,
         node: &Node,
         cursor: u64,
         now: u64,
-        found: &mut Surveyed,
+        found: &mut ScanResult,
     ) -> Result<u64, CacheError> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor)
             .arg("MATCH")
             .arg(entries(&self.prefix))
             .arg("COUNT")
-            .arg(STRIDE)
+            .arg(BATCH)
             .arg("TYPE")
             .arg("hash");
         let (next, names): (u64, Vec<String>) = node.ask_again(&Request::Command(scan)).await?;
@@ -96,16 +96,16 @@ impl Cache {
         found
             .sampled
             .extend(names.iter().take(SAMPLED).filter_map(|name| Keys::conversation(&self.prefix, name)));
-        let fences = names.iter().map(|name| {
-            redis::cmd("HSCAN").arg(name).arg(0).arg("MATCH").arg("fence:*").arg("COUNT").arg(STRIDE).take()
+        let intents = names.iter().map(|name| {
+            redis::cmd("HSCAN").arg(name).arg(0).arg("MATCH").arg("intent:*").arg("COUNT").arg(BATCH).take()
         });
-        let fences = Request::Batch(fences.collect());
-        let fences: Vec<(u64, HashMap<String, u64>)> = node.ask_again(&fences).await?;
-        for (name, (_, fences)) in names.iter().zip(fences) {
+        let intents = Request::Pipeline(intents.collect());
+        let intents: Vec<(u64, HashMap<String, u64>)> = node.ask_again(&intents).await?;
+        for (name, (_, intents)) in names.iter().zip(intents) {
             let is_dead = |since: &&u64| since.abs_diff(now) > millis(PRESUMED_DEAD);
-            let dead = fences.values().filter(is_dead).count();
+            let dead = intents.values().filter(is_dead).count();
             if let Some(key) = Keys::conversation(&self.prefix, name).filter(|_| dead > 0) {
-                found.forsaken.push(Forsaken { key, fences: dead });
+                found.orphaned.push(OrphanedIntents { key, intents: dead });
             }
         }
         Ok(next)

@@ -11,20 +11,20 @@ use crate::page::Limit;
 use crate::snapshot::{WINDOW, Window};
 
 use super::CacheError;
-use super::key::{CHECK_BY, HIDDEN_CHECK_BY, PRESUMED_DEAD, millis};
+use super::key::{PRESUMED_DEAD, UNIDENTIFIED_VALIDITY, VALIDITY, millis};
 
 /// What a look at a conversation's entry found.
 #[derive(Debug)]
-pub(crate) enum Look {
+pub(crate) enum Lookup {
     /// It is as fresh as Postgres.
     Hit(Box<Cached>),
     /// The conversation was deleted.
-    Gone,
-    /// It cannot be relied on; and the certificate that was seen, if there was one.
+    Deleted,
+    /// It cannot be relied on; and the validity marker that was seen, if there was one.
     Miss(Miss, Option<String>),
 }
 
-/// A certified entry.
+/// A valid entry.
 #[derive(Debug)]
 pub(crate) struct Cached {
     pub(crate) conversation: Conversation,
@@ -40,18 +40,18 @@ pub enum Miss {
     /// Nothing is cached.
     Cold,
     /// A write is in flight.
-    Fenced {
+    WritePending {
         /// Some write began only just now, so that its publication is worth waiting for.
         live: bool,
     },
     /// Facts are cached, but not the claim that they are all of them.
-    Uncertified,
+    NotValidated,
     /// The window is not whole.
     Gap,
     /// The server took over from another one, or is a replica.
     Failover,
-    /// The certificate is due for a check.
-    Check,
+    /// The validity marker is due for a check.
+    Expired,
     /// The caller has seen a newer version.
     MinVersion,
     /// The messages are too large to be cached all.
@@ -64,11 +64,11 @@ impl fmt::Display for Miss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cold => "cold",
-            Self::Fenced { .. } => "fenced",
-            Self::Uncertified => "uncertified",
+            Self::WritePending { .. } => "write-pending",
+            Self::NotValidated => "not-validated",
             Self::Gap => "gap",
             Self::Failover => "failover",
-            Self::Check => "check",
+            Self::Expired => "expired",
             Self::MinVersion => "min-version",
             Self::Large => "large",
             Self::Unreachable => "unreachable",
@@ -78,7 +78,7 @@ impl fmt::Display for Miss {
 
 /// The replies of a look.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct RawReply {
     /// `INFO replication`; none if the server was not asked, or did not say.
     pub(super) replication: Option<String>,
     /// The reader's clock, Unix milliseconds.
@@ -91,7 +91,7 @@ pub(super) struct Seen {
     pub(super) length: Option<usize>,
 }
 
-impl Seen {
+impl RawReply {
     /// From the replies to the entry, the elements and the length, as many as were asked for.
     pub(super) fn of(replies: Vec<Value>, replication: Option<String>, now: u64) -> Result<Self, CacheError> {
         let mut replies = replies.into_iter();
@@ -112,23 +112,23 @@ pub(super) fn read<T: FromRedisValue>(replies: &mut impl Iterator<Item = Value>)
 }
 
 /// Holds what was seen against the rules. A hit needs every one of them.
-pub(super) fn judge(seen: Seen, limit: Option<Limit>, min_version: Option<i64>) -> Look {
-    let Seen { replication, now, entry, elements, length } = seen;
+pub(super) fn evaluate(seen: RawReply, limit: Option<Limit>, min_version: Option<i64>) -> Lookup {
+    let RawReply { replication, now, entry, elements, length } = seen;
     let length = length.unwrap_or(elements.len());
     let entry = Entry { fields: entry, now };
     if entry.fields.is_empty() {
-        return Look::Miss(Miss::Cold, None);
+        return Lookup::Miss(Miss::Cold, None);
     }
-    if entry.field("gone").is_some() {
-        return Look::Gone;
+    if entry.field("tombstone").is_some() {
+        return Lookup::Deleted;
     }
     if let Some(miss) = entry.miss(replication.as_deref(), min_version) {
-        return Look::Miss(miss, entry.certificate());
+        return Lookup::Miss(miss, entry.validity_marker());
     }
-    let hidden = entry.stands_for(replication.as_deref().unwrap_or_default()) == Some(HIDDEN_CHECK_BY);
+    let hidden = entry.stands_for(replication.as_deref().unwrap_or_default()) == Some(UNIDENTIFIED_VALIDITY);
     match entry.read(limit, length, elements, hidden) {
-        Some(cached) => Look::Hit(Box::new(cached)),
-        None => Look::Miss(Miss::Gap, entry.certificate()),
+        Some(cached) => Lookup::Hit(Box::new(cached)),
+        None => Lookup::Miss(Miss::Gap, entry.validity_marker()),
     }
 }
 
@@ -148,29 +148,29 @@ impl Entry {
         self.field(field)?.parse().ok()
     }
 
-    /// The certificate as it stands in the entry.
-    fn certificate(&self) -> Option<String> {
-        self.field("certified").map(str::to_owned)
+    /// The validity marker as it stands in the entry.
+    fn validity_marker(&self) -> Option<String> {
+        self.field("validated_at").map(str::to_owned)
     }
 
-    /// What is wrong with the certificate, if anything is.
+    /// What is wrong with the validity marker, if anything is.
     fn miss(&self, replication: Option<&str>, min_version: Option<i64>) -> Option<Miss> {
         let Some(stands_for) = self.stands_for(replication.unwrap_or_default()) else {
             return Some(Miss::Failover);
         };
-        let mut fences = self.fields.iter().filter(|(field, _)| field.starts_with("fence:")).peekable();
-        if fences.peek().is_some() {
-            return Some(Miss::Fenced { live: fences.any(|(_, since)| self.is_live(since)) });
+        let mut intents = self.fields.iter().filter(|(field, _)| field.starts_with("intent:")).peekable();
+        if intents.peek().is_some() {
+            return Some(Miss::WritePending { live: intents.any(|(_, since)| self.is_live(since)) });
         }
-        match self.number::<u64>("certified") {
-            None => Some(Miss::Uncertified),
-            Some(made) if self.now.abs_diff(made) > millis(stands_for) => Some(Miss::Check),
+        match self.number::<u64>("validated_at") {
+            None => Some(Miss::NotValidated),
+            Some(made) if self.now.abs_diff(made) > millis(stands_for) => Some(Miss::Expired),
             Some(_) if min_version > self.number("version") => Some(Miss::MinVersion),
             Some(_) => None,
         }
     }
 
-    /// How long a certificate stands: for long on a server that says that it is the one which holds the entry, not at all
+    /// How long a validity marker stands: for long on a server that says that it is the one which holds the entry, not at all
     /// on another one or on a replica, and shortly where nobody can tell.
     fn stands_for(&self, replication: &str) -> Option<Duration> {
         let held = self.field("replid")?;
@@ -178,9 +178,9 @@ impl Entry {
             return None;
         }
         match field_of(replication, "master_replid") {
-            Some(server) if server == held => Some(CHECK_BY),
+            Some(server) if server == held => Some(VALIDITY),
             Some(_) if held != HIDDEN => None,
-            _ => Some(HIDDEN_CHECK_BY),
+            _ => Some(UNIDENTIFIED_VALIDITY),
         }
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let conversation = r#"{"id":"c","object":"conversation","title":null,"metadata":{},"message_count":2,"version":3,"created_at":1,"updated_at":1,"last_message_at":1}"#;
         let mut fields: HashMap<String, String> = [
             ("replid", "abc"),
-            ("certified", "9999000"),
+            ("validated_at", "9999000"),
             ("version", "3"),
             ("first", "1"),
             ("count", "2"),
@@ -267,7 +267,12 @@ mod tests {
         fields
     }
 
-    fn look(info: &str, entry: HashMap<String, String>, elements: &[&str], min_version: Option<i64>) -> Look {
+    fn lookup(
+        info: &str,
+        entry: HashMap<String, String>,
+        elements: &[&str],
+        min_version: Option<i64>,
+    ) -> Lookup {
         look_at(NOW, Some(info), entry, elements, min_version)
     }
 
@@ -279,16 +284,16 @@ mod tests {
         entry: HashMap<String, String>,
         elements: &[&str],
         min_version: Option<i64>,
-    ) -> Look {
+    ) -> Lookup {
         let elements: Vec<_> = elements.iter().map(|element| element.as_bytes().to_vec()).collect();
         let limit = Some(Limit::MAX);
         let (replication, entry) = (info.map(str::to_owned), entry.into_iter().collect());
-        judge(Seen { replication, now, entry, elements, length: None }, limit, min_version)
+        evaluate(RawReply { replication, now, entry, elements, length: None }, limit, min_version)
     }
 
-    fn miss(look: Look) -> Miss {
+    fn miss(look: Lookup) -> Miss {
         match look {
-            Look::Miss(miss, _) => miss,
+            Lookup::Miss(miss, _) => miss,
             other => panic!("not a miss: {other:?}"),
         }
     }
@@ -296,29 +301,29 @@ mod tests {
     #[test]
     fn a_hit_needs_every_rule() {
         let whole = ["1 {}", "2 {}"];
-        assert!(matches!(look(INFO, entry(&[]), &whole, Some(3)), Look::Hit(cached) if !cached.hidden));
-        assert!(matches!(look(INFO, entry(&[("gone", Some("4"))]), &whole, None), Look::Gone));
+        assert!(matches!(lookup(INFO, entry(&[]), &whole, Some(3)), Lookup::Hit(cached) if !cached.hidden));
+        assert!(matches!(lookup(INFO, entry(&[("tombstone", Some("4"))]), &whole, None), Lookup::Deleted));
         for (expected, entry, elements, min_version) in [
             (Miss::Cold, HashMap::new(), &whole[..], None),
             (Miss::Failover, entry(&[("replid", Some("old"))]), &whole, None),
-            (Miss::Fenced { live: true }, entry(&[("fence:1:0", Some("9999900"))]), &whole, None),
-            (Miss::Fenced { live: false }, entry(&[("fence:1:0", Some("900"))]), &whole, None),
-            (Miss::Uncertified, entry(&[("certified", None)]), &whole, None),
-            (Miss::Check, entry(&[("certified", Some("6399999"))]), &whole, None),
-            (Miss::Check, entry(&[("certified", Some("13600001"))]), &whole, None),
+            (Miss::WritePending { live: true }, entry(&[("intent:1:0", Some("9999900"))]), &whole, None),
+            (Miss::WritePending { live: false }, entry(&[("intent:1:0", Some("900"))]), &whole, None),
+            (Miss::NotValidated, entry(&[("validated_at", None)]), &whole, None),
+            (Miss::Expired, entry(&[("validated_at", Some("6399999"))]), &whole, None),
+            (Miss::Expired, entry(&[("validated_at", Some("13600001"))]), &whole, None),
             (Miss::MinVersion, entry(&[]), &whole, Some(4)),
             (Miss::Gap, entry(&[]), &whole[..1], None),
             (Miss::Gap, entry(&[("count", Some("3"))]), &whole, None),
             (Miss::Gap, entry(&[("count", Some("1"))]), &whole, None),
             (Miss::Gap, entry(&[]), &["1 {}", "2 x"], None),
         ] {
-            assert_eq!(miss(look(INFO, entry, elements, min_version)), expected);
+            assert_eq!(miss(lookup(INFO, entry, elements, min_version)), expected);
         }
-        assert_eq!(miss(look("role:slave\r\nmaster_replid:abc", entry(&[]), &whole, None)), Miss::Failover);
+        assert_eq!(miss(lookup("role:slave\r\nmaster_replid:abc", entry(&[]), &whole, None)), Miss::Failover);
     }
 
     #[test]
-    fn where_nobody_says_who_it_is_a_certificate_stands_shortly() {
+    fn where_nobody_says_who_it_is_a_validity_marker_stands_shortly() {
         let whole = ["1 {}", "2 {}"];
         let hidden = || entry(&[("replid", Some("hidden"))]);
         // The entry says nothing, the server does not, or neither does.
@@ -326,17 +331,17 @@ mod tests {
             let made = 9_999_000;
             for (now, is_hit) in [(made + 30_000, true), (made + 30_001, false), (made - 30_001, false)] {
                 let look = look_at(now, info, of.clone(), &whole, None);
-                let hit = matches!(&look, Look::Hit(cached) if cached.hidden);
+                let hit = matches!(&look, Lookup::Hit(cached) if cached.hidden);
                 assert_eq!(hit, is_hit, "{info:?} {now}");
-                assert!(is_hit || miss(look) == Miss::Check);
+                assert!(is_hit || miss(look) == Miss::Expired);
             }
         }
     }
 
     #[test]
     fn a_window_that_is_too_large_says_so() {
-        let found = |elements: &[&str]| match look(INFO, entry(&[]), elements, None) {
-            Look::Hit(cached) => cached.messages.map(|messages| messages.len()),
+        let found = |elements: &[&str]| match lookup(INFO, entry(&[]), elements, None) {
+            Lookup::Hit(cached) => cached.messages.map(|messages| messages.len()),
             other => panic!("no hit: {other:?}"),
         };
         assert_eq!(

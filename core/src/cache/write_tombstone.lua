@@ -3,5 +3,5 @@
 --   ARGV[6]  the version at which it was deleted
 --   Reply    1
 touch()
-bury(ARGV[6])
+write_tombstone(ARGV[6])
 return 1

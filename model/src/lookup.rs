@@ -1,7 +1,7 @@
 //! The hit check, as `core/src/cache/look.rs` does it.
 
 use crate::defences::Defence;
-use crate::entry::{Cache, Certificate, Facts, Seq, Server, Version};
+use crate::entry::{Cache, Facts, Seq, Server, Validity, Version};
 
 /// What a reader asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +14,11 @@ pub enum Wanted {
 
 /// What a look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum Lookup {
     /// It may be answered.
     Hit(Facts, Vec<Seq>),
     /// The conversation was deleted.
-    Gone,
+    Deleted,
     /// It may not be answered.
     Miss(Miss),
 }
@@ -31,11 +31,11 @@ pub enum Miss {
     /// The server took over from another one.
     Failover,
     /// A write is in flight.
-    Fenced,
-    /// There is no certificate.
-    Uncertified,
-    /// The certificate is due for a check.
-    Check,
+    WritePending,
+    /// There is no validity marker.
+    NotValidated,
+    /// The validity marker is due for a check.
+    Expired,
     /// The caller has seen a newer version.
     MinVersion,
     /// The window is not whole.
@@ -45,29 +45,29 @@ pub enum Miss {
 impl Cache {
     /// May this be answered to a reader who has seen `min_version`?
     #[must_use]
-    pub fn look(&self, server: &Server, wanted: Wanted, min_version: Option<Version>) -> Look {
-        let Some(entry) = &self.entry else { return Look::Miss(Miss::Cold) };
-        if entry.gone.is_some() {
-            return Look::Gone;
+    pub fn lookup(&self, server: &Server, wanted: Wanted, min_version: Option<Version>) -> Lookup {
+        let Some(entry) = &self.entry else { return Lookup::Miss(Miss::Cold) };
+        if entry.tombstone.is_some() {
+            return Lookup::Deleted;
         }
         if entry.replid != server.replid && server.defences.has(Defence::ReplicationId) {
-            return Look::Miss(Miss::Failover);
+            return Lookup::Miss(Miss::Failover);
         }
-        if !entry.fences.is_empty() {
-            return Look::Miss(Miss::Fenced);
+        if !entry.intents.is_empty() {
+            return Lookup::Miss(Miss::WritePending);
         }
-        match entry.certificate {
-            None => return Look::Miss(Miss::Uncertified),
-            Some(Certificate::Due) => return Look::Miss(Miss::Check),
-            Some(Certificate::InDate) => {}
+        match entry.validity {
+            None => return Lookup::Miss(Miss::NotValidated),
+            Some(Validity::Expired) => return Lookup::Miss(Miss::Expired),
+            Some(Validity::Current) => {}
         }
         if min_version > entry.facts.map(|facts| facts.version) {
-            return Look::Miss(Miss::MinVersion);
+            return Lookup::Miss(Miss::MinVersion);
         }
         match entry.facts {
-            Some(facts) if wanted == Wanted::Row => Look::Hit(facts, Vec::new()),
-            Some(facts) if self.complete(server) => Look::Hit(facts, self.window.clone()),
-            _ => Look::Miss(Miss::Gap),
+            Some(facts) if wanted == Wanted::Row => Lookup::Hit(facts, Vec::new()),
+            Some(facts) if self.complete(server) => Lookup::Hit(facts, self.window.clone()),
+            _ => Lookup::Miss(Miss::Gap),
         }
     }
 }
