@@ -17,6 +17,7 @@ BENCH := $(or $(CARGO_TARGET_DIR),target)/release/conversation-bench
 INFRA := .venv-infra
 ON_AWS := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/python
 SAM := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/sam
+TEMPLATES := target/infra/template.yaml
 ENV := dev
 CARGO_DENY := cargo-deny@0.20.2
 
@@ -52,15 +53,15 @@ check-infra: $(INFRA)/requirements.installed ## Lint and test the templates, dep
 build: $(INFRA)/requirements.installed ## Zips of all functions for arm64 and x86_64, in target/lambda (ARCHITECTURES)
 	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
 
-deploy: $(INFRA)/requirements.installed ## Build and deploy to AWS, as samconfig.toml says (ENV: dev, staging, prod)
+deploy: $(TEMPLATES) ## Build and deploy to AWS, as samconfig.toml says (ENV: dev, staging, prod)
 	@$(SAM) build --config-env $(ENV)
 	@$(ON_AWS) infra/deploy.py $(ENV)
 
-restore: $(INFRA)/requirements.installed ## Bring an environment back to a moment, into a stack beside it (ENV, TIME or latest, INTO, DRILL=1)
+restore: $(TEMPLATES) ## Bring an environment back to a moment, into a stack beside it (ENV, TIME or latest, INTO, DRILL=1)
 	@$(SAM) build --config-env $(ENV)
 	@$(ON_AWS) infra/restore.py $(ENV) $(or $(TIME),$(error TIME is missing, like 2026-11-26T12:00:00Z)) $(if $(INTO),--as $(INTO)) $(if $(DRILL),--drill)
 
-upgrade: $(INFRA)/requirements.installed ## Bring Postgres to another major version, after a snapshot (ENV, POSTGRES)
+upgrade: $(TEMPLATES) ## Bring Postgres to another major version, after a snapshot (ENV, POSTGRES)
 	@$(SAM) build --config-env $(ENV)
 	@$(ON_AWS) infra/upgrade.py $(ENV) $(or $(POSTGRES),$(error POSTGRES is missing, like 18))
 
@@ -109,6 +110,10 @@ pictures: ## Make the pictures in docs/ anew
 
 fmt: ## Format the code
 	cargo fmt --all
+
+# The templates with every function written out, which are those that are deployed.
+$(TEMPLATES): $(wildcard infra/*.yaml) infra/macros.jinja infra/render.py $(INFRA)/requirements.installed
+	@$(INFRA)/bin/python infra/render.py
 
 # Python packages, pinned with all that they need. local/src/wheels.rs makes .venv-tests in the same way, where it is missing.
 .venv-%/requirements.installed: %/requirements.txt
