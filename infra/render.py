@@ -18,8 +18,6 @@ import yaml
 INFRA = pathlib.Path(__file__).parent
 TARGET = INFRA.parent / "target/infra"
 TEMPLATES = ("template", "network", "data", "observability", "api", "dashboard")
-
-
 DEFAULTS = {"memory": None, "timeout": None, "redis": True, "concurrency": None, "cached": False, "writes": False, "routes": {}}
 
 
