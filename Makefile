@@ -17,6 +17,7 @@ BENCH := $(or $(CARGO_TARGET_DIR),target)/release/conversation-bench
 INFRA := .venv-infra
 ON_AWS := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/python
 SAM := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/sam
+TEMPLATES := target/infra/template.yaml
 ENV := dev
 CARGO_DENY := cargo-deny@0.20.2
 
@@ -44,27 +45,27 @@ check: $(TOOLS)/bin/cargo-deny ## Formatting, lints, documentation, licences, th
 	$(CONTRACT) check
 	@python3 core/data/rds_roots.py check
 
-check-infra: $(INFRA)/installed ## Lint and test the templates, deploy them to a mock, and run a function as Lambda would
+check-infra: $(INFRA)/requirements.installed ## Lint and test the templates, deploy them to a mock, and run a function as Lambda would
 	@infra/check
 	@$(BUILD)
 	@$(LOCAL) test -- emulator
 
-build: $(INFRA)/installed ## Zips of all functions for arm64 and x86_64, in target/lambda (ARCHITECTURES)
+build: $(INFRA)/requirements.installed ## Zips of all functions for arm64 and x86_64, in target/lambda (ARCHITECTURES)
 	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
 
-deploy: $(INFRA)/installed ## Build and deploy to AWS, as samconfig.toml says (ENV: dev, staging, prod)
+deploy: $(TEMPLATES) ## Build and deploy to AWS, as samconfig.toml says (ENV: dev, staging, prod)
 	@$(SAM) build --config-env $(ENV)
 	@$(ON_AWS) infra/deploy.py $(ENV)
 
-restore: $(INFRA)/installed ## Bring an environment back to a moment, into a stack beside it (ENV, TIME or latest, INTO, DRILL=1)
+restore: $(TEMPLATES) ## Bring an environment back to a moment, into a stack beside it (ENV, TIME or latest, INTO, DRILL=1)
 	@$(SAM) build --config-env $(ENV)
 	@$(ON_AWS) infra/restore.py $(ENV) $(or $(TIME),$(error TIME is missing, like 2026-11-26T12:00:00Z)) $(if $(INTO),--as $(INTO)) $(if $(DRILL),--drill)
 
-upgrade: $(INFRA)/installed ## Bring Postgres to another major version, after a snapshot (ENV, POSTGRES)
+upgrade: $(TEMPLATES) ## Bring Postgres to another major version, after a snapshot (ENV, POSTGRES)
 	@$(SAM) build --config-env $(ENV)
 	@$(ON_AWS) infra/upgrade.py $(ENV) $(or $(POSTGRES),$(error POSTGRES is missing, like 18))
 
-destroy: $(INFRA)/installed ## Delete what was deployed, leaving a snapshot of Postgres (ENV)
+destroy: $(INFRA)/requirements.installed ## Delete what was deployed, leaving a snapshot of Postgres (ENV)
 	@$(SAM) delete --config-env $(ENV)
 
 chaos: ## Hold every read against the history while all goes wrong that may (DURATION s, SEED, PROTOCOL, PROFILE)
@@ -76,8 +77,8 @@ soak: ## Send mixed traffic for a while, with faults, and look that nothing is l
 	@cargo build --quiet --release -p conversation-tests -p conversation-local --bins
 	@exec $(or $(CARGO_TARGET_DIR),target)/release/soak
 
-dashboard: .venv-docs/installed ## Draw the dashboard from what the functions told in the last make soak, into docs/dashboard.png
-	@.venv-docs/bin/python docs/dashboard.py
+dashboard: .venv-tests/requirements.installed ## Draw the dashboard from the metrics of the last make soak, into docs/dashboard.png
+	@.venv-tests/bin/python docs/dashboard.py
 
 contract: ## Send generated requests and hold every answer against infra/openapi.yaml (MAX_EXAMPLES, SEED)
 	@$(BUILD)
@@ -110,16 +111,16 @@ pictures: ## Make the pictures in docs/ anew
 fmt: ## Format the code
 	cargo fmt --all
 
-.venv-docs/installed: docs/requirements.txt
-	@python3 -m venv .venv-docs
-	@.venv-docs/bin/pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
+# The templates with every function written out, which are those that are deployed.
+$(TEMPLATES): $(wildcard infra/*.yaml) infra/macros.jinja infra/render.py $(INFRA)/requirements.installed
+	@$(INFRA)/bin/python infra/render.py
 
-$(INFRA)/installed: infra/requirements.txt
-	@echo 'Installing the tools for infra/, once'
-	@python3 -m venv $(INFRA)
-	@$(INFRA)/bin/pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
+# Python packages, pinned with all that they need. local/src/wheels.rs makes .venv-tests in the same way, where it is missing.
+.venv-%/requirements.installed: %/requirements.txt
+	@echo 'Installing $<, once'
+	@python3 -m venv .venv-$*
+	@.venv-$*/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@cp $< $@
 
 # Without its advisory database, which needs git and the network: what is checked here is checked offline.
 $(TOOLS)/bin/cargo-deny:

@@ -1,7 +1,7 @@
-"""Draws the dashboard of infra/dashboard.yaml from metrics that functions told: the lines of target/soak-metrics.ndjson.
+"""Draws the dashboard of infra/dashboard.yaml from metrics that functions emitted: the lines of target/soak-metrics.ndjson.
 
-CloudWatch adds up by the minute; a local run is short, so here it is every STEP seconds. Widgets of which only AWS has
-figures are left out.
+CloudWatch aggregates by the minute; a local run is short, so this does by STEP seconds. Widgets of AWS's own metrics are
+left out.
 """
 
 import json
@@ -17,13 +17,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "infra"))
+from render import render  # noqa: E402
+
 STEP = 10
 COLUMNS = 3
 
 
 def widgets():
     """The dashboard's widgets, without what depends on the stack."""
-    text = (ROOT / "infra/dashboard.yaml").read_text()
+    text = render("dashboard")
     body = text[text.index('{"widgets"') :]
     body = re.sub(r"\$\{[^}]*\}", "", body)
     found, _ = json.JSONDecoder().raw_decode(body)
@@ -128,7 +131,7 @@ def draw(file, picture):
         for label, values in lines:
             axis.plot(minutes, [math.nan if value is None else value for value in values], label=label, marker=".", markersize=3, linewidth=1)
         axis.set_title(widget["title"], loc="left", fontweight="bold")
-        axis.set_ylabel(widget.get("yAxis", {}).get("left", {}).get("label", "").replace("a minute", f"in {STEP} s"))
+        axis.set_ylabel(widget.get("yAxis", {}).get("left", {}).get("label", "").replace("per minute", f"per {STEP} s"))
         axis.set_ylim(bottom=0)
         axis.grid(axis="y", alpha=0.3)
         axis.legend(fontsize=7, frameon=False, ncols=2)

@@ -1,6 +1,6 @@
 """Runs a command in a terminal and draws what it showed as an SVG that plays it: record.py OUT.svg COLUMNS ROWS COMMAND...
 
-Wants pyte (tests/sources/requirements.txt). `make pictures` runs it.
+Wants pyte (tests/requirements.txt). `make pictures` runs it.
 """
 
 import fcntl

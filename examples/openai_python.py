@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Use the store through the stock OpenAI SDKs and check that they find what they expect.
 
-    pip install -r examples/requirements.txt
+    pip install openai openai-agents
     python3 examples/openai_python.py                     # beside a running `make run`
     python3 examples/openai_python.py --url https://...   # any other deployment; OPENAI_API_KEY is its token
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Deploys an environment, after `sam build`: deploy.py ENV.
 
-The first deployment is two. With its protection on, a database cannot be deleted, and a first deployment that fails after
-it was made could not be taken back. So it is turned on when all the rest is there.
+The first deployment takes two steps. A database with deletion protection cannot be deleted, so a first deployment that
+fails after creating it could not be rolled back. The protection is turned on when everything else exists.
 """
 
 import sys
@@ -12,14 +12,14 @@ from environment import Environment, Refused, main, stack_status
 
 
 def deploy(environment, cloudformation):
-    """Deploys it, once or twice."""
+    """Deploys an environment, in one step or two."""
     status = stack_status(cloudformation, environment.stack)
     if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"):
-        raise Refused(f'{environment.stack} is in {status}: docs/deploying.md, "When a deployment fails"')
+        raise Refused(f'{environment.stack} is in state {status}: see docs/deploying.md, "When a deployment fails"')
     protected = environment.says("DatabaseDeletionProtection") != "false" and environment.says("DatabaseUrlSecret") is None
     if status in (None, "REVIEW_IN_PROGRESS") and protected:
         environment.deploy(DatabaseDeletionProtection="false")
-        print("All is there; now the database is protected from being deleted.", flush=True)
+        print("Everything is deployed. Turning on the deletion protection of the database.", flush=True)
     environment.deploy()
 
 

@@ -1,4 +1,4 @@
-"""An environment of samconfig.toml: its stack, the parameters it is deployed with, and how it is deployed."""
+"""An environment of samconfig.toml: its stack, its parameters, and how to deploy it."""
 
 import pathlib
 import re
@@ -10,16 +10,16 @@ import tomlkit
 from botocore.exceptions import ClientError
 
 ROOT = pathlib.Path(__file__).parents[1]
-# As the templates have it: what RDS and ElastiCache take as a name.
+# As in the templates: the limit of names in RDS and ElastiCache.
 LONGEST_NAME = 30
 
 
 class Refused(Exception):
-    """What is asked for cannot be done; says why in one sentence."""
+    """The command cannot be carried out; the message is the reason, in one sentence."""
 
 
 class Environment:
-    """What samconfig.toml says of an environment."""
+    """The settings of an environment in samconfig.toml."""
 
     def __init__(self, name, config=ROOT / "samconfig.toml"):
         configured = tomlkit.parse(config.read_text()).get(name)
@@ -29,24 +29,24 @@ class Environment:
         self.stack, self.overrides = deploy["stack_name"], list(deploy["parameter_overrides"])
 
     def parameters(self, **changed):
-        """The parameters as sam takes them, those named replaced or added."""
+        """The parameters in the form of sam, with some replaced or added."""
         kept = [one for one in self.overrides if one.split("=", 1)[0] not in changed]
         return [*kept, *(f"{key}={value}" for key, value in changed.items())]
 
     def says(self, parameter):
-        """What is configured for a parameter; None where that is the template's default."""
+        """The configured value of a parameter; None if it has the template's default."""
         said = dict(one.split("=", 1) for one in self.overrides).get(parameter)
         return said.strip('"') if said is not None else None
 
     def deploy(self, stack=None, **changed):
-        """Deploys what was built, with other parameters, to this stack or to another."""
+        """Deploys the built templates, with changed parameters, to this stack or to another."""
         stack = stack or self.stack
         run = ["sam", "deploy", "--config-env", self.name, "--stack-name", stack, "--s3-prefix", stack]
         subprocess.run([*run, "--parameter-overrides", *self.parameters(**changed)], cwd=ROOT, check=True)
 
 
 def stack_status(cloudformation, stack):
-    """In which state a stack is; None where there is none."""
+    """The state of a stack; None if it does not exist."""
     try:
         return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
     except ClientError as error:
@@ -56,16 +56,16 @@ def stack_status(cloudformation, stack):
 
 
 def next_name(stack):
-    """What a stack is called that takes another one's place."""
+    """The name of the stack that replaces another one."""
     base, number = re.fullmatch(r"(.*?)(?:-(\d+))?", stack).groups()
     name = f"{base}-{int(number or 1) + 1}"
     if len(name) > LONGEST_NAME:
-        raise Refused(f"{name} is longer than {LONGEST_NAME} characters: say another with INTO")
+        raise Refused(f"{name} is longer than {LONGEST_NAME} characters: choose another name with INTO")
     return name
 
 
 class Database:
-    """The Postgres of a stack, an RDS instance or an Aurora cluster, as RDS's API has it."""
+    """The Postgres of a stack, an RDS instance or an Aurora cluster, in RDS's API."""
 
     def __init__(self, rds, name):
         self.rds, self.name, self.kind = rds, name, "instance"
@@ -79,13 +79,13 @@ class Database:
 
     @property
     def subnet_group(self):
-        """The subnet group that it is in."""
+        """Its subnet group."""
         group = self.found["DBSubnetGroup"]
         return group if isinstance(group, str) else group["DBSubnetGroupName"]
 
     @property
     def security_groups(self):
-        """The security groups that it is in."""
+        """Its security groups."""
         return [group["VpcSecurityGroupId"] for group in self.found["VpcSecurityGroups"]]
 
     def is_there(self, name):
@@ -94,7 +94,7 @@ class Database:
         self.rds.get_waiter(f"db_{self.kind}_available").wait(**wanted, WaiterConfig={"Delay": 30, "MaxAttempts": 240})
 
     def restore(self, copy, moment):
-        """Makes a database as this one was at a moment, beside it and reachable by nobody else."""
+        """Creates a copy of this database as of a point in time, in the same private network."""
         common = {"DBSubnetGroupName": self.subnet_group, "VpcSecurityGroupIds": self.security_groups}
         common |= {"UseLatestRestorableTime": True} if moment is None else {}
         if self.kind == "instance":
@@ -111,7 +111,7 @@ class Database:
         self.is_there(copy)
 
     def snapshot(self, name, of=None):
-        """Takes a snapshot, of this one or of a copy."""
+        """Takes a snapshot of this database or of a copy."""
         of, waited = of or self.name, {"WaiterConfig": {"Delay": 30, "MaxAttempts": 240}}
         if self.kind == "instance":
             self.rds.create_db_snapshot(DBInstanceIdentifier=of, DBSnapshotIdentifier=name)
@@ -121,7 +121,7 @@ class Database:
             self.rds.get_waiter("db_cluster_snapshot_available").wait(DBClusterSnapshotIdentifier=name, **waited)
 
     def delete(self, copy):
-        """Deletes a copy, with all that would be kept of it."""
+        """Deletes a copy, without leaving snapshots or backups of it."""
         if self.kind == "instance":
             self.rds.delete_db_instance(DBInstanceIdentifier=copy, SkipFinalSnapshot=True, DeleteAutomatedBackups=True)
         else:
@@ -129,12 +129,12 @@ class Database:
 
 
 def stamp():
-    """The time, as it may stand in a name."""
+    """The time, in a form that names allow."""
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime())
 
 
 def main(do):
-    """Runs a command; what is refused is one sentence, not a trace."""
+    """Runs a command; if it is refused, prints one sentence instead of a trace."""
     try:
         do()
     except (Refused, ClientError) as refused:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Brings an environment back to a moment, into a stack beside it, after `sam build`:
+"""Restores an environment as of a point in time into a second stack, after `sam build`:
 
     restore.py ENV TIME|latest [--as STACK] [--drill]
 
-TIME is like 2026-11-26T12:00:00Z. Writes to the old stack end first, unless it is a drill. The old stack stays as it is.
+TIME is like 2026-11-26T12:00:00Z. Writes to the old stack are stopped first, except in a drill. The old stack remains.
 """
 
 import argparse
@@ -12,53 +12,53 @@ import time
 
 import boto3
 from environment import Database, Environment, Refused, main, next_name, stack_status, stamp
-
-WRITERS = ("add", "update", "delete")
+from render import functions
 
 
 def moment(text):
-    """A time as it is given, in UTC; None for the latest that there is."""
+    """A time given as text; None for the latest possible."""
     if text == "latest":
         return None
     try:
         given = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise Refused(f"{text} is no time like 2026-11-26T12:00:00Z") from None
+        raise Refused(f"{text} is not a time like 2026-11-26T12:00:00Z") from None
     if given.tzinfo is None:
-        raise Refused(f"{text} does not say its zone: end it with Z for UTC")
+        raise Refused(f"{text} has no time zone: append Z for UTC")
     return given
 
 
 def stop_writes(client, stack):
-    """Lets nobody write to a stack any more. Reads go on."""
-    for function in WRITERS:
-        client.put_function_concurrency(FunctionName=f"{stack}-{function}", ReservedConcurrentExecutions=0)
+    """Stops the writes to a stack. Reads continue."""
+    for function in functions():
+        if function["writes"]:
+            client.put_function_concurrency(FunctionName=f"{stack}-{function['name']}", ReservedConcurrentExecutions=0)
 
 
 def restore(environment, when, target, drill, clients):
-    """Copies the database as it was, takes a snapshot of the copy, deletes that, and deploys a stack from the snapshot."""
+    """Copies the database as of a point in time, takes a snapshot of the copy, deletes the copy, and deploys a stack from the snapshot."""
     source, target = environment.stack, target or next_name(environment.stack)
     if stack_status(clients["cloudformation"], target) is not None:
-        raise Refused(f"there is a stack {target} already: say another with INTO")
+        raise Refused(f"stack {target} already exists: choose another name with INTO")
     database = Database(clients["rds"], source)
     name = f"{source}-restored-{stamp()}"
     if not drill:
         stop_writes(clients["lambda"], source)
-        print(f"{source} takes no writes any more.", flush=True)
+        print(f"{source} no longer accepts writes.", flush=True)
     try:
         database.restore(name, when)
-        print(f"{name} is {source} as it was.", flush=True)
+        print(f"{name} is a copy of the database of {source} as of that time.", flush=True)
         database.snapshot(name, of=name)
     finally:
-        # Also where the snapshot failed: nothing is left that costs.
+        # Even if the snapshot failed, so that nothing that costs money is left.
         leave(database, name)
-    # Unprotected until it is the environment's own: samconfig.toml then protects it.
+    # The next deployment of the environment, from samconfig.toml, turns on the deletion protection.
     environment.deploy(stack=target, DatabaseSnapshot=name, DatabaseDeletionProtection="false")
     return target, name
 
 
 def leave(database, copy):
-    """Deletes a copy if it was made."""
+    """Deletes a copy, if there is one."""
     try:
         database.delete(copy)
     except database.rds.exceptions.ClientError as error:
@@ -67,15 +67,15 @@ def leave(database, copy):
 
 
 def said(environment, target, snapshot, drill):
-    """What is left for people to do."""
+    """What the operator has to do next."""
     if drill:
-        return f"""It was a drill. When you have looked at it:
+        return f"""This was a drill. When you have checked the new stack:
   aws cloudformation delete-stack --stack-name {target}
   aws rds delete-db-snapshot --db-snapshot-identifier {snapshot}"""
-    return f"""{target} is there. In samconfig.toml, for {environment.name}:
-  stack_name = "{target}", and the same as s3_prefix, in deploy and in delete
-  parameter_overrides: "DatabaseSnapshot={snapshot}", for as long as that stack lives
-Then make deploy ENV={environment.name}, lead callers to its ApiUrl, and delete {environment.stack} when it is missed no more."""
+    return f"""{target} is deployed. In samconfig.toml, set for {environment.name}:
+  stack_name = "{target}" and s3_prefix = "{target}", in deploy and in delete
+  "DatabaseSnapshot={snapshot}" in parameter_overrides, for as long as that stack lives
+Then make deploy ENV={environment.name}, switch callers to its ApiUrl, and delete {environment.stack} when it is no longer needed."""
 
 
 def run():

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Brings the Postgres of an environment to a major version, after `sam build`: upgrade.py ENV VERSION.
+"""Upgrades the Postgres of an environment to a major version, after `sam build`: upgrade.py ENV VERSION.
 
-In place, after a snapshot: address, identity and password stay, and so does all that is cached. Postgres stands still for
-some minutes meanwhile, and requests are answered 503.
+The upgrade is in place, after a snapshot: address, identity, password and cache stay the same. Postgres is down for some
+minutes, and requests get 503.
 """
 
 import sys
@@ -12,7 +12,7 @@ from environment import Database, Environment, Refused, main, stack_status, stam
 
 
 def targets(rds, found):
-    """The major versions that a database can be brought to in one step."""
+    """The major versions that a database can be upgraded to in one step."""
     versions = rds.describe_db_engine_versions(Engine=found["Engine"], EngineVersion=found["EngineVersion"])["DBEngineVersions"]
     if not versions:
         raise Refused(f"RDS does not know {found['Engine']} {found['EngineVersion']}")
@@ -20,19 +20,19 @@ def targets(rds, found):
 
 
 def upgrade(environment, version, clients):
-    """Takes a snapshot, and deploys with consent to the other version."""
+    """Takes a snapshot, and deploys with the new version allowed."""
     status = stack_status(clients["cloudformation"], environment.stack)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"):
-        raise Refused(f"{environment.stack} is in {status}: it has to be at rest")
+        raise Refused(f"{environment.stack} is in state {status}: wait for it, or fix it first")
     database = Database(clients["rds"], environment.stack)
     now = database.found["EngineVersion"].split(".")[0]
     if now == version:
-        raise Refused(f"Postgres is at {version} already")
+        raise Refused(f"Postgres already has version {version}")
     if version not in (known := targets(clients["rds"], database.found)):
-        raise Refused(f"from {now} Postgres can be brought to {', '.join(sorted(known)) or 'no other'}, not to {version}")
+        raise Refused(f"Postgres {now} can be upgraded to {', '.join(sorted(known)) or 'no other version'}, not to {version}")
     snapshot = f"{environment.stack}-before-{version}-{stamp()}"
     database.snapshot(snapshot)
-    print(f"{snapshot} is what to go back to.", flush=True)
+    print(f"To go back, restore the snapshot {snapshot}.", flush=True)
     environment.deploy(PostgresVersion=version, AllowMajorVersionUpgrade="true")
     return snapshot
 
@@ -41,7 +41,7 @@ def run():
     """Reads the arguments."""
     environment, version = Environment(sys.argv[1]), sys.argv[2]
     upgrade(environment, version, {name: boto3.client(name) for name in ("rds", "cloudformation")})
-    print(f'Now say "PostgresVersion={version}" in samconfig.toml, for {environment.name}, and gather statistics: analyze.')
+    print(f'Now set "PostgresVersion={version}" in samconfig.toml, for {environment.name}, and gather statistics: analyze.')
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ pub(crate) async fn telemetry(stage: &Stage) -> Outcome<Found> {
 
 /// Against plain Python.
 pub(crate) async fn against_python(stage: &Stage) -> Outcome<Found> {
-    let python = Wheels::BENCH.python()?;
+    let python = Wheels::TESTS.python()?;
     let folder = tempfile::tempdir()?;
     let handler = folder.path().join("handler");
     let script = workspace().join("bench/python/handler.py");

@@ -60,7 +60,7 @@ async fn all(stage: &Stage) -> Outcome<Rounds> {
 
 /// One round of all that is in Python, among it a client of the store's own HTTP API.
 async fn python(stage: &Stage, url: &str) -> Outcome<Vec<Took>> {
-    let mut command = Command::new(Wheels::BENCH.python()?);
+    let mut command = Command::new(Wheels::TESTS.python()?);
     command.arg(workspace().join("bench/python/peers.py")).envs(stage.environment()).env("API_URL", url);
     // The front goes on meanwhile.
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
@@ -77,7 +77,7 @@ fn page(taken: &Rounds, stage: &Stage) -> String {
         conversation and reads its last\nhundred messages, over and over, on the same PostgreSQL {postgres} and Valkey {valkey}; milliseconds, \
         half took less, the median of {} rounds.\n\nThe libraries keep conversations in one store or the other, not in both, and promise less: \
         what is in Redis alone is lost with it,\nand what is in Postgres alone is read from there. The versions are pinned in\n\
-        `bench/python/requirements.txt`.\n\n| | add | recent |\n|---|---:|---:|\n",
+        `tests/requirements.txt`.\n\n| | add | recent |\n|---|---:|---:|\n",
         stage.settings.rounds
     );
     for (name, (adds, reads)) in taken {

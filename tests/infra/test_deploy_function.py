@@ -48,11 +48,11 @@ class Cloud:
 
 
 def handle(cloud, step="Migration", wanted=None, old=None, request="Update", secret="arn:secret", left=900_000):
-    """What CloudFormation is told: outcome, data, reason. Each invocation and each second of sleep takes its time."""
-    told = []
+    """What CloudFormation is sent: outcome, data, reason. Each invocation and each second of sleep uses up time."""
+    sent = []
     response = types.ModuleType("cfnresponse")
     response.SUCCESS, response.FAILED = "SUCCESS", "FAILED"
-    response.send = lambda event, context, outcome, data, physical, reason=None: told.append((outcome, data, physical, reason))
+    response.send = lambda event, context, outcome, data, physical, reason=None: sent.append((outcome, data, physical, reason))
     code = load("template")["Resources"]["DeployFunction"]["Properties"]["Code"]["ZipFile"]
     properties = dict(MIGRATION if wanted is None else wanted)
     if secret:
@@ -71,13 +71,13 @@ def handle(cloud, step="Migration", wanted=None, old=None, request="Update", sec
         space = {}
         exec(compile(code, "index.py", "exec"), space)
         space["handle"](event, context)
-    [(outcome, data, physical, reason)] = told
+    [(outcome, data, physical, reason)] = sent
     assert physical == step
     return outcome, data, reason
 
 
 class Migrate(unittest.TestCase):
-    def test_it_migrates_as_the_administrator_and_tells_generation_and_settings(self):
+    def test_it_migrates_as_the_administrator_and_returns_generation_and_settings(self):
         for request in ("Create", "Update"):
             cloud = Cloud(DONE)
             outcome, data, reason = handle(cloud, request=request)
@@ -103,12 +103,12 @@ class Migrate(unittest.TestCase):
         self.assertEqual(handle(Cloud(DONE))[1]["Connections"], str(2 * (9 + 4 + 1) + 1 + 1 + 5))
         self.assertEqual(handle(Cloud(DONE), wanted={**MIGRATION, "Instances": []})[1]["Connections"], "9")
 
-    def test_it_is_asked_again_while_there_is_more(self):
+    def test_it_is_invoked_again_while_there_is_more_to_do(self):
         cloud = Cloud({"more": True}, {"more": True}, DONE)
         self.assertEqual(handle(cloud)[:2], handle(Cloud(DONE))[:2])
         self.assertEqual(len(cloud.invoked), 3)
 
-    def test_what_takes_too_long_says_that_a_deployment_more_goes_on(self):
+    def test_if_it_takes_too_long_the_message_says_that_the_next_deployment_continues(self):
         cloud = Cloud(*[{"more": True}] * 9)
         outcome, _, reason = handle(cloud)
         self.assertEqual(outcome, "FAILED")
@@ -141,23 +141,23 @@ class Migrate(unittest.TestCase):
         self.assertEqual(config.retries, {"total_max_attempts": 1})
 
 
-class TakenBack(unittest.TestCase):
-    """CloudFormation takes a deployment back, and asks for the old version of each step."""
+class RolledBack(unittest.TestCase):
+    """CloudFormation rolls a deployment back, and requests the old version of each step."""
 
     def cloud(self, *answers):
         outputs = {"Generation": "g0", "Guarantee": "all", "ApiUrl": "https://a"}
         return Cloud(*answers, status="UPDATE_ROLLBACK_IN_PROGRESS", outputs=outputs)
 
-    def test_the_old_migrate_says_the_generation_where_it_can(self):
+    def test_the_old_migrate_returns_the_generation_if_it_can(self):
         self.assertEqual(handle(self.cloud(DONE))[1]["Generation"], "g1")
 
-    def test_where_it_cannot_the_generation_is_the_last_one_deployed(self):
+    def test_if_it_cannot_the_generation_is_the_last_one_deployed(self):
         outcome, data, reason = handle(self.cloud({"errorMessage": "no connection"}))
         self.assertEqual((outcome, data["Generation"]), ("SUCCESS", "g0"))
         self.assertIn("no connection", reason)
         self.assertEqual(set(data), {"Generation", "Settings", "Connections"})
 
-    def test_neither_guard_nor_probe_nor_move_keeps_it_from_being_taken_back(self):
+    def test_neither_guard_nor_probe_nor_move_blocks_the_rollback(self):
         outcome, data, _ = handle(self.cloud({"errorMessage": "refused"}), "Probe", {"Version": "arn:probe:3", "Settings": "a"})
         self.assertEqual((outcome, data["Guarantee"]), ("SUCCESS", "all"))
         wanted = {"Version": "arn:migrate:6", "Generation": "g0"}
@@ -168,7 +168,7 @@ class TakenBack(unittest.TestCase):
 class Probe(unittest.TestCase):
     WANTED = {"Version": "arn:probe:3", "Settings": ["a", "g1"]}
 
-    def test_what_it_found_is_printed_and_its_guarantee_told(self):
+    def test_its_result_is_printed_and_its_guarantee_returned(self):
         said = {"guarantee": "reads are current", "checks": [{"name": "acl", "ok": True, "detail": ""}]}
         with mock.patch("builtins.print") as printed:
             outcome, data, _ = handle(cloud := Cloud(said), "Probe", self.WANTED)
@@ -201,7 +201,7 @@ class Guard(unittest.TestCase):
         return {"Database": ["", kind, "", ""], "AllowDatabaseChange": database, "Postgres": version,
                 "AllowMajorVersionUpgrade": upgrade, "Settings": [kind]}
 
-    def test_another_database_or_major_version_has_to_be_asked_for(self):
+    def test_another_database_or_major_version_has_to_be_allowed(self):
         old = self.wanted("rds")
         for wanted, consent in ((self.wanted("aurora"), "AllowDatabaseChange=true"),
                                 (self.wanted("rds", "18"), "AllowMajorVersionUpgrade=true")):

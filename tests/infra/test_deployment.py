@@ -94,9 +94,9 @@ def model(kind, known=parsing.resource_class_from_type):
 
 
 def output(stack, attribute):
-    """What a nested stack tells, which moto's do not know."""
-    told = {one.key: one.value for one in stack.output_map.values() if one}
-    return told[attribute.removeprefix("Outputs.")]
+    """An output of a nested stack, which moto's stacks do not have."""
+    outputs = {one.key: one.value for one in stack.output_map.values() if one}
+    return outputs[attribute.removeprefix("Outputs.")]
 
 
 class Cloud(unittest.TestCase):
@@ -170,7 +170,7 @@ class Deployment(Cloud):
         self.assertGreaterEqual(len(stacks), 1 + len(NESTED))
         self.assertEqual({stack["StackStatus"] for stack in stacks}, {"CREATE_COMPLETE"})
 
-    def test_functions_are_told_where_the_stores_are(self):
+    def test_functions_have_the_addresses_of_the_stores(self):
         client = self.client("lambda")
         made = {one["FunctionName"]: one for one in client.list_functions()["Functions"]}
         self.assertEqual(set(made), {f"store-{name}" for name in FUNCTIONS})
@@ -186,10 +186,10 @@ class Deployment(Cloud):
             self.assertEqual(variables.get("REDIS_CACHE_NAME", "store"), "store")
             self.assertEqual("AUTH_MODE" in variables, name in OPERATIONS)
             self.assertEqual(variables["STORE_NAME"], "store")
-            told = variables.get("CACHE_GENERATION", "")
-            self.assertEqual(told.endswith(".Generation"), name not in ("list", "migrate"), told)
-            told = variables.get("CONNECTIONS_NEEDED", "")
-            self.assertEqual(told.endswith(".Connections"), name == "probe", told)
+            generation = variables.get("CACHE_GENERATION", "")
+            self.assertEqual(generation.endswith(".Generation"), name not in ("list", "migrate"), generation)
+            connections = variables.get("CONNECTIONS_NEEDED", "")
+            self.assertEqual(connections.endswith(".Connections"), name == "probe", connections)
         self.assertNotIn("VpcConfig", {key for key, value in made["store-deploy"].items() if value})
 
     def test_logs_end_after_the_days_given(self):
@@ -328,11 +328,11 @@ class TwoStacks(Cloud):
         else:
             self.assertTrue(any(value.startswith(name) for value in dimensions.values()), (namespace, dimensions))
 
-    def test_functions_tell_their_own(self):
+    def test_functions_name_their_own_store(self):
         made = self.client("lambda").list_functions()["Functions"]
-        told = {one["FunctionName"]: one["Environment"]["Variables"]["STORE_NAME"] for one in made if "Environment" in one}
-        self.assertEqual(len(told), 2 * (len(FUNCTIONS) - 1))
-        for function, store in told.items():
+        stores = {one["FunctionName"]: one["Environment"]["Variables"]["STORE_NAME"] for one in made if "Environment" in one}
+        self.assertEqual(len(stores), 2 * (len(FUNCTIONS) - 1))
+        for function, store in stores.items():
             self.assertEqual(function.split("-")[0], store)
 
 

@@ -146,7 +146,7 @@ class Restore(Account):
         self.assertEqual(self.names("instance"), ([STACK], []))
         self.assertEqual(self.runs, [])
 
-    def test_what_failed_before_there_was_a_copy_is_told_as_it_is(self):
+    def test_a_failure_before_there_is_a_copy_is_reported_as_it_is(self):
         self.stack()
         self.database()
         failure = ClientError({"Error": {"Code": "InvalidRestoreFault"}}, "Restore")
@@ -195,7 +195,7 @@ class Upgrade(Account):
     def test_what_rds_would_refuse_is_refused_before_anything_is_done(self):
         self.stack()
         self.database()
-        for version, targets, why in (("17", TARGETS, "already"), ("19", TARGETS, "can be brought to 18"),
+        for version, targets, why in (("17", TARGETS, "already"), ("19", TARGETS, "can be upgraded to 18"),
                                       ("18", {"DBEngineVersions": []}, "does not know")):  # fmt: skip
             with self.assertRaisesRegex(environment.Refused, why):
                 self.upgrade(version, targets)

@@ -1,8 +1,11 @@
 """What linters cannot know of the templates: what must agree between them, and with the code."""
 
 import json
+import pathlib
 import re
+import tempfile
 import unittest
+from unittest import mock
 
 import tomlkit
 
@@ -10,10 +13,51 @@ from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 
 import templates
-from templates import FUNCTIONS, INFRA, NESTED, OPERATIONS, ROOT, Stack, load, of_type, references
+from templates import FUNCTIONS, INFRA, NESTED, OPERATIONS, ROOT, Stack, load, of_type, references, render
 
 # What a deployment runs before it tries anything.
 FIRST = ("MigrateFunction", "DeployFunction")
+
+
+class Rendering(unittest.TestCase):
+    """What an entry in functions.yaml brings about."""
+
+    NEW = {"does": "Finds messages", "concurrency": 2, "routes": {"Find": "GET /v1/search"}}
+
+    def rendered(self, **entry):
+        """The templates with one more function, and what each has that it had not without it."""
+        more = [*render.functions(), render.function("search", {**self.NEW, **entry})]
+        with mock.patch.object(render, "functions", return_value=more):
+            found = {name: templates.yaml_parse(render.render(name)) for name in render.TEMPLATES}
+        added = {f"{part}.{key}" for name, template in found.items() for part in ("Parameters", "Resources", "Outputs")
+                 for key in set(template.get(part, {})) - set(load(name).get(part, {}))}
+        return found, added
+
+    def test_a_new_operation_is_one_entry(self):
+        found, added = self.rendered()
+        parameters, outputs = ("Search", "SearchConcurrency"), ("SearchErrorsAlarm", "SearchLogGroupArn")
+        resources = ("SearchFunction", "SearchRole", "SearchLogGroup", "SearchErrorsAlarm", "SearchIntegration", "SearchPermission", "FindRoute")
+        self.assertEqual(added, {f"{part}.{key}" for part, keys in (("Parameters", parameters), ("Outputs", outputs), ("Resources", resources)) for key in keys})
+        root, alarms = found["template"]["Resources"], found["observability"]["Resources"]
+        for resource, wanted in (("ProxyPolicy", "SearchRole"), ("CacheMove", "SearchFunction.Alias"), ("Migration", "SearchConcurrency"),
+                                 ("Observability", "SearchConcurrency"), ("Api", "SearchFunction.Alias")):  # fmt: skip
+            self.assertIn(wanted, references(root[resource]["Properties"]), resource)
+        for alarm in ("Throttles", "Duration", "Concurrency", "CacheRefused"):
+            self.assertIn("search", [one["Id"] for one in alarms[f"{alarm}Alarm"]["Properties"]["Metrics"]])
+        drawn = [line for line in render.render("dashboard").splitlines() if '"update"' in line and "DeferredWrites" not in line]
+        with mock.patch.object(render, "functions", return_value=[*render.functions(), render.function("search", self.NEW)]):
+            self.assertEqual(sum('"search"' in line for line in render.render("dashboard").splitlines()), len(drawn))
+
+    def test_one_without_redis_gets_no_way_to_it(self):
+        root = self.rendered(redis=False)[0]["template"]["Resources"]
+        used = set(references([root["SearchFunction"], root["SearchRole"]]))
+        self.assertFalse({"RedisPolicy", "Data.Outputs.RedisUrl", "Network.Outputs.StoresGroupId"} & used)
+        self.assertIn("Network.Outputs.PostgresGroupId", used)
+
+    def test_what_no_template_knows_is_refused(self):
+        for entry, about in (({"does": "x", "memroy": 1}, "may have"), ({"memory": 1}, "needs does"), ({"does": "x", "routes": {}}, "both")):
+            with self.assertRaisesRegex(ValueError, about):
+                render.function("search", entry)
 
 
 class Routes(unittest.TestCase):
@@ -75,20 +119,20 @@ class Stacks(unittest.TestCase):
             needed = {parameter for parameter, one in declared.items() if "Default" not in one}
             self.assertLessEqual(needed, given, name)
 
-    def test_what_is_asked_of_a_nested_stack_it_tells(self):
+    def test_a_nested_stack_has_the_outputs_that_are_used(self):
         root = load("template")
         stacks = of_type(root, "AWS::CloudFormation::Stack")
         self.assertEqual({stack["Properties"]["TemplateURL"] for stack in stacks.values()}, {f"{n}.yaml" for n in NESTED})
-        asked = set()
+        used = set()
         for reference in references(root):
             stack, _, output = reference.partition(".Outputs.")
             if output:
                 nested = load(stacks[stack]["Properties"]["TemplateURL"].removesuffix(".yaml"))
                 self.assertIn(output, nested["Outputs"], reference)
-                asked.add(reference)
-        told = {f"{name}.Outputs.{output}" for name, stack in stacks.items()
+                used.add(reference)
+        declared = {f"{name}.Outputs.{output}" for name, stack in stacks.items()
                 for output in load(stack["Properties"]["TemplateURL"].removesuffix(".yaml")).get("Outputs", {})}
-        self.assertEqual(told, asked, "an output that nobody asks for, or the other way round")
+        self.assertEqual(declared, used, "an output that is not used, or the other way round")
 
     def test_what_a_translated_template_refers_to_exists(self):
         template = templates.translated()
@@ -99,12 +143,14 @@ class Stacks(unittest.TestCase):
 
     def test_sam_finds_every_function_that_it_is_to_build(self):
         # It replaces what is called like a parameter by that one's value, also names of outputs.
-        stacks, _ = SamLocalStackProvider.get_stacks(str(INFRA / "template.yaml"))
+        with tempfile.TemporaryDirectory() as folder:
+            render.write(pathlib.Path(folder))
+            stacks, _ = SamLocalStackProvider.get_stacks(f"{folder}/template.yaml")
         self.assertEqual({stack.name for stack in stacks}, {"", "Network", "Data", "Observability", "Api", "Dashboard"})
         found = SamFunctionProvider(stacks, use_raw_codeuri=True).get_all()
         built = {one.metadata["BuildProperties"]["Binary"]: (one.codeuri, one.architectures)
                  for one in found if not one.inlinecode}
-        self.assertEqual(built, {name: ("../functions", ["arm64"]) for name in FUNCTIONS if name != "deploy"})
+        self.assertEqual(built, {name: ("../../functions", ["arm64"]) for name in FUNCTIONS if name != "deploy"})
 
     def test_configured_parameters_exist(self):
         declared = set(load("template")["Parameters"])
@@ -114,8 +160,8 @@ class Stacks(unittest.TestCase):
         self.assertLessEqual(set(named), declared)
 
     def test_what_stays_in_the_template_is_within_its_limits(self):
-        self.assertLess(len((INFRA / "template.yaml").read_bytes()), 1_000_000)
-        for name in ("template", *NESTED):
+        for name in render.TEMPLATES:
+            self.assertLess(len(render.render(name)), 1_000_000)
             template = load(name)
             self.assertLessEqual(len(template.get("Parameters", {})), 200)
             for resource in of_type(template, "AWS::Lambda::Function").values():
@@ -161,7 +207,7 @@ class Functions(unittest.TestCase):
     def test_a_change_of_any_setting_publishes_every_function_anew(self):
         root = load("template")
         settings = root["Resources"]["Migration"]["Properties"]["Settings"]
-        told = set(references(settings)).union(*(templates.decided_by(root, c) for c in templates.conditions(settings)))
+        hashed = set(references(settings)).union(*(templates.decided_by(root, c) for c in templates.conditions(settings)))
         template = templates.translated()
         for name, resource in of_type(template, "AWS::Lambda::Function").items():
             if name in FIRST:
@@ -169,13 +215,13 @@ class Functions(unittest.TestCase):
             made_of = resource["Properties"]["Environment"]
             asked = set(references(made_of))
             asked = asked.union(*(templates.decided_by(root, c) for c in templates.conditions(made_of)))
-            # Its name is among what is told; connections only the probe looks at.
+            # The generation is part of the hash; only the probe reads the connections.
             asked -= {"Migration.Generation"} | ({"Migration.Connections"} if name == "ProbeFunction" else set())
-            self.assertLessEqual({a for a in asked if not a.startswith("AWS::")}, told, name)
+            self.assertLessEqual({a for a in asked if not a.startswith("AWS::")}, hashed, name)
         for name, version in of_type(template, "AWS::Lambda::Version").items():
             description = set(references(version["Properties"]["Description"]))
-            told_by = {"Migrate": "Guard", "Probe": "Migration"}.get(name.split("Function")[0], "Probe")
-            self.assertIn(f"{told_by}.Settings", description, name)
+            step = {"Migrate": "Guard", "Probe": "Migration"}.get(name.split("Function")[0], "Probe")
+            self.assertIn(f"{step}.Settings", description, name)
         probe = root["Resources"]["Probe"]["Properties"]
         self.assertEqual(list(references(probe["Settings"])), ["Migration.Settings"])
         migrate = root["Resources"]["MigrateFunction"]["Properties"]["Environment"]
@@ -261,7 +307,7 @@ class Rules(unittest.TestCase):
             instances = stack.value(load("template")["Resources"]["Migration"]["Properties"]["Instances"])
             self.assertLessEqual(int(space["connections"]({"Instances": instances})), most, environment)
             burst = int(stack.values["ThrottlingBurst"])
-            self.assertLessEqual(burst, sum(map(int, instances)), "what is above is told 429 and not 503")
+            self.assertLessEqual(burst, sum(map(int, instances)), "requests above it get 429 and not 503")
 
 
 class Api(unittest.TestCase):
@@ -310,10 +356,14 @@ class Environment(unittest.TestCase):
         files = [*(ROOT / "core/src").rglob("*.rs"), *(ROOT / "functions/src").rglob("*.rs")]
         code = "".join(file.read_text() for file in files)
         self.assertFalse({name for name in templates.COMING["settings"] if f'"{name}"' in code})
-        self.assertFalse({name for name in templates.COMING["metrics"] if re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() in code})
+        metrics = (ROOT / "functions/src/telemetry/metrics.rs").read_text()
+        field = lambda name: re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+        self.assertFalse({name for name in templates.COMING["metrics"] if field(name) in metrics})
+        self.assertFalse({name for name in templates.GOING if field(name) not in metrics})
+        self.assertFalse(templates.COMING["reasons"] & templates.reasons())
         self.assertFalse({name for name in templates.COMING["binaries"] if (ROOT / f"functions/src/bin/{name}.rs").exists()})
 
-    def test_each_function_is_told_what_it_reads_and_no_more(self):
+    def test_each_function_has_the_settings_that_it_reads_and_no_more(self):
         for name, function in templates.functions().items():
             if name != "deploy":
                 with self.subTest(function=name):

@@ -94,7 +94,8 @@ async fn each_function_is_invoked_by_hand_with_its_event() {
 
 #[test]
 fn what_is_built_at_the_root_are_the_functions_alone() {
-    let Some(installed) = built(workspace().join(".venv-infra/installed"), "make check-infra") else {
+    let Some(installed) = built(workspace().join(".venv-infra/requirements.installed"), "make check-infra")
+    else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

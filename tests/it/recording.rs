@@ -32,7 +32,7 @@ async fn a_terminal_shows_how_far_an_import_is() {
     let picture = picture.unwrap_or_else(|| folder.path().join("import.svg"));
     let messages = size("MESSAGES", 3_000);
     std::fs::write(&export, lines(messages)).unwrap();
-    let python = tokio::task::spawn_blocking(|| Wheels::CHAT_STORES.python()).await.unwrap();
+    let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
     let mut record = Command::new(python.unwrap_or_else(|trouble| panic!("{trouble}")));
     record.arg(workspace().join("docs/record.py")).arg(&picture).args(["100", "4"]);
     record.arg(functions_folder().join("conversation-store")).args(["import", "--rate"]);

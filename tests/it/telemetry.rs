@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
+use std::process::Command;
 use std::time::Duration;
 
-use conversation_local::workspace;
+use conversation_local::{Wheels, workspace};
 use conversation_tests::{Api, Stack, user};
 use serde_json::{Value, json};
 
@@ -233,7 +234,11 @@ async fn spans_go_to_the_daemon_one_within_the_other() {
 
 /// What the dashboard draws of the functions' own metrics: name and operation.
 fn drawn() -> BTreeSet<String> {
-    let dashboard = std::fs::read_to_string(workspace().join("infra/dashboard.yaml")).unwrap();
+    let python = Wheels::TESTS.python().unwrap_or_else(|trouble| panic!("{trouble}"));
+    let rendered =
+        Command::new(python).arg(workspace().join("infra/render.py")).arg("dashboard").output().unwrap();
+    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+    let dashboard = String::from_utf8(rendered.stdout).unwrap();
     let metrics = dashboard.lines().filter_map(|line| {
         let (_, metric) = line.split_once("[\"ConversationStore\", ")?;
         let mut words = metric.split('"').skip(1).step_by(2);
@@ -247,7 +252,7 @@ fn drawn() -> BTreeSet<String> {
 
 #[tokio::test]
 async fn what_the_dashboard_draws_is_told() {
-    let drawn = drawn();
+    let drawn = tokio::task::spawn_blocking(drawn).await.unwrap();
     assert!(drawn.len() > 30, "{drawn:?}");
     let stack = Stack::start().await;
     let api = stack.api().await;

@@ -200,7 +200,7 @@ fn parts(token: &str) -> (String, BTreeMap<String, String>) {
 
 /// The tokens that botocore makes, of a list as `tests/iam/tokens.py` takes it.
 pub fn tokens_of_botocore(requests: &Value) -> Result<Vec<String>, Broken> {
-    let mut python = Command::new(Wheels::BOTOCORE.python()?);
+    let mut python = Command::new(Wheels::TESTS.python()?);
     python.arg(workspace().join("tests/iam/tokens.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut python = python.spawn()?;
     if let Some(mut stdin) = python.stdin.take() {

@@ -105,7 +105,7 @@ impl Contract {
         for (name, routes) in [
             ("functions/src/route.rs", functions.collect()),
             ("Cargo.toml", watch),
-            ("infra/api.yaml", template),
+            ("infra/functions.yaml", template),
         ] {
             let differences: Vec<_> = self.routes().symmetric_difference(&routes).cloned().collect();
             if !differences.is_empty() {
@@ -125,20 +125,14 @@ fn named((method, path, _): (&str, &str, &str)) -> Route {
 /// # Errors
 /// It cannot be read.
 pub fn template_routes() -> Result<BTreeSet<(String, String, String)>, Mismatch> {
-    let template = std::fs::read_to_string(workspace().join("infra/api.yaml"))?;
-    let (mut key, mut routes) = (String::new(), BTreeSet::new());
-    for line in template.lines() {
-        let value = |name: &str| line.trim().strip_prefix(name).map(str::trim);
-        if let Some(given) = value("RouteKey:") {
-            given.clone_into(&mut key);
-        } else if let Some(target) = value("Target: !Sub integrations/${")
-            && let Some((method, path)) = key.split_once(' ').filter(|(_, path)| path.starts_with("/v1/"))
-        {
-            let function = target.trim_end_matches("Integration}").to_lowercase();
-            routes.insert((method.to_owned(), path.to_owned(), function));
-        }
-    }
-    Ok(routes)
+    let table: Node =
+        serde_saphyr::from_str(&std::fs::read_to_string(workspace().join("infra/functions.yaml"))?)?;
+    let routes = table.entries().flat_map(|(function, said)| {
+        let keys = said.get("routes").entries().filter_map(|(_, key)| key.text()?.split_once(' '));
+        let ours = keys.filter(|(_, path)| path.starts_with("/v1/"));
+        ours.map(move |(method, path)| (method.to_owned(), path.to_owned(), function.to_owned()))
+    });
+    Ok(routes.collect())
 }
 
 impl<'a> Operation<'a> {

@@ -21,7 +21,7 @@ pub struct Trial {
 /// # Errors
 /// What tries it cannot be installed or run.
 pub async fn attempt(trial: Trial) -> Result<bool, Mismatch> {
-    let python = tokio::task::spawn_blocking(|| Wheels::SCHEMATHESIS.python()).await??;
+    let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await??;
     let stack = Stack::start().await;
     let api = stack.api().await;
     report(&format!("MAX_EXAMPLES={} SEED={}", trial.max_examples, trial.seed));
