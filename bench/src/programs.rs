@@ -45,7 +45,7 @@ pub(crate) async fn instructions(stage: &Stage) -> Outcome<Found> {
         let more = counted(stage, function, &event, many).await?;
         let each = (more - less) / to_f64(many - few) / 1e3;
         let name = format!("{function}, warm, instructions of its program");
-        found.rows.push(Row::alone(name, "thousand", Target::CacheUpdate, &[each]));
+        found.rows.push(Row::alone(name, "thousand", Target::Informational, &[each]));
     }
     Ok(found)
 }

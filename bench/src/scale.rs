@@ -75,7 +75,7 @@ pub(crate) async fn measure(stage: &Stage) -> Outcome<Found> {
     found.rows.push(Row::alone(
         "Postgres bytes of a message, with indexes",
         "B",
-        Target::CacheUpdate,
+        Target::Informational,
         &[all[SMALLER.len() - 1].bytes_each().await?],
     ));
     found.plots.push(curves(&all, &medians));

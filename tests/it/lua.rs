@@ -28,14 +28,14 @@ const ANSWERS: &[&str] = &[
     "begin: not valid, whole",
     "begin: valid, not whole",
     "begin: valid, whole",
-    "publish: valid",
+    "publish: validated",
     "publish: merged",
     "publish: outdated",
     "publish: outdated, learned",
     "publish: deleted",
     "lease: granted",
     "lease: refused",
-    "fill: valid",
+    "fill: validated",
     "fill: merged",
     "fill: outdated",
     "fill: deleted",
@@ -43,7 +43,7 @@ const ANSWERS: &[&str] = &[
     "drop: false",
 ];
 
-/// Both caches, the row whose news they are told, and everything that was answered.
+/// Both caches, the row whose news they take, and everything that was answered.
 struct World<'a> {
     store: &'a mut Store,
     cache: Cache,

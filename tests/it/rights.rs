@@ -127,8 +127,8 @@ async fn ended(stack: &Stack, store: &ConversationStore, id: &str) -> Wrong {
     )?;
     is(is_hit(store, id).await, "what was deleted is not known for deleted")?;
     let entry = format!("conversation:{{local/{id}}}");
-    let gone: bool = stack.redis().await.hexists(&entry, "gone").await.unwrap();
-    is(gone, "the mark is not there")
+    let marked: bool = stack.redis().await.hexists(&entry, "tombstone").await.unwrap();
+    is(marked, "the tombstone is not there")
 }
 
 /// What goes wrong with each right less.
