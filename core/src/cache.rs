@@ -4,20 +4,14 @@
 //! connection turns out to be closed: what changes nothing, what may be done twice or late, and begin and lease, which then
 //! go under another name and leave nothing behind but one that nobody goes by.
 
-mod access;
-mod cluster;
-mod connection;
-mod fault;
+mod client;
 mod inspect;
 mod key;
 mod lookup;
-mod node;
 mod probe;
-mod request;
 mod scan;
-mod script;
-mod slots;
 
+use crate::types::error::CacheError;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -27,22 +21,18 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::CacheConfig;
-use crate::conversation::ConversationKey;
-use crate::message::Message;
-use crate::page::Limit;
-use crate::snapshot::{IntentOutcome, Snapshot, WINDOW, Window};
+use crate::types::conversation::ConversationKey;
+use crate::types::message::Message;
+use crate::types::page::Limit;
+use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW, Window};
 
-pub(crate) use access::ConnectOptions;
-pub(crate) use connection::Connection;
-pub use fault::CacheError;
+use client::{Call, Request, Script};
+pub(crate) use client::{ConnectOptions, Connection};
 pub use key::UNIDENTIFIED_VALIDITY;
 use key::{Keys, LEASED_TTL, PRESUMED_DEAD, TTL, VALIDITY, millis};
-pub use lookup::Miss;
 use lookup::RawReply;
 pub(crate) use lookup::{Cached, Lookup};
-use request::Request;
 pub(crate) use scan::{OrphanedIntents, ScanResult};
-use script::{Call, Script};
 
 /// The entries and windows of conversations, reached through a connection that is opened when first needed.
 #[derive(Clone)]
@@ -64,7 +54,10 @@ impl fmt::Debug for Cache {
 macro_rules! script {
     ($name:ident, $file:literal) => {
         static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(concat!(include_str!("cache/prelude.lua"), include_str!(concat!("cache/", $file))))
+            Script::new(concat!(
+                include_str!("cache/scripts/prelude.lua"),
+                include_str!(concat!("cache/scripts/", $file))
+            ))
         });
     };
 }

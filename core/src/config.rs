@@ -7,7 +7,7 @@ use std::env::VarError;
 
 use thiserror::Error;
 
-use crate::conversation::OwnerId;
+use crate::types::conversation::OwnerId;
 
 pub use cache::CacheConfig;
 pub use database::DatabaseConfig;

@@ -1,6 +1,7 @@
 //! Postgres: the only SQL of the crate. Every statement is one round trip and names the owner, so that the tables can
 //! be sharded by owner without a change of query.
 
+mod error;
 mod generation;
 mod history;
 mod list;
@@ -11,6 +12,8 @@ mod rows;
 mod session;
 mod transfer;
 
+use error::StatementError;
+use rows::only;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,26 +21,20 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{FromRow, Postgres, Row as _};
 
-use crate::conversation::{ConversationFields, ConversationKey};
-use crate::error::Error;
-use crate::idempotency::{Fingerprint, IdempotencyKey};
-use crate::message::{Batch, Message};
 use crate::meter::timed_postgres;
-use crate::page::Limit;
-use crate::snapshot::{IntentOutcome, Snapshot, WINDOW};
-use crate::store::Change;
+use crate::types::conversation::{ConversationFields, ConversationKey};
+use crate::types::error::Error;
+use crate::types::idempotency::{Fingerprint, IdempotencyKey};
+use crate::types::message::Batch;
+use crate::types::page::Limit;
+use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
+use crate::types::write::Change;
 
-pub(crate) use history::MessageRange;
-pub(crate) use list::Listed;
 pub use migrate::Migrated;
+pub(crate) use rows::{Added, Commit, Listed, MessageRange, PendingInvalidation, Record};
 use rows::{added, changed, record, select_snapshot};
 pub(crate) use session::Sessions;
-use session::is_answer;
 pub(crate) use transfer::{Imported, Snapshots};
-
-/// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
-/// answered within 3 s.
-const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The tables, reached through a pool that connects when it is first needed.
 #[derive(Clone, Debug)]
@@ -45,40 +42,6 @@ pub(crate) struct Database {
     sessions: Arc<Sessions>,
     /// That of the cache which whoever uses this has beside it.
     generation: Arc<str>,
-}
-
-/// What came of a commit.
-#[derive(Debug)]
-pub(crate) enum Commit<T> {
-    /// It is done, or was done before.
-    Done(T),
-    /// It was committed under another epoch than the row's (none: there is no row). Nothing was written.
-    Refused(Option<i64>),
-}
-
-/// The messages of an add, as they are stored now, in the order given.
-#[derive(Debug)]
-pub(crate) struct Added {
-    pub(crate) messages: Vec<Message>,
-    pub(crate) snapshot: Snapshot,
-    /// Nothing was written: all of it had been stored before.
-    pub(crate) duplicate: bool,
-}
-
-/// What Postgres knows under a conversation's key.
-#[derive(Debug)]
-pub(crate) enum Record {
-    Live(Box<Snapshot>),
-    /// A tombstone, and its version.
-    Deleted(i64),
-    Absent,
-}
-
-/// A conversation whose cached copy may be behind, as of that version.
-#[derive(Debug)]
-pub(crate) struct PendingInvalidation {
-    pub(crate) key: ConversationKey,
-    pub(crate) version: i64,
 }
 
 /// What a new conversation is given.
@@ -332,69 +295,9 @@ const ADD_TO_EXISTING: &str = select_snapshot!(
     where c.owner_id = $1 and c.conversation_id = $2"
 );
 
-/// A statement that failed, and whether the server may have maybe_applied it.
-struct StatementError {
-    error: sqlx::Error,
-    maybe_applied: bool,
-}
-
 impl Database {
     /// Runs one statement.
     async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, StatementError> {
         timed_postgres(self.sessions.rows(query)).await
-    }
-}
-
-impl StatementError {
-    fn of_read(self) -> Error {
-        if is_outage(&self.error) {
-            Error::DatabaseUnavailable(self.error.to_string())
-        } else {
-            Error::Database(self.error)
-        }
-    }
-
-    /// A write whose connection was lost may have been done all the same, and so may one whose connection the server, or a
-    /// pooler before it, has ended with an error: that can come after the commit. What was answered to the statement itself
-    /// was not done.
-    fn of_write(self) -> Error {
-        match &self.error {
-            sqlx::Error::Database(error) if error.constraint() == Some("idempotency_keys_pkey") => {
-                Error::IdempotencyConflict
-            }
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Database(_)
-                if self.maybe_applied && !is_answer(&self.error) =>
-            {
-                Error::OutcomeUnknown(self.error.to_string())
-            }
-            _ => self.of_read(),
-        }
-    }
-}
-
-/// A statement that did not answer within the deadline.
-fn late() -> sqlx::Error {
-    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within the deadline").into()
-}
-
-fn only(rows: Vec<PgRow>) -> Result<PgRow, Error> {
-    rows.into_iter().next().ok_or(Error::Database(sqlx::Error::RowNotFound))
-}
-
-/// Whether trying later may help: no connection, a lost one, or a server that is starting, stopping or full.
-fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::WorkerCrashed => true,
-        // Classes of SQLSTATE: 08 connection, 25006 read-only (a demoted primary), 28 authorization (a password that is
-        // being changed, or too many logins by IAM at once), 40 rollback (deadlock among them), 53 resources, 55P03 lock not available, 57 operator intervention, 58 system.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "28", "40", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default())
-                || ["25006", "55P03"].contains(&code.as_ref())
-        }),
-        _ => false,
     }
 }

@@ -15,8 +15,6 @@ use tokio::time::timeout;
 
 pub(crate) use presign::Audience;
 
-/// How long after it was minted a server takes a token.
-const VALID: Duration = Duration::from_secs(15 * 60);
 /// From this age on a connection is not opened with it: what is left is for clocks that differ and for slow networks.
 const FRESH: Duration = Duration::from_secs(10 * 60);
 /// If no other can be had, it is used up to this age.

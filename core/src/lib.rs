@@ -49,39 +49,34 @@ mod cache;
 mod clock;
 mod config;
 mod connect;
-mod conversation;
 mod database;
-mod error;
 mod iam;
-mod idempotency;
-mod message;
 mod meter;
-mod page;
-mod snapshot;
 mod store;
-mod transfer;
+mod types;
 
-pub use cache::{CacheError, Miss, UNIDENTIFIED_VALIDITY};
+pub use cache::UNIDENTIFIED_VALIDITY;
 pub use clock::Clock;
 pub use config::{
     CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, TelemetryConfig, connections_needed,
     is_on_lambda,
 };
 pub use connect::{conversation_index, migrate, store};
-pub use conversation::{
+pub use database::Migrated;
+pub use meter::{CallStats, StoreStats, metered};
+pub use store::{
+    Audit, Check, ConversationIndex, ConversationStore, Export, Imported, ProbeError, Probed, Swept,
+};
+pub use types::conversation::{
     Conversation, ConversationFields, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS,
     METADATA_PAIRS, METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
 };
-pub use database::Migrated;
-pub use error::{Error, Invalid, Problem};
-pub use idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
-pub use message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
-pub use meter::{CallStats, StoreStats, metered};
-pub use page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
-pub use snapshot::WINDOW;
-pub use store::{
-    Added, Audit, CacheUpdate, Change, Changed, Check, ConversationIndex, ConversationStore, EntryState,
-    Export, Imported, Inspection, IntentState, Listing, NewConversation, NextRead, ProbeError, Probed, Read,
-    RowState, Source, Swept,
-};
-pub use transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
+pub use types::error::{CacheError, Error, Invalid, Problem};
+pub use types::idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
+pub use types::inspection::{EntryState, Inspection, IntentState, NextRead, RowState};
+pub use types::message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
+pub use types::page::{Anchor, Cursor, Direction, Limit, Order, Page, Range};
+pub use types::read::{Listing, Miss, Read, Source};
+pub use types::snapshot::WINDOW;
+pub use types::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
+pub use types::write::{Added, CacheUpdate, Change, Changed, NewConversation};

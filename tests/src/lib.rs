@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+pub mod architecture;
 mod aws;
 pub mod chaos;
 mod cluster;

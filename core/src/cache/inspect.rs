@@ -1,18 +1,20 @@
 //! An entry as it lies there, for people to look at.
 
+use super::client::Request;
+use crate::types::error::CacheError;
+use crate::types::inspection::{EntryState, IntentState, NextRead};
+use crate::types::read::Miss;
 use std::collections::{BTreeMap, HashMap};
 
 use redis::Cmd;
 
-use crate::conversation::{Conversation, ConversationKey};
-use crate::page::Limit;
-use crate::snapshot::Window;
-use crate::store::{EntryState, IntentState, NextRead};
+use crate::types::conversation::{Conversation, ConversationKey};
+use crate::types::page::Limit;
+use crate::types::snapshot::Window;
 
+use super::Cache;
 use super::key::Keys;
 use super::lookup::{self, Lookup, RawReply};
-use super::request::Request;
-use super::{Cache, CacheError, Miss};
 
 impl Cache {
     /// What lies under a conversation's keys, none if nothing does; its window; and what a reader would make of it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::conversation::{ConversationId, ConversationKey, OwnerId};
+use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
 
 /// How long an entry outlives the last write or warming of it.
 pub(crate) const TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);

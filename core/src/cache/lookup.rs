@@ -1,16 +1,16 @@
 //! The hit check: may this entry be answered as it is?
 
-use std::fmt;
+use crate::types::error::CacheError;
+use crate::types::read::Miss;
 use std::time::Duration;
 
 use redis::{FromRedisValue, Value};
 
-use crate::conversation::Conversation;
-use crate::message::Message;
-use crate::page::Limit;
-use crate::snapshot::{WINDOW, Window};
+use crate::types::conversation::Conversation;
+use crate::types::message::Message;
+use crate::types::page::Limit;
+use crate::types::snapshot::{WINDOW, Window};
 
-use super::CacheError;
 use super::key::{PRESUMED_DEAD, UNIDENTIFIED_VALIDITY, VALIDITY, millis};
 
 /// What a look at a conversation's entry found.
@@ -32,48 +32,6 @@ pub(crate) struct Cached {
     pub(crate) messages: Option<Vec<Message>>,
     /// The server did not say who it is, so that nobody would have seen a failover.
     pub(crate) hidden: bool,
-}
-
-/// Why a read had to go to Postgres.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Miss {
-    /// Nothing is cached.
-    Cold,
-    /// A write is in flight.
-    WritePending {
-        /// Some write began only just now, so that its publication is worth waiting for.
-        live: bool,
-    },
-    /// Facts are cached, but not the claim that they are all of them.
-    NotValidated,
-    /// The window is not whole.
-    Gap,
-    /// The server took over from another one, or is a replica.
-    Failover,
-    /// The validity marker is due for a check.
-    Expired,
-    /// The caller has seen a newer version.
-    MinVersion,
-    /// The messages are too large to be cached all.
-    Large,
-    /// The cache cannot be reached or answered an error.
-    Unreachable,
-}
-
-impl fmt::Display for Miss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cold => "cold",
-            Self::WritePending { .. } => "write-pending",
-            Self::NotValidated => "not-validated",
-            Self::Gap => "gap",
-            Self::Failover => "failover",
-            Self::Expired => "expired",
-            Self::MinVersion => "min-version",
-            Self::Large => "large",
-            Self::Unreachable => "unreachable",
-        })
-    }
 }
 
 /// The replies of a look.

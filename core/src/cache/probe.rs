@@ -1,20 +1,22 @@
 //! What a cache is asked before it is relied on: every step of the protocol once, on a key of the probe's own, so that what is
 //! refused shows in the server's own words.
 
+use super::client::Request;
+use crate::types::error::CacheError;
+use crate::types::read::Miss;
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use crate::conversation::{Conversation, ConversationKey, Kind, Metadata};
-use crate::message::Message;
-use crate::page::Limit;
-use crate::snapshot::{Snapshot, WINDOW_BYTES, Window};
+use crate::types::conversation::{Conversation, ConversationKey, Kind, Metadata};
+use crate::types::message::Message;
+use crate::types::page::Limit;
+use crate::types::snapshot::{Snapshot, WINDOW_BYTES, Window};
 
 use super::key::{UNIDENTIFIED_VALIDITY, VALIDITY};
 use super::lookup::field_of;
-use super::request::Request;
 use super::scan::ScanResult;
-use super::{Begun, Cache, CacheError, Intent, Lookup, Miss, Stored, identity};
+use super::{Begun, Cache, Intent, Lookup, Stored, identity};
 
 /// What was found, or one sentence that says what is wrong.
 type Outcome = Result<String, String>;

@@ -1,16 +1,16 @@
 //! Looking for intents whose writer died, in conversations that nobody reads: a reader would have found them.
 
+use super::client::{Node, Request};
+use crate::types::error::CacheError;
 use std::collections::HashMap;
 
 use redis::Cmd;
 use tokio::time::Instant;
 
-use crate::conversation::ConversationKey;
+use crate::types::conversation::ConversationKey;
 
+use super::Cache;
 use super::key::{Keys, PRESUMED_DEAD, entries, millis};
-use super::node::Node;
-use super::request::Request;
-use super::{Cache, CacheError};
 
 /// How many keys a server is asked to go through at a time: for less than a millisecond.
 const BATCH: usize = 500;

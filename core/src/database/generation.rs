@@ -1,7 +1,9 @@
 //! The cache's generation, as Postgres knows it.
 
-use super::{Database, StatementError, only};
-use crate::error::Error;
+use super::Database;
+use super::error::StatementError;
+use super::rows::only;
+use crate::types::error::Error;
 
 impl Database {
     /// The generation of the cache that these settings tell from others: the one in use, or one that nobody ever used.

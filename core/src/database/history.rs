@@ -1,30 +1,14 @@
 //! Messages wherever they are in the history.
 
-use crate::conversation::ConversationKey;
-use crate::error::Error;
-use crate::message::{Message, MessageId};
-use crate::page::{Anchor, Limit, Range};
+use super::error::StatementError;
+use super::rows::{MessageRange, Newest};
+use crate::types::conversation::ConversationKey;
+use crate::types::error::Error;
+use crate::types::message::{Message, MessageId};
+use crate::types::page::{Anchor, Limit, Range};
 
+use super::Database;
 use super::rows::{message, message_range, newest};
-use super::{Database, StatementError};
-
-/// A conversation and the messages next to a position, as one snapshot; one message more than asked for if there is.
-#[derive(Debug)]
-pub(crate) struct MessageRange {
-    pub(crate) version: i64,
-    /// Whether the conversation has the message that the position is named by.
-    pub(crate) anchor_found: bool,
-    pub(crate) messages: Vec<Message>,
-}
-
-/// The newest messages of a conversation, as many as were asked for and as an answer holds.
-#[derive(Debug)]
-pub(crate) struct Newest {
-    pub(crate) version: i64,
-    pub(crate) message_count: i64,
-    /// Oldest first.
-    pub(crate) messages: Vec<Message>,
-}
 
 impl Database {
     /// The newest messages. None: there is no such conversation.

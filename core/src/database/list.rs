@@ -1,20 +1,15 @@
 //! An owner's conversations, in the order of their last activity.
 
+use super::error::StatementError;
+use super::rows::Listed;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow as _, Row as _};
 
-use crate::conversation::{Conversation, Metadata, OwnerId};
-use crate::error::Error;
-use crate::page::{Cursor, Direction, Limit, Order};
+use crate::types::conversation::{Metadata, OwnerId};
+use crate::types::error::Error;
+use crate::types::page::{Cursor, Direction, Limit, Order};
 
-use super::{Database, StatementError};
-
-/// A conversation and its place in the list.
-#[derive(Debug)]
-pub(crate) struct Listed {
-    pub(crate) conversation: Conversation,
-    pub(crate) at_micros: i64,
-}
+use super::Database;
 
 /// Up to so many conversations that have a pair are read and put in order; of more, the list is walked until a page is
 /// full. Either way is slow where the other is fast.

@@ -1,12 +1,13 @@
 //! What Postgres is asked before it is relied on.
 
+use super::rows::only;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::conversation::ConversationKey;
+use crate::types::conversation::ConversationKey;
 
+use super::Database;
 use super::session::LIMITS;
-use super::{Database, only};
 
 /// What was found, or one sentence that says what is wrong.
 type Outcome = Result<String, String>;

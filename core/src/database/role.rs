@@ -1,10 +1,11 @@
 //! Who may use the tables.
 
+use super::error::StatementError;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
+use super::Database;
 use super::session::LIMITS;
-use super::{Database, StatementError};
-use crate::error::Error;
+use crate::types::error::Error;
 
 /// What there is of a user's, and what is to be said of one, with the name quoted. `rds_iam` is a role that only Amazon
 /// RDS has; its members authenticate by IAM. What migrations have been applied is none of a user's business.

@@ -3,13 +3,74 @@
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 
-use crate::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
-use crate::error::Error;
-use crate::message::{Batch, Message};
-use crate::snapshot::{Snapshot, Window};
+use crate::types::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
+use crate::types::error::Error;
+use crate::types::message::{Batch, Message};
+use crate::types::snapshot::{Snapshot, Window};
 
-use super::history::{MessageRange, Newest};
-use super::{Added, Commit, Listed, PendingInvalidation, Record};
+/// What came of a commit.
+#[derive(Debug)]
+pub(crate) enum Commit<T> {
+    /// It is done, or was done before.
+    Done(T),
+    /// It was committed under another epoch than the row's (none: there is no row). Nothing was written.
+    Refused(Option<i64>),
+}
+
+/// The messages of an add, as they are stored now, in the order given.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) snapshot: Snapshot,
+    /// Nothing was written: all of it had been stored before.
+    pub(crate) duplicate: bool,
+}
+
+/// What Postgres knows under a conversation's key.
+#[derive(Debug)]
+pub(crate) enum Record {
+    Live(Box<Snapshot>),
+    /// A tombstone, and its version.
+    Deleted(i64),
+    Absent,
+}
+
+/// A conversation whose cached copy may be behind, as of that version.
+#[derive(Debug)]
+pub(crate) struct PendingInvalidation {
+    pub(crate) key: ConversationKey,
+    pub(crate) version: i64,
+}
+
+/// A conversation and the messages next to a position, as one snapshot; one message more than asked for if there is.
+#[derive(Debug)]
+pub(crate) struct MessageRange {
+    pub(crate) version: i64,
+    /// Whether the conversation has the message that the position is named by.
+    pub(crate) anchor_found: bool,
+    pub(crate) messages: Vec<Message>,
+}
+
+/// The newest messages of a conversation, as many as were asked for and as an answer holds.
+#[derive(Debug)]
+pub(crate) struct Newest {
+    pub(crate) version: i64,
+    pub(crate) message_count: i64,
+    /// Oldest first.
+    pub(crate) messages: Vec<Message>,
+}
+
+/// A conversation and its place in the list.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) conversation: Conversation,
+    pub(crate) at_micros: i64,
+}
+
+/// The one row that a statement returns.
+pub(super) fn only(rows: Vec<PgRow>) -> Result<PgRow, Error> {
+    rows.into_iter().next().ok_or(Error::Database(sqlx::Error::RowNotFound))
+}
 
 /// A query for a snapshot. Each of its attributes is named: a statement that is prepared on a connection must not change
 /// with a later migration.

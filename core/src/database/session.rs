@@ -6,18 +6,18 @@
 //! statement goes without a name, between BEGIN and COMMIT. That costs three round trips more, or two where the statement
 //! is new to the connection.
 
+use super::error::{DEADLINE, StatementError, is_answer, late};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection as _, PgConnection, Postgres};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{DEADLINE, StatementError, late};
 use crate::config::DatabaseConfig;
 use crate::iam::{Token, Tokens};
 
@@ -234,19 +234,6 @@ async fn get(pool: &Pool<Opener>) -> Result<Object<Opener>, sqlx::Error> {
         Ok(Err(PoolError::Backend(error))) => Err(error),
         Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
-}
-
-/// Whether an error is what the server had to say of a statement, after which it waits for the next one.
-pub(super) fn is_answer(error: &sqlx::Error) -> bool {
-    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-    error.is_some_and(|error| error.severity() == PgSeverity::Error && !tells_of_a_loss(error.code()))
-}
-
-/// Whether an error tells that a connection was lost, whose ever it was: a pooler's to the server, perhaps. Class 08 is
-/// connection exceptions, 57P01 to 57P03 are shutdowns, 57P05 and 25P03 ends of
-/// sessions that stood idle, 40003 is a statement whose completion is unknown.
-fn tells_of_a_loss(code: &str) -> bool {
-    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "40003")
 }
 
 /// Runs one statement between BEGIN and COMMIT. Before COMMIT was sent nothing can have been done: `maybe_applied`.

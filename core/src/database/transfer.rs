@@ -1,5 +1,7 @@
 //! Conversations on their way out, as one snapshot, and in.
 
+use super::error::{StatementError, late};
+use super::rows::{Commit, only};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -8,15 +10,15 @@ use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
 use tokio::time::timeout;
 
-use crate::conversation::{ConversationKey, OwnerId};
-use crate::error::{Error, Invalid};
-use crate::message::{MessageId, NewMessage};
-use crate::snapshot::IntentOutcome;
-use crate::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
+use crate::types::conversation::{ConversationKey, OwnerId};
+use crate::types::error::{Error, Invalid};
+use crate::types::message::{MessageId, NewMessage};
+use crate::types::snapshot::IntentOutcome;
+use crate::types::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
 
+use super::Database;
 use super::rows::conversation;
 use super::session::Session;
-use super::{Commit, Database, StatementError, late, only};
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(120);

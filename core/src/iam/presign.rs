@@ -1,7 +1,7 @@
 //! What a token is: a request that is signed and never sent, without its scheme.
 
 use std::error::Error;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
@@ -9,7 +9,8 @@ use aws_sigv4::sign::v4::SigningParams;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::VALID;
+/// How long after it was minted a server takes a token.
+pub(super) const VALID: Duration = Duration::from_secs(15 * 60);
 
 /// Who takes the token.
 #[derive(Clone, Debug, PartialEq, Eq)]

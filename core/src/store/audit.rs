@@ -3,12 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cache::{Cached, Lookup};
-use crate::conversation::ConversationKey;
 use crate::database::Record;
-use crate::error::Error;
-use crate::message::Message;
-use crate::page::Limit;
-use crate::snapshot::{Snapshot, Window};
+use crate::types::conversation::ConversationKey;
+use crate::types::error::Error;
+use crate::types::message::Message;
+use crate::types::page::Limit;
+use crate::types::snapshot::{Snapshot, Window};
 
 use super::ConversationStore;
 

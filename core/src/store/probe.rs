@@ -1,15 +1,17 @@
 //! Trying the real stores before they are relied on: whether all that is asked of them is there and allowed, and what is
 //! guaranteed with them.
 
+use crate::types::read::{Read, Source};
+use crate::types::write::{CacheUpdate, Change};
 use serde::Serialize;
 use thiserror::Error as ThisError;
 
-use crate::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId, Title};
-use crate::error::{Error, Invalid};
-use crate::message::{Batch, MessageId, NewMessage};
-use crate::page::Limit;
+use crate::types::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId, Title};
+use crate::types::error::{Error, Invalid};
+use crate::types::message::{Batch, MessageId, NewMessage};
+use crate::types::page::Limit;
 
-use super::{CacheUpdate, Change, ConversationStore, Read, Source};
+use super::ConversationStore;
 
 /// Whose conversations those of a probe are.
 const OWNER: &str = "probe";

@@ -1,18 +1,19 @@
 //! Reads: the cache first, Postgres when it has to be, and the cache warmed with what was read.
 
+use crate::types::read::{Miss, Read, Source, check_version};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::cache::{Cached, Lease, Lookup, Miss, Stored};
-use crate::conversation::{Conversation, ConversationKey};
+use crate::cache::{Cached, Lease, Lookup, Stored};
 use crate::database::Record;
-use crate::error::Error;
-use crate::message::Message;
-use crate::page::{Limit, Page};
-use crate::snapshot::Snapshot;
+use crate::types::conversation::{Conversation, ConversationKey};
+use crate::types::error::Error;
+use crate::types::message::Message;
+use crate::types::page::{Limit, Page};
+use crate::types::snapshot::Snapshot;
 
-use super::{ConversationStore, Read, Source};
+use super::ConversationStore;
 
 /// How often a reader waits for another one to fill, twice as long each time: 0.3 to 0.75 s in all. A herd that gave up
 /// sooner would keep the one that fills from being served.
@@ -207,12 +208,6 @@ fn page(messages: Vec<Message>, message_count: i64) -> Page<Message> {
     Page { items: messages, has_more: message_count > held }
 }
 
-impl<T> Read<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Read<U> {
-        Read { found: self.found.map(change), source: self.source }
-    }
-}
-
 /// Whether what is read must be read under a new epoch: there is no validity marker to leave standing, a writer is presumed
 /// dead, or the validity marker was disproved or is due to the reader, who may be stricter than the script.
 fn must_validate(lease: &Lease, reason: Miss) -> bool {
@@ -224,15 +219,6 @@ fn must_validate(lease: &Lease, reason: Miss) -> bool {
 fn is_ahead(lease: &Lease, snapshot: &Snapshot) -> bool {
     let epoch = snapshot.epoch - i64::from(snapshot.took_epoch);
     lease.epoch > Some(epoch) || lease.version > Some(snapshot.conversation.version)
-}
-
-/// # Errors
-/// [`Error::VersionAhead`].
-pub(super) fn check_version(asked: Option<i64>, stored: i64) -> Result<(), Error> {
-    match asked {
-        Some(asked) if asked > stored => Err(Error::VersionAhead { asked, stored }),
-        _ => Ok(()),
-    }
 }
 
 /// 20 to 50 ms, so that those who wait do not come back together.

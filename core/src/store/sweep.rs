@@ -1,15 +1,17 @@
 //! Background cleanup: pending invalidations, purges of deleted conversations, intents of dead writers, and an audit of the
 //! cache.
 
+use crate::types::read::Source;
+use crate::types::write::CacheUpdate;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::cache::{OrphanedIntents, ScanResult};
 use crate::database::PendingInvalidation;
-use crate::error::Error;
+use crate::types::error::Error;
 
-use super::{Audit, CacheUpdate, ConversationStore, Source};
+use super::{Audit, ConversationStore};
 
 /// How many pending invalidations are fetched at a time.
 const BATCH: i64 = 100;

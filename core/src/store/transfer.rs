@@ -1,8 +1,8 @@
 //! Out of this store: everything, as of one moment.
 
 use crate::database::Snapshots;
-use crate::error::Error;
-use crate::transfer::{ImportSource, Record, Scope};
+use crate::types::error::Error;
+use crate::types::transfer::{ImportSource, Record, Scope};
 
 use super::ConversationIndex;
 

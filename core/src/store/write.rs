@@ -2,14 +2,16 @@
 
 mod import;
 
-use crate::cache::{Begun, CacheError, Intent, Stored};
-use crate::conversation::{ConversationId, ConversationKey, OwnerId};
+use crate::cache::{Begun, Intent, Stored};
 use crate::database::{self, AddOptions, Commit, Database, Precondition};
-use crate::error::Error;
-use crate::message::{Batch, Message, MessageId};
-use crate::snapshot::{IntentOutcome, Snapshot};
+use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
+use crate::types::error::CacheError;
+use crate::types::error::Error;
+use crate::types::message::{Batch, Message, MessageId};
+use crate::types::snapshot::{IntentOutcome, Snapshot};
+use crate::types::write::{Added, CacheUpdate, Change, Changed, NewConversation};
 
-use super::{Added, CacheUpdate, Change, Changed, ConversationStore, NewConversation};
+use super::ConversationStore;
 
 pub use import::Imported;
 

@@ -23,8 +23,8 @@ const OFF: u64 = NOW + VALIDITY + 1;
 macro_rules! script {
     ($file:literal) => {
         Script::new(concat!(
-            include_str!("../../../core/src/cache/prelude.lua"),
-            include_str!(concat!("../../../core/src/cache/", $file))
+            include_str!("../../../core/src/cache/scripts/prelude.lua"),
+            include_str!(concat!("../../../core/src/cache/scripts/", $file))
         ))
     };
 }

@@ -1,12 +1,13 @@
 //! Into this store, with ids, positions and times as they were elsewhere.
 
-use crate::conversation::ConversationKey;
 use crate::database::{self, Commit, Database};
-use crate::error::{Error, Problem};
-use crate::snapshot::IntentOutcome;
-use crate::transfer::{ConversationRecord, MessageRecord};
+use crate::types::conversation::ConversationKey;
+use crate::types::error::{Error, Problem};
+use crate::types::snapshot::IntentOutcome;
+use crate::types::transfer::{ConversationRecord, MessageRecord};
+use crate::types::write::CacheUpdate;
 
-use super::{CacheUpdate, Committed, ConversationStore, WithoutIntent, Write, report};
+use super::{Committed, ConversationStore, WithoutIntent, Write, report};
 
 /// What an import of a part answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

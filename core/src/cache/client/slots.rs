@@ -1,16 +1,38 @@
 //! Redis Cluster's slots: which one a key is in, and which server has it.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use redis::{FromRedisValue, ParsingError, Value};
 
-use super::node::Address;
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::cache) struct Address {
+    /// A name or an address; empty: that of the server which named it.
+    pub(in crate::cache) host: String,
+    /// The port.
+    pub(in crate::cache) port: u16,
+}
+
+impl Address {
+    /// Reads `host:port`.
+    pub(in crate::cache) fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        Some(Self { host: host.to_owned(), port: port.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
 
 /// How many slots there are.
 const SLOTS: u16 = 16_384;
 
 /// The slot of a key: CRC-16/XMODEM of its hash tag, or of the whole key if it has none.
-pub(super) fn slot_of(key: &str) -> u16 {
+pub(in crate::cache) fn slot_of(key: &str) -> u16 {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
     let crc = hashed.bytes().fold(0_u16, |crc, byte| {
@@ -23,21 +45,21 @@ pub(super) fn slot_of(key: &str) -> u16 {
 
 /// Which primary has which slots: the answer to `CLUSTER SLOTS`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slots(Vec<(RangeInclusive<u16>, Address)>);
+pub(in crate::cache) struct Slots(Vec<(RangeInclusive<u16>, Address)>);
 
 impl Slots {
     /// The primary of a slot; none if nobody has it.
-    pub(super) fn owner(&self, slot: u16) -> Option<&Address> {
+    pub(in crate::cache) fn owner(&self, slot: u16) -> Option<&Address> {
         self.0.iter().find(|(range, _)| range.contains(&slot)).map(|(_, address)| address)
     }
 
     /// The primaries. One that has several ranges stands there several times.
-    pub(super) fn primaries(&self) -> impl Iterator<Item = &Address> {
+    pub(in crate::cache) fn primaries(&self) -> impl Iterator<Item = &Address> {
         self.0.iter().map(|(_, address)| address)
     }
 
     /// A server that does not know its own name leaves it empty: then it is the one that was asked.
-    pub(super) fn named_by(mut self, host: &str) -> Self {
+    pub(in crate::cache) fn named_by(mut self, host: &str) -> Self {
         for (_, address) in &mut self.0 {
             if address.host.is_empty() {
                 host.clone_into(&mut address.host);

@@ -3,7 +3,19 @@
 
 use thiserror::Error;
 
-use crate::cache::CacheError;
+/// The cache did not do, or may not have done, what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CacheError {
+    /// It cannot be reached, did not answer in time, or answers nobody just now.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// The connection was closed meanwhile. The next one may do.
+    #[error("connection closed: {0}")]
+    Closed(String),
+    /// It answered an error: it is full, read-only, or wants another password.
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// Why an operation was not done. Unless it says otherwise, nothing was stored.
 #[derive(Debug, Error)]

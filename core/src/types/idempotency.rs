@@ -3,8 +3,8 @@
 use sha2::{Digest as _, Sha256};
 use uuid::Builder;
 
-use crate::conversation::{ConversationId, OwnerId};
-use crate::error::{Invalid, Problem};
+use super::conversation::{ConversationId, OwnerId};
+use super::error::{Invalid, Problem};
 
 /// The longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_CHARS: usize = 255;

@@ -1,6 +1,6 @@
 //! One server: a connection that is made when it is needed, and a rest for a server that does not answer.
 
-use std::fmt;
+use crate::types::error::CacheError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,38 +9,15 @@ use redis::{FromRedisValue, RedisError};
 use tokio::time::Instant;
 
 use super::access::ConnectOptions;
-use super::fault::{CacheError, Fault};
+use super::fault::Fault;
 use super::request::{Request, SendOptions};
 
 /// How long a server that could not be reached is left alone, so that a hanging one costs its time-out once and not at
 /// every step of every operation.
 const OPEN_FOR: Duration = Duration::from_secs(1);
 
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Address {
-    /// A name or an address; empty: that of the server which named it.
-    pub(super) host: String,
-    /// The port.
-    pub(super) port: u16,
-}
-
-impl Address {
-    /// Reads `host:port`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (host, port) = text.rsplit_once(':')?;
-        Some(Self { host: host.to_owned(), port: port.parse().ok()? })
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
-}
-
 /// A server.
-pub(super) struct Node {
+pub(in crate::cache) struct Node {
     access: ConnectOptions,
     state: Mutex<State>,
     /// Held by whoever makes a connection, so that one is made.
@@ -62,13 +39,17 @@ struct Open {
 }
 
 impl Node {
-    pub(super) fn new(access: ConnectOptions) -> Self {
+    pub(in crate::cache) fn new(access: ConnectOptions) -> Self {
         Self { access, state: Mutex::default(), opening: tokio::sync::Mutex::default() }
     }
 
     /// Asks the server. A script that it does not know goes with its text the second time: what answers NOSCRIPT has done
     /// nothing.
-    pub(super) async fn ask<T: FromRedisValue>(&self, request: &Request, asking: bool) -> Result<T, Fault> {
+    pub(in crate::cache) async fn ask<T: FromRedisValue>(
+        &self,
+        request: &Request,
+        asking: bool,
+    ) -> Result<T, Fault> {
         match self.ask_once(request, SendOptions { asking, with_text: false }).await {
             Err(Fault::NoScript) => self.ask_once(request, SendOptions { asking, with_text: true }).await,
             answer => answer,
@@ -76,7 +57,7 @@ impl Node {
     }
 
     /// The same, once more where the connection turns out to be closed: for what does no harm done twice.
-    pub(super) async fn ask_again<T: FromRedisValue>(&self, request: &Request) -> Result<T, Fault> {
+    pub(in crate::cache) async fn ask_again<T: FromRedisValue>(&self, request: &Request) -> Result<T, Fault> {
         match self.ask(request, false).await {
             Err(Fault::Failed(CacheError::Closed(_))) => self.ask(request, false).await,
             answer => answer,
@@ -84,12 +65,12 @@ impl Node {
     }
 
     /// Whether it is left alone just now.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::cache) fn is_open(&self) -> bool {
         self.state().open_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Lets it be asked again.
-    pub(super) fn reset(&self) {
+    pub(in crate::cache) fn reset(&self) {
         self.state().open_until = None;
     }
 

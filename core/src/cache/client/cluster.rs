@@ -4,6 +4,7 @@
 //! may have been done, or else follows no redirection at all; and it does not see one within a transaction. Here a
 //! request is sent again only after an answer that says that it was not done.
 
+use crate::types::error::CacheError;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::access::ConnectOptions;
-use super::fault::{CacheError, Fault};
-use super::node::{Address, Node};
+use super::fault::Fault;
+use super::node::Node;
 use super::request::Request;
-use super::slots::Slots;
+use super::slots::{Address, Slots};
 
 /// How often a request is sent at most, while it is not done.
 const SENDS: u32 = 8;
@@ -26,7 +27,7 @@ const ON_THE_WAY: Duration = Duration::from_millis(20);
 const REFRESH: Duration = Duration::from_millis(50);
 
 /// The servers of a cluster, found through any of them.
-pub(super) struct Cluster {
+pub(in crate::cache) struct Cluster {
     /// The one that is configured.
     seed: ConnectOptions,
     map: Mutex<Map>,
@@ -43,12 +44,16 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(seed: ConnectOptions) -> Self {
+    pub(in crate::cache) fn new(seed: ConnectOptions) -> Self {
         Self { seed, map: Mutex::default() }
     }
 
     /// Asks the server that has the slot, wherever it is by now.
-    pub(super) async fn ask<T: FromRedisValue>(&self, request: &Request, slot: u16) -> Result<T, CacheError> {
+    pub(in crate::cache) async fn ask<T: FromRedisValue>(
+        &self,
+        request: &Request,
+        slot: u16,
+    ) -> Result<T, CacheError> {
         let (mut at, mut node) = self.owner(slot).await?;
         let (mut asking, mut sends) = (false, 0);
         loop {
@@ -82,7 +87,7 @@ impl Cluster {
     }
 
     /// Lets the server that has the slot be asked again.
-    pub(super) async fn reset(&self, slot: u16) {
+    pub(in crate::cache) async fn reset(&self, slot: u16) {
         let map = self.map.lock().await;
         if let Some(node) = map.slots.owner(slot).and_then(|address| map.nodes.get(address)) {
             node.reset();
@@ -90,7 +95,7 @@ impl Cluster {
     }
 
     /// The primaries, with their addresses.
-    pub(super) async fn primaries(&self) -> Result<Vec<(Address, Arc<Node>)>, CacheError> {
+    pub(in crate::cache) async fn primaries(&self) -> Result<Vec<(Address, Arc<Node>)>, CacheError> {
         let mut map = self.map.lock().await;
         self.refresh(&mut map).await?;
         let mut addresses: Vec<_> = map.slots.primaries().cloned().collect();

@@ -1,12 +1,13 @@
 //! How a connection to a server is opened: where it is, how long that may take, and what one logs in with.
 
+use crate::types::error::CacheError;
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr};
 
-use super::fault::{CacheError, Fault, is_refusal};
-use super::node::Address;
+use super::fault::{Fault, is_refusal};
+use super::slots::Address;
 use crate::iam::{NoToken, Token, Tokens};
 
 /// The way to a server, not yet gone.
@@ -24,7 +25,7 @@ impl ConnectOptions {
     }
 
     /// Where it leads.
-    pub(super) fn address(&self) -> Result<Address, CacheError> {
+    pub(in crate::cache) fn address(&self) -> Result<Address, CacheError> {
         match self.client.get_connection_info().addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 Ok(Address { host: host.clone(), port: *port })
@@ -34,7 +35,7 @@ impl ConnectOptions {
     }
 
     /// The same way to another server: as the same user, and with TLS if this one has it.
-    pub(super) fn to(&self, Address { host, port }: Address) -> Result<Self, Fault> {
+    pub(in crate::cache) fn to(&self, Address { host, port }: Address) -> Result<Self, Fault> {
         let info = self.client.get_connection_info().clone();
         let address = match info.addr() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
@@ -47,7 +48,7 @@ impl ConnectOptions {
     }
 
     /// Opens a connection. Where a token is refused another one is tried, once.
-    pub(super) async fn open(&self) -> Result<MultiplexedConnection, Fault> {
+    pub(in crate::cache) async fn open(&self) -> Result<MultiplexedConnection, Fault> {
         let Some(tokens) = &self.tokens else {
             return self.open_as(&self.client).await.map_err(|e| Fault::of(&e));
         };

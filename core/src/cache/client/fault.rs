@@ -1,28 +1,14 @@
 //! What a server's error means, in one table: where else to ask, what was certainly not done, and what is returned to the
 //! caller.
 
+use crate::types::error::CacheError;
 use redis::{ErrorKind, RedisError};
-use thiserror::Error;
 
-use super::node::Address;
-
-/// The cache did not do, or may not have done, what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CacheError {
-    /// It cannot be reached, did not answer in time, or answers nobody just now.
-    #[error("unreachable: {0}")]
-    Unreachable(String),
-    /// The connection was closed meanwhile. The next one may do.
-    #[error("connection closed: {0}")]
-    Closed(String),
-    /// It answered an error: it is full, read-only, or wants another password.
-    #[error("{0}")]
-    Refused(String),
-}
+use super::slots::Address;
 
 /// An error, by what is to be done about it. All but [`Fault::Late`] and [`Fault::Failed`] say that nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::cache) enum Fault {
     /// `MOVED`: another server has the slot.
     Moved(Address),
     /// `ASK`: the slot is on its way to another server, and the keys are there, or are to be made there.
@@ -41,7 +27,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The table.
-    pub(super) fn of(error: &RedisError) -> Self {
+    pub(in crate::cache) fn of(error: &RedisError) -> Self {
         let said = error.to_string();
         match (error.code(), error.kind()) {
             (Some("MOVED"), _) => Self::elsewhere(error, Self::Moved),
@@ -77,7 +63,7 @@ impl Fault {
 }
 
 /// Whether the server does not know the user, or that password of it.
-pub(super) fn is_refusal(error: &RedisError) -> bool {
+pub(in crate::cache) fn is_refusal(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) || error.kind() == ErrorKind::AuthenticationFailed
 }
 

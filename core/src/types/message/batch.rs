@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Invalid, Problem};
-use crate::idempotency::IdempotencyKey;
+use crate::types::error::{Invalid, Problem};
+use crate::types::idempotency::IdempotencyKey;
 
 use super::NewMessage;
 

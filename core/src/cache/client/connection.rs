@@ -8,10 +8,10 @@ use crate::meter::{note_refusal, timed_redis};
 
 use super::access::ConnectOptions;
 use super::cluster::Cluster;
-use super::fault::CacheError;
 use super::node::Node;
 use super::request::Request;
 use super::slots::slot_of;
+use crate::types::error::CacheError;
 
 /// Reaches whoever has a key. Nothing is opened before it is needed.
 pub(crate) struct Connection(Kind);
@@ -34,7 +34,11 @@ impl Connection {
     }
 
     /// Asks whoever has the key.
-    pub(super) async fn ask<T: FromRedisValue>(&self, request: &Request, key: &str) -> Result<T, CacheError> {
+    pub(in crate::cache) async fn ask<T: FromRedisValue>(
+        &self,
+        request: &Request,
+        key: &str,
+    ) -> Result<T, CacheError> {
         let answer = async {
             match &self.0 {
                 Kind::Single(node) => Ok(node.ask(request, false).await?),
@@ -49,7 +53,7 @@ impl Connection {
     }
 
     /// The same, once more where the connection turns out to be closed: for what does no harm done twice, or late.
-    pub(super) async fn ask_again<T: FromRedisValue>(
+    pub(in crate::cache) async fn ask_again<T: FromRedisValue>(
         &self,
         request: &Request,
         key: &str,
@@ -61,7 +65,7 @@ impl Connection {
     }
 
     /// Lets whoever has the key be asked again, if it was left alone because it did not answer.
-    pub(super) async fn reset(&self, key: &str) {
+    pub(in crate::cache) async fn reset(&self, key: &str) {
         match &self.0 {
             Kind::Single(node) => node.reset(),
             Kind::Cluster(cluster) => cluster.reset(slot_of(key)).await,
@@ -69,7 +73,7 @@ impl Connection {
     }
 
     /// Every server that has keys, under a name that it keeps.
-    pub(super) async fn primaries(&self) -> Result<Vec<(String, Arc<Node>)>, CacheError> {
+    pub(in crate::cache) async fn primaries(&self) -> Result<Vec<(String, Arc<Node>)>, CacheError> {
         match &self.0 {
             Kind::Single(node) => Ok(vec![("server".into(), Arc::clone(node))]),
             Kind::Cluster(cluster) => {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::error::{Invalid, Problem};
+use super::error::{Invalid, Problem};
 
 pub use batch::{BATCH, Batch};
 pub use id::MessageId;

@@ -1,9 +1,9 @@
 //! What the two stores say to each other through [`ConversationStore`](crate::ConversationStore): facts about a
 //! conversation at one version.
 
-use crate::conversation::Conversation;
-use crate::message::Message;
-use crate::page::Limit;
+use super::conversation::Conversation;
+use super::message::Message;
+use super::page::Limit;
 
 /// How many messages the cache keeps of a conversation.
 pub const WINDOW: usize = 100;

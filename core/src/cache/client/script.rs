@@ -3,25 +3,25 @@
 use redis::{Cmd, ToRedisArgs};
 
 /// A script's text and its hash.
-pub(super) struct Script {
+pub(in crate::cache) struct Script {
     text: &'static str,
     hashed: redis::Script,
 }
 
 impl Script {
     /// Hashes the text.
-    pub(super) fn new(text: &'static str) -> Self {
+    pub(in crate::cache) fn new(text: &'static str) -> Self {
         Self { text, hashed: redis::Script::new(text) }
     }
 
     /// Prepares a call.
-    pub(super) fn call(&'static self, keys: [&str; 2]) -> Call {
+    pub(in crate::cache) fn call(&'static self, keys: [&str; 2]) -> Call {
         Call { script: self, keys: keys.map(str::to_owned), arguments: Vec::new() }
     }
 }
 
 /// A script with its keys and arguments.
-pub(super) struct Call {
+pub(in crate::cache) struct Call {
     script: &'static Script,
     keys: [String; 2],
     arguments: Vec<Vec<u8>>,
@@ -29,14 +29,14 @@ pub(super) struct Call {
 
 impl Call {
     /// Adds an argument, or several.
-    pub(super) fn arg(&mut self, argument: impl ToRedisArgs) -> &mut Self {
+    pub(in crate::cache) fn arg(&mut self, argument: impl ToRedisArgs) -> &mut Self {
         argument.write_redis_args(&mut self.arguments);
         self
     }
 
     /// The command: by the script's hash; or with its text, which every server understands. A server may forget scripts at
     /// any time, and one that stands for many may have loaded it on only some of them, so that to load it first would not do.
-    pub(super) fn command(&self, with_text: bool) -> Cmd {
+    pub(in crate::cache) fn command(&self, with_text: bool) -> Cmd {
         let mut command = if with_text {
             redis::cmd("EVAL").arg(self.script.text).take()
         } else {

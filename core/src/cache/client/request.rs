@@ -6,7 +6,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use super::script::Call;
 
 /// One question to one server.
-pub(super) enum Request {
+pub(in crate::cache) enum Request {
     /// A command.
     Command(Cmd),
     /// Several commands, between which nothing else happens.
@@ -22,17 +22,17 @@ pub(super) enum Request {
 
 /// What goes before a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct SendOptions {
+pub(in crate::cache) struct SendOptions {
     /// The slot is not the server's yet: it was named by another one's `ASK`.
-    pub(super) asking: bool,
+    pub(in crate::cache) asking: bool,
     /// The server does not know the script: it comes with its text.
-    pub(super) with_text: bool,
+    pub(in crate::cache) with_text: bool,
 }
 
 impl Request {
     /// Sends it and waits for the answer. What goes before it goes with it: on a connection that others use too, nothing
     /// of theirs gets in between.
-    pub(super) async fn send(
+    pub(in crate::cache) async fn send(
         &self,
         connection: &mut MultiplexedConnection,
         options: SendOptions,

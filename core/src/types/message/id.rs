@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::conversation::checked_id;
-use crate::error::Invalid;
+use crate::types::conversation::checked_id;
+use crate::types::error::Invalid;
 
 /// A message's id, unique in its conversation: the same rule as for [`ConversationId`](crate::ConversationId).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

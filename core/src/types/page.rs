@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::conversation::{ConversationId, OwnerId};
-use crate::error::{Invalid, Problem};
-use crate::message::MessageId;
+use super::conversation::{ConversationId, OwnerId};
+use super::error::{Invalid, Problem};
+use super::message::MessageId;
 
 /// How many items a page may hold: 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::error::{Invalid, Problem};
+use super::error::{Invalid, Problem};
 
 /// The most pairs that [`Metadata`] holds.
 pub const METADATA_PAIRS: usize = 16;

@@ -1,9 +1,9 @@
 //! What leaves one store and enters another: conversations and messages with all that is kept of them.
 
-use crate::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId};
-use crate::error::{Invalid, Problem};
-use crate::message::{Message, MessageId, NewMessage};
-use crate::page::LATEST_MICROS;
+use super::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId};
+use super::error::{Invalid, Problem};
+use super::message::{Message, MessageId, NewMessage};
+use super::page::LATEST_MICROS;
 
 /// Which conversations are exported. Deleted ones never are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,80 @@
+//! What the failure of a statement means: whether it may have been applied, and whether trying later may help.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+use crate::types::error::Error;
+
+/// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
+/// answered within 3 s.
+pub(super) const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A statement that failed, and whether the server may have maybe_applied it.
+pub(super) struct StatementError {
+    pub(super) error: sqlx::Error,
+    pub(super) maybe_applied: bool,
+}
+
+impl StatementError {
+    pub(super) fn of_read(self) -> Error {
+        if is_outage(&self.error) {
+            Error::DatabaseUnavailable(self.error.to_string())
+        } else {
+            Error::Database(self.error)
+        }
+    }
+
+    /// A write whose connection was lost may have been done all the same, and so may one whose connection the server, or a
+    /// pooler before it, has ended with an error: that can come after the commit. What was answered to the statement itself
+    /// was not done.
+    pub(super) fn of_write(self) -> Error {
+        match &self.error {
+            sqlx::Error::Database(error) if error.constraint() == Some("idempotency_keys_pkey") => {
+                Error::IdempotencyConflict
+            }
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Database(_)
+                if self.maybe_applied && !is_answer(&self.error) =>
+            {
+                Error::OutcomeUnknown(self.error.to_string())
+            }
+            _ => self.of_read(),
+        }
+    }
+}
+
+/// A statement that did not answer within the deadline.
+pub(super) fn late() -> sqlx::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within the deadline").into()
+}
+
+/// Whether trying later may help: no connection, a lost one, or a server that is starting, stopping or full.
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed => true,
+        // Classes of SQLSTATE: 08 connection, 25006 read-only (a demoted primary), 28 authorization (a password that is
+        // being changed, or too many logins by IAM at once), 40 rollback (deadlock among them), 53 resources, 55P03 lock not available, 57 operator intervention, 58 system.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "28", "40", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default())
+                || ["25006", "55P03"].contains(&code.as_ref())
+        }),
+        _ => false,
+    }
+}
+
+/// Whether an error is what the server had to say of a statement, after which it waits for the next one.
+pub(super) fn is_answer(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    error.is_some_and(|error| error.severity() == PgSeverity::Error && !tells_of_a_loss(error.code()))
+}
+
+/// Whether an error tells that a connection was lost, whose ever it was: a pooler's to the server, perhaps. Class 08 is
+/// connection exceptions, 57P01 to 57P03 are shutdowns, 57P05 and 25P03 ends of
+/// sessions that stood idle, 40003 is a statement whose completion is unknown.
+fn tells_of_a_loss(code: &str) -> bool {
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "40003")
+}

@@ -1,0 +1,63 @@
+//! What writes take and return.
+
+use super::conversation::{Conversation, ConversationFields, ConversationId};
+use super::idempotency::IdempotencyKey;
+use super::message::{Batch, Message};
+
+/// How far an acknowledged write has come in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheUpdate {
+    /// It was updated: the next read may hit.
+    Applied,
+    /// The write intent stands and sends readers to Postgres.
+    Pending,
+    /// Nothing: the cached copy is to be invalidated, and readers of the cache may see the write only after that.
+    Deferred,
+}
+
+/// What an add answers.
+#[derive(Debug)]
+pub struct Added {
+    /// The conversation after it.
+    pub conversation: Conversation,
+    /// The messages as they are stored, in the order given; of a request that was done before, under an idempotency key,
+    /// those that were not deleted since.
+    pub messages: Vec<Message>,
+    /// How far it has come in the cache.
+    pub cache_update: CacheUpdate,
+}
+
+/// What a new conversation may be given.
+#[derive(Debug)]
+pub struct NewConversation {
+    /// Its id; none: the store makes one.
+    pub id: Option<ConversationId>,
+    /// Its title and metadata.
+    pub fields: ConversationFields,
+    /// The messages that it begins with. An idempotency key of theirs is that of the whole.
+    pub messages: Batch,
+}
+
+/// A change of a conversation.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The fields to set.
+    pub fields: ConversationFields,
+    /// With it, it is done once however often it is tried: a late retry does not undo what came after the first try.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl From<ConversationFields> for Change {
+    fn from(fields: ConversationFields) -> Self {
+        Self { fields, idempotency_key: None }
+    }
+}
+
+/// What an update, or the deletion of one message, answers.
+#[derive(Debug)]
+pub struct Changed {
+    /// The conversation after it.
+    pub conversation: Conversation,
+    /// How far it has come in the cache.
+    pub cache_update: CacheUpdate,
+}
