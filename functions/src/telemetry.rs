@@ -12,8 +12,8 @@ use lambda_runtime::Context;
 use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, Span};
 
-use crate::StartupError;
-use crate::response::CacheStatus;
+use crate::outcome::Outcome;
+use crate::startup::StartupError;
 
 pub use self::metrics::SweepMetrics;
 use self::metrics::{Metrics, RequestMetrics};
@@ -24,17 +24,6 @@ pub(crate) struct Telemetry {
     store: String,
     metrics: Option<Metrics>,
     traced: bool,
-}
-
-/// What became of a request, as far as telemetry records it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) status: u16,
-    /// Whether it is the service's fault.
-    pub(crate) is_error: bool,
-    pub(crate) cache_status: Option<CacheStatus>,
-    /// Bytes of the answer, if it is messages of the window.
-    pub(crate) window_bytes: Option<usize>,
 }
 
 impl Telemetry {

@@ -12,18 +12,18 @@ fuzz_target!(|bytes: &[u8]| {
         IdentityConfig::TrustedHeader { default_owner: OwnerId::new("local").ok() },
     ] {
         let Ok(event) = serde_json::from_slice::<ApiGatewayV2httpRequest>(bytes) else { return };
-        let Ok(mut call) = ApiRequest::read(event, &identity) else { continue };
-        let _ = (call.limit(Limit::MAX).is_ok(), call.min_version().is_ok(), call.range().is_ok());
-        let _ = (call.items().is_ok(), call.message_id().is_ok());
+        let Ok(mut request) = ApiRequest::read(event, &identity) else { continue };
+        let _ = (request.limit(Limit::MAX).is_ok(), request.min_version().is_ok(), request.range().is_ok());
+        let _ = (request.items().is_ok(), request.message_id().is_ok());
         let _ = (
-            call.new_conversation().is_ok(),
-            call.batch().is_ok(),
-            call.item_batch().is_ok(),
-            call.change().is_ok(),
+            request.new_conversation().is_ok(),
+            request.batch().is_ok(),
+            request.item_batch().is_ok(),
+            request.change().is_ok(),
         );
         if let Ok(owner) = OwnerId::new("ann") {
-            let _ = call.cursor(&owner).is_ok();
+            let _ = request.cursor(&owner).is_ok();
         }
-        let _ = call.key().is_ok();
+        let _ = request.key().is_ok();
     }
 });

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::StartupError;
+use crate::startup::StartupError;
 
 /// Something else that listens to spans, on the same ground.
 pub(crate) type Listener = Box<dyn Layer<Registry> + Send + Sync>;

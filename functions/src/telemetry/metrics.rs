@@ -12,9 +12,7 @@ use metrique_writer::unit::Unit;
 use metrique_writer::unit::{AsBytes, AsCount, AsSeconds};
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
-use crate::response::CacheStatus;
-
-use super::Outcome;
+use crate::outcome::{CacheStatus, Outcome};
 
 /// Where CloudWatch puts them.
 const NAMESPACE: &str = "ConversationStore";

@@ -21,7 +21,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer as _;
 
-use crate::StartupError;
+use crate::startup::StartupError;
 
 use super::log::Listener;
 

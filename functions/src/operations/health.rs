@@ -6,8 +6,9 @@ use conversation_core::{ConversationStore, Error};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::error::Failure;
-use crate::response::ApiResponse;
+use serde_json::json;
+
+use crate::http::{ApiRequest, ApiResponse, Failure};
 
 /// How long what was seen is answered.
 const KEPT: Duration = Duration::from_secs(5);
@@ -27,10 +28,7 @@ struct Seen {
 
 impl Health {
     /// Whether both stores answer, or did a moment ago.
-    ///
-    /// # Errors
-    /// Postgres does not answer.
-    pub async fn of(&self, store: &ConversationStore) -> Result<ApiResponse, Failure> {
+    async fn of(&self, store: &ConversationStore) -> Result<ApiResponse, Failure> {
         let mut last = self.0.lock().await;
         let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < KEPT).map(|(_, seen)| seen.clone());
         let seen = match fresh {
@@ -44,8 +42,20 @@ impl Health {
         if let Some(why) = seen.postgres {
             return Err(Failure::about(None)(Error::DatabaseUnavailable(why)));
         }
-        Ok(ApiResponse::health(seen.redis.is_none()))
+        let (status, redis) = if seen.redis.is_none() { ("ok", "ok") } else { ("degraded", "unreachable") };
+        Ok(ApiResponse::json(&json!({ "status": status, "postgres": "ok", "redis": redis })))
     }
+}
+
+/// Whether the function runs, and with `deep=1` whether both stores answer.
+pub(super) async fn answer(
+    (store, health): &(ConversationStore, Health),
+    request: &ApiRequest,
+) -> Result<ApiResponse, Failure> {
+    if request.query("deep").is_some_and(|deep| deep == "1") {
+        return health.of(store).await;
+    }
+    Ok(ApiResponse::json(&json!({ "status": "ok" })))
 }
 
 async fn look(store: &ConversationStore) -> Seen {

@@ -3,7 +3,7 @@
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::{IdentityConfig, OwnerId};
 
-use crate::error::Failure;
+use super::failure::Failure;
 
 /// The header in which a trusted caller names the owner.
 const OWNER_HEADER: &str = "x-owner-id";

@@ -3,7 +3,7 @@
 use conversation_core::{ConversationId, Error, Invalid, MessageId, Problem};
 use http::StatusCode;
 
-use crate::response::CacheStatus;
+use crate::outcome::CacheStatus;
 
 /// An error as the caller sees it.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ impl Failure {
         let message = format!("There is no {method} {path}, only {allow}.");
         let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
         Self { allow: Some(allow), ..failure }
+    }
+
+    /// The request belongs to another function: a route leads to the wrong one.
+    pub(crate) fn misrouted() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown_url", "Another function answers this request.")
     }
 
     /// Nobody is named whose conversations are meant.

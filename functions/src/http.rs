@@ -1,0 +1,20 @@
+//! HTTP: requests, responses, routes, and what went wrong in the caller's words.
+
+mod body;
+mod failure;
+mod identity;
+mod item;
+mod list;
+mod request;
+mod response;
+mod route;
+
+pub(crate) use body::{ITEMS, MESSAGES, from_json, metadata, of_items, string};
+pub use failure::Failure;
+pub(crate) use item::Item;
+pub(crate) use list::{BODY_BYTES, enveloped, fit, list};
+pub use request::ApiRequest;
+pub(crate) use request::{called, one_direction};
+pub use response::ApiResponse;
+pub(crate) use response::LambdaResponse;
+pub use route::{Operation, ROUTES, Route};

@@ -1,0 +1,216 @@
+//! From HTTP to what the store takes.
+
+use std::borrow::Cow;
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use aws_lambda_events::query_map::QueryMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use conversation_core::{
+    ConversationId, ConversationKey, IdempotencyKey, IdentityConfig, Invalid, Limit, MessageId, Order,
+    OwnerId, Problem,
+};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+use super::failure::Failure;
+use super::identity;
+use super::route::{self, Operation, Target};
+
+/// The header in which a caller names a request, however often it is tried.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The largest body, in bytes.
+const BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// A request that fits a route.
+pub struct ApiRequest {
+    /// What it asks for.
+    pub operation: Operation,
+    target: Target,
+    owner: Result<OwnerId, Failure>,
+    headers: HeaderMap,
+    pub(crate) query: QueryMap,
+    body: Option<String>,
+    /// Whether the body stands there as base64, as what is no text does.
+    is_base64_encoded: bool,
+}
+
+impl ApiRequest {
+    /// Finds the route that a request fits, and who it is from.
+    ///
+    /// # Errors
+    /// It fits none.
+    pub fn read(request: ApiGatewayV2httpRequest, identity: &IdentityConfig) -> Result<Self, Failure> {
+        let (method, path) = (&request.request_context.http.method, path(&request));
+        let target = route::find(method, path)
+            .ok_or_else(|| Failure::no_route(method.as_str(), path, &route::methods(path)))?;
+        let owner = identity::owner(&request, identity);
+        // The parameters that the gateway has taken apart are joined by commas where one stands twice.
+        let query = request.raw_query_string.as_deref().unwrap_or_default();
+        Ok(Self {
+            operation: target.operation,
+            target,
+            owner,
+            query: query.parse().unwrap_or_default(),
+            headers: request.headers,
+            body: request.body,
+            is_base64_encoded: request.is_base64_encoded,
+        })
+    }
+
+    /// Whose conversations are meant.
+    ///
+    /// # Errors
+    /// The caller names no owner.
+    pub fn owner(&mut self) -> Result<OwnerId, Failure> {
+        let taken = Err(Failure::unauthenticated("The owner was taken."));
+        std::mem::replace(&mut self.owner, taken)
+    }
+
+    /// Which conversation is meant.
+    ///
+    /// # Errors
+    /// The caller names no owner, or the path no valid id.
+    pub fn key(&mut self) -> Result<ConversationKey, Failure> {
+        let owner = self.owner()?;
+        Ok(ConversationKey { owner, id: ConversationId::new(self.target.conversation_id.as_str())? })
+    }
+
+    /// Which message is meant.
+    ///
+    /// # Errors
+    /// The path has no valid id.
+    pub fn message_id(&self) -> Result<MessageId, Failure> {
+        Ok(MessageId::new(self.target.item_id.as_str()).map_err(called("item_id"))?)
+    }
+
+    /// A parameter of the query.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.first(name)
+    }
+
+    /// A whole number of the query.
+    pub(crate) fn number(&self, name: &str, min: i64) -> Result<Option<i64>, Failure> {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| digits && *number >= min);
+        Ok(Some(number.ok_or_else(|| Problem::OutOfRange { min, max: i64::MAX }.of(name))?))
+    }
+
+    /// How many items a page may hold.
+    ///
+    /// # Errors
+    /// `limit` is not 1 to 100.
+    pub fn limit(&self, default: Limit) -> Result<Limit, Failure> {
+        let Some(text) = self.query("limit") else { return Ok(default) };
+        // Whatever is no number is out of range.
+        Ok(Limit::new(text.parse().unwrap_or(0))?)
+    }
+
+    /// The version that the answer must have reached.
+    ///
+    /// # Errors
+    /// `min_version` is not a whole number.
+    pub fn min_version(&self) -> Result<Option<i64>, Failure> {
+        self.number("min_version", 0)
+    }
+
+    /// In which order a list is wanted.
+    ///
+    /// # Errors
+    /// `order` is neither `asc` nor `desc`.
+    pub(crate) fn order(&self) -> Result<Order, Failure> {
+        match self.query("order") {
+            None | Some("desc") => Ok(Order::Descending),
+            Some("asc") => Ok(Order::Ascending),
+            Some(_) => Err(Failure::bad_param("order", "order must be asc or desc.")),
+        }
+    }
+
+    /// The function whose operation it is.
+    pub(crate) fn function(&self) -> &'static str {
+        self.target.function
+    }
+
+    /// Whose conversations are meant, if that is known.
+    pub(crate) fn caller(&self) -> Option<&OwnerId> {
+        self.owner.as_ref().ok()
+    }
+
+    /// Whether the request may be sent again: it is done once.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.headers.contains_key(IDEMPOTENCY_KEY)
+    }
+
+    /// The key under which it is done once.
+    pub(crate) fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Failure> {
+        let key = self.headers.get(IDEMPOTENCY_KEY);
+        Ok(key.map(|key| IdempotencyKey::new(String::from_utf8_lossy(key.as_bytes()))).transpose()?)
+    }
+
+    /// The body's text.
+    pub(crate) fn body(&self) -> Result<Cow<'_, str>, Failure> {
+        let json = self.headers.get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
+        if !json {
+            return Err(Failure::not_json_type());
+        }
+        let text = self.body.as_deref().unwrap_or_default();
+        let text = if self.is_base64_encoded { decoded(text)?.into() } else { Cow::Borrowed(text) };
+        if text.len() > BODY_BYTES {
+            return Err(Failure::body_too_large(BODY_BYTES));
+        }
+        Ok(text)
+    }
+}
+
+/// The same problem, under the name that the caller used.
+pub(crate) fn called(param: &'static str) -> impl Fn(Invalid) -> Invalid {
+    move |invalid| Invalid { param: param.into(), ..invalid }
+}
+
+/// Both directions were asked for.
+pub(crate) fn one_direction() -> Failure {
+    Failure::bad_param("after", "before and after exclude each other; give one of them.")
+}
+
+/// `application/json`, whatever its parameters.
+fn is_json(kind: &[u8]) -> bool {
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// The text of a body that the gateway took for something else.
+fn decoded(base64: &str) -> Result<String, Failure> {
+    let bytes = STANDARD.decode(base64).map_err(|error| {
+        Failure::bad_body(format!("The body must be base64, as it is said to be; {error}."))
+    })?;
+    if bytes.len() > BODY_BYTES {
+        return Err(Failure::body_too_large(BODY_BYTES));
+    }
+    String::from_utf8(bytes).map_err(|error| Failure::bad_body(format!("The body must be UTF-8; {error}.")))
+}
+
+/// The path as it was sent, without the stage that API Gateway puts before it.
+fn path(request: &ApiGatewayV2httpRequest) -> &str {
+    let path = request.raw_path.as_deref().unwrap_or_default();
+    let stage = request.request_context.stage.as_deref();
+    stage
+        .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
+        .filter(|rest| rest.starts_with('/'))
+        .unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_known_by_its_type() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"] {
+            assert!(is_json(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "text/plain", "application/jsonp", "application/x-www-form-urlencoded"] {
+            assert!(!is_json(bad.as_bytes()), "{bad}");
+        }
+    }
+}

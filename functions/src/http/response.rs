@@ -1,0 +1,172 @@
+//! Responses: a JSON body and where it came from, or an error, in the form that Lambda hands to API Gateway.
+
+use std::collections::BTreeMap;
+
+use conversation_core::{CacheUpdate, Conversation, ConversationId, Error, Read, Source};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use crate::outcome::{CacheStatus, Outcome};
+
+/// A successful answer: a JSON body, and where it came from.
+#[derive(Debug)]
+pub struct ApiResponse {
+    body: String,
+    cache_status: Option<CacheStatus>,
+    /// Whether the body is messages that the window may have.
+    window: bool,
+}
+
+impl ApiResponse {
+    pub(crate) fn new(body: String) -> Self {
+        Self { body, cache_status: None, window: false }
+    }
+
+    /// Any JSON.
+    pub(crate) fn json(body: &Value) -> Self {
+        Self::new(body.to_string())
+    }
+
+    /// What a read found, or that it found nothing; and where.
+    ///
+    /// # Errors
+    /// There is no such conversation, or the store failed.
+    pub fn found<T>(
+        read: Result<Read<T>, Error>,
+        id: &ConversationId,
+        reply: impl FnOnce(T) -> Self,
+    ) -> Result<Self, Failure> {
+        let Read { found, source } = read.map_err(Failure::about(Some(id)))?;
+        match found {
+            Some(found) => Ok(reply(found).read_from(source)),
+            None => Err(Failure::no_conversation(id.as_str()).read_from(source)),
+        }
+    }
+
+    /// A conversation.
+    pub fn conversation(conversation: &Conversation) -> Self {
+        Self::new(conversation.to_json())
+    }
+
+    /// Says where a read was answered from.
+    #[must_use]
+    pub fn read_from(self, source: Source) -> Self {
+        Self { cache_status: Some(CacheStatus::Read(source)), ..self }
+    }
+
+    /// Says that the body is messages which the window may have.
+    pub(crate) fn of_window(self) -> Self {
+        Self { window: true, ..self }
+    }
+
+    /// Says how far a write has come in the cache.
+    #[must_use]
+    pub fn written(self, cache_update: CacheUpdate) -> Self {
+        Self { cache_status: Some(CacheStatus::Written(cache_update)), ..self }
+    }
+
+    /// What telemetry records of it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let of_window =
+            matches!(self.cache_status, Some(CacheStatus::Read(source)) if source != Source::Bypass);
+        let window_bytes = (self.window && of_window).then_some(self.body.len());
+        Outcome { status: 200, is_error: false, cache_status: self.cache_status, window_bytes }
+    }
+
+    pub(crate) fn into_answer(self) -> LambdaResponse {
+        let headers = [("cache-status", self.cache_status.map(CacheStatus::header))];
+        respond(200, &self.body, headers)
+    }
+}
+
+impl Failure {
+    pub(crate) fn into_answer(self) -> LambdaResponse {
+        let body = json!({ "error": {
+            "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
+        }});
+        let headers = [
+            (RETRY_AFTER.as_str(), self.retry_after().map(|seconds| seconds.to_string())),
+            ("x-should-retry", self.is_final().then(|| "false".to_owned())),
+            ("cache-status", self.cache_status.map(CacheStatus::header)),
+            (ALLOW.as_str(), self.allow),
+        ];
+        respond(self.status.as_u16(), &body.to_string(), headers)
+    }
+
+    /// Says where the read that found nothing was answered from.
+    #[must_use]
+    pub fn read_from(self, source: Source) -> Self {
+        Self { cache_status: Some(CacheStatus::Read(source)), ..self }
+    }
+
+    /// What telemetry records of it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        // That a deployment moves the cache is expected: as an error it would take that deployment back.
+        let is_error = self.status.is_server_error() && self.code != "cache_moving";
+        let status = self.status.as_u16();
+        Outcome { status, is_error, cache_status: self.cache_status, window_bytes: None }
+    }
+}
+
+/// HTTP as API Gateway takes it from a function, in payload format 2.0.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LambdaResponse {
+    status_code: u16,
+    headers: BTreeMap<&'static str, String>,
+    /// A JSON string already: most of an answer is its body, and most of the work to make it a string.
+    body: Box<RawValue>,
+    is_base64_encoded: bool,
+}
+
+impl LambdaResponse {
+    /// Says what the request is called in the log, for whoever reports of it.
+    pub(crate) fn of_request(mut self, id: &str) -> Self {
+        self.headers.insert("x-request-id", id.to_owned());
+        self
+    }
+}
+
+fn respond<const N: usize>(
+    status_code: u16,
+    body: &str,
+    headers: [(&'static str, Option<String>); N],
+) -> LambdaResponse {
+    let always = [(CONTENT_TYPE.as_str(), "application/json"), (CACHE_CONTROL.as_str(), "no-store")];
+    let always = always.map(|(name, value)| (name, value.to_owned()));
+    let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    // Whatever is escaped is a JSON string.
+    let body = RawValue::from_string(json_escape_simd::escape(body)).unwrap_or_default();
+    LambdaResponse {
+        status_code,
+        headers: always.into_iter().chain(headers).collect(),
+        body,
+        is_base64_encoded: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::list::enveloped;
+    use super::*;
+
+    #[test]
+    fn a_body_is_a_string_for_the_runtime_whatever_is_in_it() {
+        let odd: String =
+            (0..0x300).chain(0x2020..0x2040).chain([0xfeff, 0x1f600]).filter_map(char::from_u32).collect();
+        for body in ["", "{}", "\"\\\n", &odd, &odd.repeat(9)] {
+            let response = respond(200, body, [("cache-status", None), ("allow", Some("GET".into()))]);
+            let answer = serde_json::to_value(&response).unwrap();
+            assert_eq!(answer["body"], body);
+            assert_eq!(
+                answer["headers"],
+                json!({ "allow": "GET", "cache-control": "no-store", "content-type": "application/json" })
+            );
+            assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(false)));
+            assert!(response.body.get().len() <= enveloped(body) + 2, "no larger than was thought");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Reads the last messages of a conversation, or pages through its history.
+
+use conversation_core::{ConversationStore, Limit, Message, Page, Range};
+
+use crate::http::{ApiRequest, ApiResponse, Failure, fit, list, one_direction};
+
+pub(super) async fn answer(
+    store: &ConversationStore,
+    mut request: ApiRequest,
+) -> Result<ApiResponse, Failure> {
+    let key = request.key()?;
+    let (limit, range, min_version) = (request.limit(Limit::MAX)?, request.range()?, request.min_version()?);
+    let read = match range {
+        None => store.recent(&key, limit, min_version).await,
+        Some(range) => store.history(&key, range, limit, min_version).await,
+    };
+    let forward = matches!(range, Some(Range::After(_)));
+    ApiResponse::found(read, &key.id, |page| response(page, forward))
+}
+
+impl ApiRequest {
+    /// Which part of the history is meant; none: the last messages.
+    ///
+    /// # Errors
+    /// `before` or `after` is no position, or both are given.
+    pub fn range(&self) -> Result<Option<Range>, Failure> {
+        match (self.number("before", 1)?, self.number("after", 0)?) {
+            (Some(_), Some(_)) => Err(one_direction()),
+            (Some(at), None) => Ok(Some(Range::Before(at))),
+            (None, Some(at)) => Ok(Some(Range::After(at))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Messages, oldest first. `before` and `after` are the positions to ask for next to get what lies beside them:
+/// `before` is null where there is nothing older; newer messages may always come.
+///
+/// Where they do not all fit into an answer, those nearest to where the reading began stay.
+fn response(mut page: Page<Message>, forward: bool) -> ApiResponse {
+    if fit(&mut page.items, forward) {
+        page.has_more = true;
+    }
+    // Positions begin at 1, so that only what lies before a later one can be older.
+    let oldest =
+        page.items.first().map(Message::seq).filter(|seq| if forward { *seq > 1 } else { page.has_more });
+    let edges = [
+        ("has_more", page.has_more.into()),
+        ("before", oldest.into()),
+        ("after", page.items.last().map(Message::seq).into()),
+    ];
+    ApiResponse::new(list(&page.items, &[], &edges)).of_window()
+}
