@@ -103,7 +103,7 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
             &|row| row.debt.map_or("none".into(), |debt| format!("up to version {debt}")),
             &|_| String::new(),
         ),
-        line("valid", &nothing, &|entry| validity(entry)),
+        line("validated", &nothing, &|entry| validity(entry)),
         line("write intents", &nothing, &|entry| intents(entry)),
         line("lease", &nothing, &|e| {
             e.leased_ms_ago.map_or("none".into(), |ms| format!("{} ago", millis(ms)))
@@ -131,7 +131,7 @@ fn state(entry: &EntryState) -> String {
 }
 
 fn validity(entry: &EntryState) -> String {
-    entry.certified_ms_ago.map_or_else(|| "none".into(), |ms| format!("{} old", millis(ms)))
+    entry.certified_ms_ago.map_or_else(|| "no".into(), |ms| format!("{} ago", millis(ms)))
 }
 
 fn intents(entry: &EntryState) -> String {
