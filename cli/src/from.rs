@@ -191,7 +191,7 @@ fn conversation_id(session: &str) -> String {
     }
     for byte in session.bytes() {
         if fits(&byte) {
-            id.push(char::from(byte))
+            id.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
             let _ = write!(id, "~{byte:02x}");

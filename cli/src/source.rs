@@ -26,14 +26,14 @@ const HEAD: usize = 1 << 16;
 pub(crate) struct Part {
     pub(crate) of: Arc<ConversationRecord>,
     pub(crate) messages: Vec<MessageRecord>,
-    /// It is the conversation's first.
+    /// Whether this is the conversation's first part.
     pub(crate) first: bool,
-    /// It is the conversation's last.
+    /// Whether this is the conversation's last part.
     pub(crate) last: bool,
-    /// Where the source was before the conversation, and is after this part.
+    /// The source's positions before the conversation and after this part.
     pub(crate) began: u64,
     pub(crate) end: u64,
-    /// How much of the source it is.
+    /// The length of the part in the source.
     pub(crate) length: u64,
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// Routes that need no token, as in the template.
 const PUBLIC: &[&str] = &["GET /v1/health"];
 
-/// Who may call.
+/// The rule about who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorizer {
     /// Everybody.

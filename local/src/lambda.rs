@@ -21,7 +21,7 @@ pub(crate) use runtime_api::without_delay;
 /// Lambda's limit of an event, in bytes.
 pub(crate) const EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Where functions are invoked.
+/// The place where functions are invoked.
 #[derive(Clone, Debug)]
 pub enum Functions {
     /// At `cargo lambda watch`, under this URL.

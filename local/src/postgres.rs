@@ -21,7 +21,7 @@ pub struct Postgres {
     password: String,
 }
 
-/// What happens to the data.
+/// The fate of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// It is kept, and survives a crash.

@@ -31,7 +31,7 @@ pub struct Settings {
     /// The port of 127.0.0.1 to listen on.
     #[arg(long, env = "PORT", default_value_t = 9000)]
     port: u16,
-    /// Where data and logs are kept.
+    /// The folder for data and logs.
     #[arg(long, env = "LOCAL_DIR", default_value = ".local")]
     folder: PathBuf,
     /// A Postgres of your own instead of a private one.
@@ -42,7 +42,7 @@ pub struct Settings {
     redis_url: Option<String>,
 }
 
-/// What runs the functions.
+/// The host of the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
     /// Processes behind our own Runtime API, started before the first request, and replaced when they die: `make run`.

@@ -21,7 +21,7 @@ use crate::folders::workspace;
 
 /// How long a server may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
-/// What shells add to the number of the signal that killed a command.
+/// The exit code of a killed command is this plus the signal, as in shells.
 const SIGNALLED: i32 = 128;
 
 /// A process under a supervisor. Dropping it stops the process and waits for its end.

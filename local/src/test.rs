@@ -16,7 +16,7 @@ struct Count {
     passed: u32,
     failed: u32,
     skipped: u32,
-    /// Of these, how many libtest is yet to report as passed.
+    /// How many of the skipped ones libtest is yet to report as passed.
     skipped_as_passed: u32,
 }
 

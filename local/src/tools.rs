@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::folders::subfolders;
 use crate::wheels::Wheels;
 
-/// Where the programs are.
+/// The paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Tools {
     /// The folder of `postgres`, `initdb`, `pg_isready`.

@@ -53,7 +53,7 @@ impl Wheels {
         failure: "the OpenAI SDKs cannot be installed",
     };
 
-    /// What tries an API against its contract.
+    /// Schemathesis, which tests an API against its contract.
     pub const SCHEMATHESIS: Self = Self {
         folder: ".venv-contract",
         file: "tests/contract/requirements.txt",
@@ -72,7 +72,7 @@ impl Wheels {
         failure: "the wheel with AWS's Lambda emulator cannot be installed",
     };
 
-    /// What the store is measured beside.
+    /// The libraries that the store is measured beside.
     pub const BENCH: Self = Self {
         folder: ".venv-bench",
         file: "bench/python/requirements.txt",
@@ -81,7 +81,7 @@ impl Wheels {
         failure: "what the store is measured beside cannot be installed",
     };
 
-    /// What signs as AWS does.
+    /// botocore, which signs as AWS does.
     pub const BOTOCORE: Self = Self {
         folder: ".venv-iam",
         file: "tests/iam/requirements.txt",
@@ -102,7 +102,7 @@ impl Wheels {
     /// Finds a Python that has them, and installs them first if they are missing or of another version.
     ///
     /// # Errors
-    /// As [`Tools`](crate::Tools::ready).
+    /// There is no Python 3.10 or newer with `venv`, or the wheels cannot be installed.
     pub fn python(&self) -> Result<PathBuf> {
         Ok(self.ready()?.join("bin/python"))
     }

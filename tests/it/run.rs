@@ -237,6 +237,14 @@ async fn every_function_runs_before_its_first_call_and_again_after_it_was_killed
         invoke(&url, function).await;
         run.wait_for(&format!("{function}: its process has ended (signal: 9"));
     }
+    // One is there again without a call as well.
+    let killed = of_functions(&run)["get"].clone();
+    killed.iter().for_each(|pid| send(*pid, Signal::KILL));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while of_functions(&run).get("get").is_none_or(|pids| pids.iter().any(|pid| killed.contains(pid))) {
+        assert!(Instant::now() < deadline, "it was not replaced");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let afterwards = of_functions(&run);
     assert!(afterwards.iter().all(|(name, pids)| !pids.is_empty() && *pids != at_first[name]));
 

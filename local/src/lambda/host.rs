@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 /// How long API Gateway waits for a function.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What an invocation returns.
+/// The result of an invocation.
 pub(super) type Answer = Result<Bytes, InvokeError>;
 
 /// Why an invocation has no answer.
@@ -31,7 +31,7 @@ pub enum InvokeError {
     TooLarge,
 }
 
-/// What runs, and how much of it.
+/// The settings of a host.
 #[derive(Clone, Debug)]
 pub struct LambdaSettings {
     /// The folder with a program for each function.
@@ -116,7 +116,7 @@ impl Host {
 
     /// Writes a line to where the programs write.
     pub(super) fn note(&self, line: &str) {
-        // Nobody is left to be told if it cannot be written.
+        // There is no other place for it.
         let _ = match self.log() {
             Ok(Some(mut log)) => writeln!(log, "{line}"),
             _ => writeln!(std::io::stderr(), "{line}"),

@@ -1,17 +1,17 @@
-//! Whether a process can still do work.
+//! A check whether a process can still do work.
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 /// The signal KILL in the masks that Linux shows.
 const KILL: u64 = 1 << 8;
 
-/// Whether a child of this process runs. Since the host learns only later that one was killed, this asks the kernel.
+/// Asks the kernel whether a child of this process runs: the host learns only later that one was killed.
 pub(super) fn runs(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     matches!(waitid(WaitId::Pid(pid), options), Ok(None)) && !is_killed(pid)
 }
 
-/// Whether a process was killed and has not ended yet, as Linux tells.
+/// Reads from Linux whether a process was killed and has not ended yet.
 fn is_killed(pid: Pid) -> bool {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
