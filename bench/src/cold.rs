@@ -81,7 +81,7 @@ impl Secure {
             let lambda = Lambda::start(LambdaSettings {
                 binaries: folder.path().to_owned(),
                 environment: self.environment.clone(),
-                log: folder.path().join("log"),
+                log: Some(folder.path().join("log")),
                 instances: 1,
                 concurrency: 1,
             })

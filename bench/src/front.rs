@@ -53,7 +53,7 @@ impl Front {
         let settings = LambdaSettings {
             binaries: folder.path().to_owned(),
             environment: [stage.environment(), owned(more)].concat(),
-            log: folder.path().join("log"),
+            log: Some(folder.path().join("log")),
             instances: INSTANCES,
             concurrency: 1,
         };

@@ -71,7 +71,7 @@ async fn counted(stage: &Stage, function: &str, event: &str, events: usize) -> O
     let lambda = Lambda::start(LambdaSettings {
         binaries: folder.path().to_owned(),
         environment,
-        log: folder.path().join("log"),
+        log: Some(folder.path().join("log")),
         instances: 1,
         concurrency: 1,
     })

@@ -1,7 +1,8 @@
-//! `check`: a deployed stack, tried over HTTP, and the stores behind it, tried as its functions use them.
+//! `check`: tests a deployed stack over HTTP, and the stores behind it with the commands that its functions use.
 
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use clap::{ArgGroup, Args};
 use conversation_core::{CacheConfig, DatabaseConfig, store};
 use hyper::Method;
@@ -10,30 +11,30 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use serde_json::{Value, json};
 
 use crate::http::{Response, Server};
-use crate::{Outcome, Trouble, say};
+use crate::terminal::say;
 
-/// How often what the cache should have is read.
+/// How many cached reads are tried.
 const READS: usize = 5;
 
-/// Tries a deployed API, its stores, or both.
+/// Tests a deployed API, its stores, or both.
 ///
 /// The API: writes a conversation, reads it from both stores, changes it and deletes it. Prints each step, how long it took
-/// and which store answered, by its Cache-Status. The conversation has an id of its own, check-..., and is deleted whatever
-/// happens on the way.
+/// and, from Cache-Status, which store answered. The conversation has a new id, check-..., and is deleted even if a step
+/// fails.
 ///
-/// The stores, with --stores: what a deployment tries before its functions take traffic, from here. Runs every script, look
-/// and statement, and asks both servers for the rights, limits and connections that are needed.
+/// The stores, with --stores: runs the checks that a deployment runs before its functions take traffic, from this machine.
+/// Runs every script, lookup and statement, and checks the rights, limits and connections that are needed on both servers.
 ///
-/// Prints what guarantee readers have with this cache. Exits with 1 if something was not what it must be.
+/// Prints the guarantee that readers have with this cache. Exits with 1 if a check failed.
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("what").args(["url", "stores"]).required(true).multiple(true)))]
 pub struct Check {
-    /// Where the API is, as `https://abc.execute-api.eu-central-1.amazonaws.com`.
+    /// The API's URL, like `https://abc.execute-api.eu-central-1.amazonaws.com`.
     url: Option<String>,
-    /// Tries the stores themselves. Needs DATABASE_URL and REDIS_URL, and a way to them.
+    /// Tests the stores themselves. Needs DATABASE_URL and REDIS_URL, and network access to both.
     #[arg(long)]
     stores: bool,
-    /// How many connections to Postgres the functions may open, all together.
+    /// How many connections to Postgres all functions together may open.
     #[arg(long, env = "CONNECTIONS_NEEDED", requires = "stores")]
     connections_needed: Option<u32>,
     /// A token for the authorizer, sent as `Authorization: Bearer`.
@@ -56,17 +57,17 @@ struct Probe {
     server: Server,
     path: String,
     failures: u32,
-    /// What readers have with this cache, once there was a hit.
+    /// The guarantee that readers have with this cache, known after a hit.
     guarantee: Option<&'static str>,
 }
 
-/// What the Cache-Status of a hit says of the cache.
+/// Returns the guarantee that the Cache-Status of a hit implies.
 fn guarantee(cache_status: &str) -> Option<&'static str> {
     match cache_status {
         "redis; hit" => {
             Some("a read sees every write that was acknowledged before it began, failovers included")
         }
-        // The bound stands in it.
+        // It names the bound.
         _ if cache_status.starts_with("redis; hit; detail=failover-") => Some(
             "a read sees every write that was acknowledged before it began, except shortly after a failover of the \
              cache, which this one hides: for how long, Cache-Status says",
@@ -75,11 +76,11 @@ fn guarantee(cache_status: &str) -> Option<&'static str> {
     }
 }
 
-/// Checks; whether all was as it must be.
+/// Runs the checks. Returns whether all of them passed.
 ///
 /// # Errors
 /// The API cannot be reached, or the settings of the stores are wrong.
-pub async fn check(what: &Check) -> Outcome<bool> {
+pub async fn check(what: &Check) -> Result<bool> {
     let stores = if what.stores { check_stores(what.connections_needed).await? } else { true };
     let api = match &what.url {
         Some(url) => check_api(what, url).await?,
@@ -88,7 +89,7 @@ pub async fn check(what: &Check) -> Outcome<bool> {
     Ok(stores && api)
 }
 
-async fn check_stores(connections_needed: Option<u32>) -> Outcome<bool> {
+async fn check_stores(connections_needed: Option<u32>) -> Result<bool> {
     let store = store(&DatabaseConfig::from_env()?, &CacheConfig::from_env()?);
     Ok(match store.probe(connections_needed).await {
         Ok(probed) => {
@@ -105,13 +106,13 @@ async fn check_stores(connections_needed: Option<u32>) -> Outcome<bool> {
     })
 }
 
-async fn check_api(what: &Check, url: &str) -> Outcome<bool> {
+async fn check_api(what: &Check, url: &str) -> Result<bool> {
     let path = format!("/v1/conversations/check-{}", uuid::Uuid::now_v7().simple());
     let url = url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
     let server = Server::new(&url, headers(what)?)?;
     let mut probe = Probe { server, path, failures: 0, guarantee: None };
     let tried = probe.run().await;
-    // Whatever went wrong, nothing of it is left if it can be helped.
+    // The conversation is deleted whatever went wrong.
     let deleted = probe.ask(Method::DELETE, "", None).await;
     match (tried, deleted) {
         (Ok(()), Ok(deleted)) => {
@@ -119,23 +120,24 @@ async fn check_api(what: &Check, url: &str) -> Outcome<bool> {
             let gone = probe.ask(Method::GET, "/messages", None).await?;
             probe.step("read what was deleted", &gone, gone.status == 404);
         }
-        (Err(trouble), _) | (Ok(()), Err(trouble)) => return Err(trouble),
+        (Err(error), _) | (Ok(()), Err(error)) => return Err(error),
     }
     if let Some(guarantee) = &probe.guarantee {
         say(&format!("\n{guarantee}"));
     }
     match probe.failures {
-        0 => say("\nall as it must be"),
-        failures => say(&format!("\n{failures} answers were not what they must be")),
+        0 => say("\nall checks passed"),
+        1 => say("\n1 check failed"),
+        failures => say(&format!("\n{failures} checks failed")),
     }
     Ok(probe.failures == 0)
 }
 
-/// The headers that were asked for.
-fn headers(what: &Check) -> Outcome<HeaderMap> {
-    let secret = |text: String| -> Outcome<HeaderValue> {
+/// Returns the headers that every request has.
+fn headers(what: &Check) -> Result<HeaderMap> {
+    let secret = |text: String| -> Result<HeaderValue> {
         let value = HeaderValue::from_str(&text);
-        let mut value = value.map_err(|_| Trouble::new("the token or owner cannot stand in a header"))?;
+        let mut value = value.context("the token or owner is not a valid header value")?;
         value.set_sensitive(true);
         Ok(value)
     };
@@ -151,7 +153,7 @@ fn headers(what: &Check) -> Outcome<HeaderMap> {
 }
 
 impl Probe {
-    async fn run(&mut self) -> Outcome<()> {
+    async fn run(&mut self) -> Result<()> {
         let health = self.send(Method::GET, "/v1/health?deep=1", None).await?;
         self.step("health of both stores", &health, health.status == 200);
 
@@ -185,13 +187,13 @@ impl Probe {
         Ok(())
     }
 
-    /// Asks for something under the conversation's path.
-    async fn ask(&mut self, method: Method, below: &str, body: Option<&Value>) -> Outcome<Answer> {
+    /// Sends a request to a path below the conversation's.
+    async fn ask(&mut self, method: Method, below: &str, body: Option<&Value>) -> Result<Answer> {
         let path = format!("{}{below}", self.path);
         self.send(method, &path, body).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Outcome<Answer> {
+    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let Response { status, headers, body, took } = self.server.send(method, path, body).await?;
         let cache = headers.get("cache-status").and_then(|value| value.to_str().ok());

@@ -1,56 +1,51 @@
-//! `export`: conversations to lines.
+//! `export`: writes conversations as lines.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use conversation_core::{
     ConversationId, ConversationIndex, ConversationKey, DatabaseConfig, OwnerId, Record, Scope,
     conversation_index,
 };
 
+use crate::arguments::{conversation, owner};
+use crate::line;
 use crate::progress::{Counts, Progress};
-use crate::{Outcome, Trouble, line, note};
+use crate::terminal::note;
 
 /// How many bytes are written at a time.
 const BUFFER: usize = 1 << 20;
 
 /// Writes conversations with all of their messages as NDJSON: one line for each conversation, then one for each message.
 ///
-/// What is written is one snapshot of the database, in the order of owners and ids, and to the byte what clients stored.
-/// Imported into an empty store and exported again it is the same file. Deleted conversations are not in it. Needs
+/// The output is one snapshot of the database, in the order of owners and ids, with messages to the byte as clients sent
+/// them. Imported into an empty store and exported again, it is the same file. Deleted conversations are not included. Needs
 /// DATABASE_URL.
 #[derive(Args, Debug)]
 pub struct Export {
-    /// The conversations of this owner.
+    /// Exports the conversations of this owner.
     #[arg(long, value_parser = owner, required_unless_present = "all", conflicts_with = "all")]
     owner: Option<OwnerId>,
-    /// Only this one of the owner's.
+    /// Exports only this conversation of the owner.
     #[arg(long, value_parser = conversation, requires = "owner", value_name = "ID")]
     conversation: Option<ConversationId>,
-    /// The conversations of all owners.
+    /// Exports the conversations of all owners.
     #[arg(long)]
     all: bool,
-    /// Where to write; by default, to standard output. The file is there only when it is complete.
+    /// The output file (default: stdout). It appears under its name only when it is complete.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-pub(crate) fn owner(text: &str) -> Result<OwnerId, String> {
-    OwnerId::new(text).map_err(|invalid| invalid.problem.to_string())
-}
-
-pub(crate) fn conversation(text: &str) -> Result<ConversationId, String> {
-    ConversationId::new(text).map_err(|invalid| invalid.problem.to_string())
-}
-
-/// Exports.
+/// Exports conversations.
 ///
 /// # Errors
-/// Postgres cannot be read, or the output not written.
-pub async fn export(what: Export) -> Outcome<()> {
+/// Postgres cannot be read, or the output cannot be written.
+pub async fn export(what: Export) -> Result<()> {
     let index = conversation_index(&DatabaseConfig::from_env()?);
     let scope = match (what.owner, what.conversation) {
         (Some(owner), Some(id)) => Scope::Conversation(ConversationKey { owner, id }),
@@ -63,16 +58,16 @@ pub async fn export(what: Export) -> Outcome<()> {
         None => write(&index, &scope, io::stdout().lock(), &counts).await?,
         Some(path) => {
             let part = beside(path);
-            let file = File::create(&part).map_err(|error| Trouble::because(part.display(), &error))?;
+            let file = File::create(&part).with_context(|| part.display().to_string())?;
             write(&index, &scope, &file, &counts).await?;
             let kept = file.sync_all().and_then(|()| fs::rename(&part, path));
-            kept.map_err(|error| Trouble::because(path.display(), &error))?;
+            kept.with_context(|| path.display().to_string())?;
         }
     }
     drop(progress);
     note(&format!("exported {} in {:.1} s", counts.text(), counts.elapsed().as_secs_f64()));
     if matches!(scope, Scope::Conversation(_)) && counts.conversations.load(Ordering::Relaxed) == 0 {
-        return Err(Trouble::new("the owner has no such conversation"));
+        bail!("the owner has no such conversation");
     }
     Ok(())
 }
@@ -83,7 +78,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-async fn write(index: &ConversationIndex, scope: &Scope, out: impl Write, counts: &Counts) -> Outcome<()> {
+async fn write(index: &ConversationIndex, scope: &Scope, out: impl Write, counts: &Counts) -> Result<()> {
     let mut export = index.export(scope).await?;
     let mut out = BufWriter::with_capacity(BUFFER, out);
     let (mut buffer, mut of) = (Vec::new(), None);
@@ -97,16 +92,15 @@ async fn write(index: &ConversationIndex, scope: &Scope, out: impl Write, counts
                 of = Some(conversation.key.id.clone());
             }
             let Some(of) = &of else { continue };
-            line::write(&record, of, &mut buffer)
-                .map_err(|error| Trouble::because("a record has no line", &error))?;
+            line::write(&record, of, &mut buffer).context("cannot serialise a record")?;
             let count = match record {
                 Record::Conversation(_) => &counts.conversations,
                 Record::Message(_) => &counts.messages,
             };
             count.fetch_add(1, Ordering::Relaxed);
         }
-        out.write_all(&buffer).map_err(|error| Trouble::because("cannot write", &error))?;
+        out.write_all(&buffer).context("cannot write")?;
         buffer.clear();
     }
-    out.flush().map_err(|error| Trouble::because("cannot write", &error))
+    out.flush().context("cannot write")
 }

@@ -3,10 +3,13 @@
 mod langchain;
 mod openai_agents;
 mod plain;
+mod row;
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anyhow::{Context as _, Result, anyhow};
 use clap::ValueEnum;
 use conversation_core::{
     ConversationFields, ConversationId, ConversationKey, ConversationRecord, MessageRecord, Metadata,
@@ -17,9 +20,10 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::source::{Parter, Parts};
-use crate::{Outcome, Trouble, note};
+use crate::terminal::note;
+use row::{MessageRow, Row};
 
-/// Whose tables.
+/// The kind of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// PostgresChatMessageHistory of langchain-postgres; --table, by default chat_history.
@@ -32,7 +36,7 @@ pub enum Kind {
     Plain,
 }
 
-/// A connection to such tables.
+/// A connection to the tables of another store.
 pub(crate) struct Origin {
     kind: Kind,
     connection: PgConnection,
@@ -40,24 +44,6 @@ pub(crate) struct Origin {
     table: String,
     /// How many messages there are.
     pub(crate) total: u64,
-}
-
-/// A row as all queries answer it: a message and what is known of its conversation. Times are Unix microseconds.
-struct Found {
-    session: String,
-    title: Option<String>,
-    metadata: Option<String>,
-    created_at: i64,
-    updated_at: i64,
-    total: i64,
-    message: Option<FoundMessage>,
-}
-
-struct FoundMessage {
-    seq: i64,
-    row: String,
-    at: i64,
-    body: String,
 }
 
 impl Kind {
@@ -78,8 +64,8 @@ impl Kind {
         .replace("{table}", table)
     }
 
-    /// A message in the terms of this store.
-    fn convert(self, message: &FoundMessage, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
+    /// Converts a message to this store's form.
+    fn convert(self, message: &MessageRow, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
         match self {
             Self::LangchainPostgres => langchain::convert(message),
             Self::OpenaiAgentsSqlalchemy => openai_agents::convert(message, ids),
@@ -89,45 +75,43 @@ impl Kind {
 }
 
 impl Origin {
-    pub(crate) async fn open(kind: Kind, url: &str, owner: &OwnerId, table: Option<&str>) -> Outcome<Self> {
-        let cannot = |error: sqlx::Error| Trouble::because("cannot read the source", &error);
-        let options: PgConnectOptions = url.parse().map_err(cannot)?;
+    pub(crate) async fn open(kind: Kind, url: &str, owner: &OwnerId, table: Option<&str>) -> Result<Self> {
+        const FAILURE: &str = "cannot read the source";
+        let options: PgConnectOptions = url.parse().context(FAILURE)?;
         let mut connection =
-            options.application_name("conversation-store import").connect().await.map_err(cannot)?;
+            options.application_name("conversation-store import").connect().await.context(FAILURE)?;
         let table = quoted(table.unwrap_or(kind.table()));
         let count = AssertSqlSafe(format!("select count(*) from {table}"));
-        let total: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.map_err(cannot)?;
+        let total: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.context(FAILURE)?;
         let total = u64::try_from(total).unwrap_or(0);
         Ok(Self { kind, connection, owner: owner.clone(), table, total })
     }
 }
 
-/// A table's name, perhaps with its schema's, as SQL takes it literally.
+/// Quotes a table's name, perhaps with its schema's, for SQL.
 fn quoted(name: &str) -> String {
     let part = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
     name.split('.').map(part).collect::<Vec<_>>().join(".")
 }
 
-/// Reads everything. What cannot be a message here is left out, told and counted.
-pub(crate) async fn read(origin: Origin, parts: Parts, left_out: &AtomicU64) -> Outcome<()> {
+/// Reads all messages. One that cannot be stored here is reported, counted and left out.
+pub(crate) async fn read(origin: Origin, parts: Parts, left_out: &AtomicU64) -> Result<()> {
     let Origin { kind, mut connection, owner, table, .. } = origin;
-    let cannot = |error: sqlx::Error| Trouble::because("cannot read the source", &error);
     let mut rows = sqlx::query(AssertSqlSafe(kind.query(&table))).fetch(&mut connection);
     let (mut parter, mut ids, mut at) = (Parter::new(parts), HashSet::new(), 0_u64);
     let mut session: Option<String> = None;
-    while let Some(row) = rows.try_next().await.map_err(cannot)? {
-        let found = found(&row).map_err(cannot)?;
-        if session.as_deref() != Some(found.session.as_str()) {
-            let record = conversation(&owner, &found).map_err(|error| {
-                Trouble::because(format!("conversation {} of the source", found.session), &error)
-            })?;
+    while let Some(row) = rows.try_next().await.context("cannot read the source")? {
+        let row = read_row(&row).context("cannot read the source")?;
+        if session.as_deref() != Some(row.session.as_str()) {
+            let record = conversation(&owner, &row)
+                .map_err(|error| anyhow!("conversation {} of the source: {error}", row.session))?;
             if !parter.take(Record::Conversation(record), at, at).await? {
                 return Ok(());
             }
-            session = Some(found.session.clone());
+            session = Some(row.session.clone());
             ids.clear();
         }
-        let Some(message) = found.message else { continue };
+        let Some(message) = row.message else { continue };
         at += 1;
         match kind.convert(&message, &mut ids) {
             Ok(record) => {
@@ -137,7 +121,7 @@ pub(crate) async fn read(origin: Origin, parts: Parts, left_out: &AtomicU64) -> 
             }
             Err(reason) => {
                 left_out.fetch_add(1, Ordering::Relaxed);
-                note(&format!("left out: message {} of {}: {reason}", message.row, found.session));
+                note(&format!("left out: message {} of {}: {reason}", message.row, row.session));
                 parter.leave_out();
             }
         }
@@ -145,17 +129,17 @@ pub(crate) async fn read(origin: Origin, parts: Parts, left_out: &AtomicU64) -> 
     parter.finish(at).await.map(drop)
 }
 
-fn found(row: &PgRow) -> sqlx::Result<Found> {
+fn read_row(row: &PgRow) -> sqlx::Result<Row> {
     let message = match row.try_get::<Option<i64>, _>("seq")? {
         None => None,
-        Some(seq) => Some(FoundMessage {
+        Some(seq) => Some(MessageRow {
             seq,
             row: row.try_get("row_id")?,
             at: row.try_get("at")?,
             body: row.try_get("body")?,
         }),
     };
-    Ok(Found {
+    Ok(Row {
         session: row.try_get("session")?,
         title: row.try_get("title")?,
         metadata: row.try_get("metadata")?,
@@ -166,28 +150,25 @@ fn found(row: &PgRow) -> sqlx::Result<Found> {
     })
 }
 
-fn conversation(owner: &OwnerId, found: &Found) -> Result<ConversationRecord, String> {
-    let id = ConversationId::new(conversation_id(&found.session)).map_err(|invalid| invalid.to_string())?;
-    let title = found.title.clone().map(Title::new).transpose().map_err(|invalid| invalid.to_string())?;
-    let has_messages = found.message.is_some();
+fn conversation(owner: &OwnerId, row: &Row) -> Result<ConversationRecord, String> {
+    let id = ConversationId::new(conversation_id(&row.session)).map_err(|invalid| invalid.to_string())?;
+    let title = row.title.clone().map(Title::new).transpose().map_err(|invalid| invalid.to_string())?;
+    let has_messages = row.message.is_some();
     let record = ConversationRecord {
         key: ConversationKey { owner: owner.clone(), id },
-        fields: ConversationFields {
-            title: Some(title),
-            metadata: Some(metadata(found.metadata.as_deref())?),
-        },
+        fields: ConversationFields { title: Some(title), metadata: Some(metadata(row.metadata.as_deref())?) },
         version: 0,
-        last_seq: found.total,
-        message_count: found.total,
-        created_at: found.created_at,
-        updated_at: found.updated_at,
-        last_message_at: has_messages.then_some(found.updated_at),
+        last_seq: row.total,
+        message_count: row.total,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        last_message_at: has_messages.then_some(row.updated_at),
     };
     record.check().map_err(|invalid| invalid.to_string())?;
     Ok(record)
 }
 
-/// Pairs of strings; values of other kinds become their JSON.
+/// Converts metadata to pairs of strings; values of other kinds become their JSON.
 fn metadata(json: Option<&str>) -> Result<Metadata, String> {
     let Some(json) = json else { return Ok(Metadata::default()) };
     let values: serde_json::Map<String, serde_json::Value> =
@@ -200,8 +181,8 @@ fn metadata(json: Option<&str>) -> Result<Metadata, String> {
     Metadata::new(pairs).map_err(|invalid| invalid.to_string())
 }
 
-/// A session's name as an id: what an id cannot hold becomes `~` and two hexadecimal digits a byte, and before what
-/// cannot begin one comes an `s`.
+/// Converts a session's name to an id: a byte that an id cannot hold becomes `~` and two hexadecimal digits, and an `s` is
+/// put before a byte that cannot begin one.
 fn conversation_id(session: &str) -> String {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:@+".contains(byte);
     let mut id = String::with_capacity(session.len() + 1);
@@ -209,7 +190,12 @@ fn conversation_id(session: &str) -> String {
         id.push('s');
     }
     for byte in session.bytes() {
-        if fits(&byte) { id.push(char::from(byte)) } else { id.push_str(&format!("~{byte:02x}")) }
+        if fits(&byte) {
+            id.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(id, "~{byte:02x}");
+        }
     }
     id
 }

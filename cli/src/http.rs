@@ -1,8 +1,9 @@
-//! HTTP/1.1 over one connection, with TLS where the URL says so: no more than a check needs.
+//! A small HTTP/1.1 client over one connection, with TLS for `https`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, anyhow};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -16,15 +17,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::{Outcome, Trouble};
-
 /// How long a connection, and any answer, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why there is no answer.
-type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-/// A server, and the headers that it gets with every request.
+/// A server, and the headers that every request to it has.
 pub(crate) struct Server {
     url: String,
     host: String,
@@ -43,12 +39,12 @@ pub(crate) struct Response {
 }
 
 impl Server {
-    /// A server by its URL, without a path. It is reached with the first request.
+    /// Makes a server from its URL, without a path. The first request opens the connection.
     ///
     /// # Errors
-    /// That is no URL of HTTP.
-    pub(crate) fn new(url: &str, headers: HeaderMap) -> Outcome<Self> {
-        let wrong = || Trouble::new(format!("{url} is no URL like https://host or http://host:port"));
+    /// That is not a URL of HTTP.
+    pub(crate) fn new(url: &str, headers: HeaderMap) -> Result<Self> {
+        let wrong = || anyhow!("{url} is not a valid URL; expected https://host or http://host:port");
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let (tls, port) = match uri.scheme_str() {
             Some("https") => (Some(connector()?), 443),
@@ -64,23 +60,22 @@ impl Server {
     ///
     /// # Errors
     /// The server cannot be reached, or does not answer in time.
-    pub(crate) async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Outcome<Response> {
-        let cannot = |error: &dyn std::fmt::Display| Trouble::because(&self.url, error);
+    pub(crate) async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Response> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = path.parse().map_err(|error: hyper::http::uri::InvalidUri| cannot(&error))?;
+        *request.uri_mut() = path.parse().with_context(|| self.url.clone())?;
         *request.headers_mut() = self.headers.clone();
         let host = format!("{}:{}", self.host, self.port);
-        request.headers_mut().insert(HOST, host.parse().map_err(|_| cannot(&"no name of a host"))?);
+        request.headers_mut().insert(HOST, host.parse().with_context(|| self.url.clone())?);
         let began = Instant::now();
         let answered = timeout(PATIENCE, self.exchange(request)).await;
         let (status, headers, body) = answered
-            .unwrap_or_else(|_| Err("no answer within half a minute".into()))
-            .map_err(|error| Trouble::because(&self.url, &error))?;
+            .unwrap_or_else(|_| Err(anyhow!("no answer within half a minute")))
+            .with_context(|| self.url.clone())?;
         Ok(Response { status, headers, body, took: began.elapsed() })
     }
 
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(u16, HeaderMap, Bytes), Cause> {
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(u16, HeaderMap, Bytes)> {
         // Between two requests the server may have closed it.
         let mut kept = self.connection.take();
         if let Some(connection) = &mut kept
@@ -99,7 +94,7 @@ impl Server {
         Ok((parts.status.as_u16(), parts.headers, body))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Cause> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
@@ -111,19 +106,19 @@ impl Server {
 
 async fn over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> Result<SendRequest<Full<Bytes>>, Cause> {
+) -> Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     // Its end, good or bad, shows at the next request.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
 }
 
-/// With the authorities that browsers know.
-fn connector() -> Outcome<TlsConnector> {
+/// Makes a TLS client that trusts the authorities that browsers trust.
+fn connector() -> Result<TlsConnector> {
     let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Trouble::because("no TLS", &error))?
+        .context("no TLS")?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))

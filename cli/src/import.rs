@@ -1,4 +1,4 @@
-//! `import`: parts of conversations to the store, several conversations at a time.
+//! `import`: writes parts of conversations to the store, several conversations at a time.
 
 use std::collections::BTreeSet;
 use std::io::{BufReader, stdin};
@@ -7,58 +7,61 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::{Context as _, Error, Result};
 use clap::Args;
 use conversation_core::{
-    CacheConfig, ConversationIndex, ConversationStore, DatabaseConfig, Error, ImportSource, OwnerId,
-    conversation_index, store,
+    CacheConfig, ConversationIndex, ConversationStore, DatabaseConfig, Error as StoreError, ImportSource,
+    OwnerId, conversation_index, store,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::export::owner;
+use crate::arguments::owner;
 use crate::from::{self, Kind, Origin};
 use crate::progress::{Counts, Progress, grouped};
 use crate::source::{self, Lines, Part, Parts};
-use crate::{Outcome, Trouble, note};
+use crate::terminal::note;
 
-/// How often it is noted how far the import is.
+/// How often progress is saved.
 const CHECKPOINTS: Duration = Duration::from_secs(1);
-/// How often a part is tried at most, with longer and longer pauses: about a minute in all.
+/// How often a part is tried at most, with growing pauses: about a minute in all.
 const ATTEMPTS: u32 = 10;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How many conversations of one store's connections are written at a time.
+/// The message when a task ended without a result.
+const STOPPED: &str = "the import stopped";
+/// How many workers share the connections of one store.
 const PER_STORE: usize = 4;
 
 /// Stores conversations of an export, or of another store's tables, with their ids, positions and times.
 ///
-/// What is stored already is not stored again, so that an import may be repeated. Killed, it goes on where it was when it
-/// is started again. It may run while the store is in use: cached copies of what it changes are dropped, and reads stay
-/// as fresh as they are. Needs DATABASE_URL and REDIS_URL.
+/// Messages that are stored already are not stored again, so an import may be repeated. An import of a file resumes after a
+/// crash. It may run while the store is in use: cached copies of changed conversations are dropped, and reads stay fresh.
+/// Needs DATABASE_URL and REDIS_URL.
 #[derive(Args, Debug)]
 pub struct Import {
-    /// The NDJSON of an export; by default, standard input, which cannot be gone on with.
+    /// The NDJSON of an export (default: stdin, not resumable).
     #[arg(value_name = "FILE", conflicts_with = "from")]
     file: Option<PathBuf>,
     /// Reads the tables of another store instead of an export.
     #[arg(long, value_enum, requires_all = ["source", "owner"])]
     from: Option<Kind>,
-    /// With --from: where those tables are, as postgres://user:password@host:5432/database.
+    /// With --from: the database of those tables, as postgres://user:password@host:5432/database.
     #[arg(long, value_name = "URL", requires = "from", env = "SOURCE_DATABASE_URL", hide_env_values = true)]
     source: Option<String>,
-    /// With --from: whose conversations they become.
+    /// With --from: the owner of the imported conversations.
     #[arg(long, value_parser = owner, requires = "from")]
     owner: Option<OwnerId>,
-    /// With --from: the table of messages, where it is not the usual one.
+    /// With --from: the table of messages, if it is not the usual one.
     #[arg(long, value_name = "NAME", requires = "from")]
     table: Option<String>,
     /// How many conversations are written at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
-    /// Stores at most so many messages a second.
+    /// Stores at most this many messages a second.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Begins at the beginning, whatever an earlier run has done.
+    /// Ignore saved progress and start over.
     #[arg(long)]
     restart: bool,
 }
@@ -69,22 +72,22 @@ struct Job {
     parts: mpsc::Receiver<Part>,
 }
 
-/// What workers and the one who feeds them share.
+/// The state that workers and their feed share.
 struct Run {
     counts: Arc<Counts>,
     stored: AtomicU64,
     refused: AtomicU64,
     left_out: AtomicU64,
-    fenced: AtomicU64,
+    not_updated: AtomicU64,
     reach: Mutex<Reach>,
 }
 
 /// How far everything is stored.
 #[derive(Default)]
 struct Reach {
-    /// Where the conversations begin that are not.
+    /// The positions of conversations that are not stored yet.
     begun: BTreeSet<u64>,
-    /// Where the last one ends that is.
+    /// The end of the last conversation that is stored.
     ended: u64,
 }
 
@@ -94,11 +97,11 @@ impl Reach {
     }
 }
 
-/// Imports; whether nothing was refused.
+/// Imports conversations. Returns whether all of them were stored.
 ///
 /// # Errors
-/// The source cannot be read or is none, or a store cannot be written.
-pub async fn import(what: &Import) -> Outcome<bool> {
+/// The source cannot be read or is not valid, or a store cannot be written.
+pub async fn import(what: &Import) -> Result<bool> {
     let (database, cache) = (DatabaseConfig::from_env()?, CacheConfig::from_env()?);
     let workers = usize::from(what.parallel);
     let stores: Vec<_> = (0..workers.div_ceil(PER_STORE)).map(|_| store(&database, &cache)).collect();
@@ -110,7 +113,7 @@ pub async fn import(what: &Import) -> Outcome<bool> {
         stored: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         left_out: AtomicU64::new(0),
-        fenced: AtomicU64::new(0),
+        not_updated: AtomicU64::new(0),
         reach: Mutex::new(Reach { begun: BTreeSet::new(), ended: feed.from() }),
     });
     let source = feed.source();
@@ -128,7 +131,7 @@ pub async fn import(what: &Import) -> Outcome<bool> {
     done.map(|()| run.refused.load(Ordering::Relaxed) + run.left_out.load(Ordering::Relaxed) == 0)
 }
 
-/// What is read.
+/// The source of an import.
 enum Feed {
     Lines(Lines, u64),
     Stdin,
@@ -136,7 +139,7 @@ enum Feed {
 }
 
 impl Feed {
-    async fn open(what: &Import, index: &ConversationIndex) -> Outcome<Self> {
+    async fn open(what: &Import, index: &ConversationIndex) -> Result<Self> {
         if let (Some(kind), Some(url), Some(owner)) = (what.from, &what.source, &what.owner) {
             let origin = Origin::open(kind, url, owner, what.table.as_deref()).await?;
             return Ok(Self::Tables(origin));
@@ -152,14 +155,14 @@ impl Feed {
                 };
                 let from = position.and_then(|at| u64::try_from(at).ok()).unwrap_or(0);
                 if from > 0 {
-                    note(&format!("going on at byte {} of {}", grouped(from), grouped(lines.length)));
+                    note(&format!("resuming at byte {} of {}", grouped(from), grouped(lines.length)));
                 }
                 Ok(Self::Lines(lines, from))
             }
         }
     }
 
-    /// How much there is, if anybody knows: bytes of a file, messages of tables.
+    /// Returns the size of the source, if it is known: bytes of a file, messages of tables.
     fn total(&self) -> Option<u64> {
         match self {
             Self::Lines(lines, _) => Some(lines.length),
@@ -172,12 +175,12 @@ impl Feed {
         if let Self::Lines(_, from) = self { *from } else { 0 }
     }
 
-    /// By which name it is noted how far it was read.
+    /// Returns the name under which progress is saved.
     fn source(&self) -> Option<ImportSource> {
         if let Self::Lines(lines, _) = self { Some(lines.source.clone()) } else { None }
     }
 
-    async fn read(self, parts: Parts, run: Arc<Run>) -> Outcome<()> {
+    async fn read(self, parts: Parts, run: Arc<Run>) -> Result<()> {
         match self {
             Self::Lines(lines, from) => lines.read(from, parts).await,
             Self::Stdin => source::read(BufReader::new(stdin()), 0, parts).await,
@@ -186,24 +189,24 @@ impl Feed {
     }
 }
 
-/// Notes how far everything is stored, again and again.
+/// Saves progress, again and again.
 async fn checkpoint(index: ConversationIndex, source: ImportSource, run: Arc<Run>) {
     loop {
         sleep(CHECKPOINTS).await;
         let position = run.reach().position();
-        // Should this fail, the next run has a little more to find out that it is there.
+        // Should this fail, the next run reads a little more that is stored already.
         let _ = index.set_import_position(&source, i64::try_from(position).unwrap_or(0)).await;
     }
 }
 
-/// Reads parts and has them stored, until all of them are or something fails.
+/// Reads parts and stores them, until all are stored or something fails.
 async fn pump(
     feed: Feed,
     stores: &[ConversationStore],
     workers: usize,
     rate: Option<u32>,
     run: &Arc<Run>,
-) -> Outcome<()> {
+) -> Result<()> {
     let (sender, parts) = mpsc::channel(workers * 2);
     let (jobs, waiting) = mpsc::channel(1);
     let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
@@ -215,26 +218,22 @@ async fn pump(
     }
     drop(waiting);
     while let Some(task) = tasks.join_next().await {
-        if let Err(trouble) = task.map_err(|error| stopped(&error)).flatten() {
+        if let Err(error) = task.context(STOPPED).flatten() {
             source.abort();
-            return Err(trouble);
+            return Err(error);
         }
     }
-    // Should the source have failed, what was read of it is stored all the same.
-    source.await.map_err(|error| stopped(&error)).flatten()
+    // Should the source have failed, the parts that it had sent are stored all the same.
+    source.await.context(STOPPED).flatten()
 }
 
-fn stopped(error: &tokio::task::JoinError) -> Trouble {
-    Trouble::because("the import stopped", error)
-}
-
-/// Gives each conversation to the next worker that is free, and its parts after it.
+/// Gives each conversation with all of its parts to the next free worker.
 async fn distribute(
     mut parts: mpsc::Receiver<Part>,
     jobs: mpsc::Sender<Job>,
     rate: Option<u32>,
     run: Arc<Run>,
-) -> Outcome<()> {
+) -> Result<()> {
     let mut due = Instant::now();
     let mut current: Option<mpsc::Sender<Part>> = None;
     while let Some(part) = parts.recv().await {
@@ -251,7 +250,7 @@ async fn distribute(
             }
             current = Some(sender);
         }
-        // A worker that takes no more has found the conversation refused, or ended with an error that is told elsewhere.
+        // A worker that takes no more has failed, which `pump` reports.
         if let Some(current) = &current {
             let _ = current.send(part).await;
         }
@@ -259,12 +258,12 @@ async fn distribute(
     Ok(())
 }
 
-/// Stores one conversation after the other.
+/// Stores the conversations of a worker, one after the other.
 async fn work(
     store: ConversationStore,
     jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
     run: Arc<Run>,
-) -> Outcome<()> {
+) -> Result<()> {
     loop {
         let job = jobs.lock().await.recv().await;
         let Some(mut job) = job else { return Ok(()) };
@@ -292,15 +291,15 @@ impl Run {
         self.counts.conversations.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Stores a part, trying again while a store is away. False: the conversation is refused.
-    async fn store(&self, store: &ConversationStore, part: &Part) -> Outcome<bool> {
+    /// Stores a part, and tries again while a store is unavailable. Returns false if the conversation is refused.
+    async fn store(&self, store: &ConversationStore, part: &Part) -> Result<bool> {
         let mut attempt = 0;
         loop {
             match store.import(&part.of, &part.messages, part.last).await {
                 Ok(imported) => {
                     self.count(part, u64::try_from(imported.stored).unwrap_or(0));
                     if imported.changed && imported.cache_update != conversation_core::CacheUpdate::Applied {
-                        self.fenced.fetch_add(1, Ordering::Relaxed);
+                        self.not_updated.fetch_add(1, Ordering::Relaxed);
                     }
                     return Ok(true);
                 }
@@ -314,7 +313,7 @@ impl Run {
                     return Ok(false);
                 }
                 Err(error) => {
-                    return Err(Trouble::because(format!("conversation {}", part.of.key.id), &error));
+                    return Err(Error::from(error).context(format!("conversation {}", part.of.key.id)));
                 }
             }
         }
@@ -333,34 +332,39 @@ impl Run {
             self.counts.text(),
             grouped(stored)
         ));
-        let (refused, fenced) = (self.refused.load(Ordering::Relaxed), self.fenced.load(Ordering::Relaxed));
+        let (refused, not_updated) =
+            (self.refused.load(Ordering::Relaxed), self.not_updated.load(Ordering::Relaxed));
         let left_out = self.left_out.load(Ordering::Relaxed);
         if left_out > 0 {
-            note(&format!("{left_out} messages cannot be kept here and were left out"));
+            note(&format!("{left_out} messages cannot be stored here and were left out"));
         }
         if refused > 0 {
             note(&format!("{refused} conversations were refused"));
         }
-        if fenced > 0 {
+        if not_updated > 0 {
             note(&format!(
-                "Redis could not be told of {fenced} parts: the sweep will, and readers go to Postgres until then"
+                "Redis was not updated for {not_updated} batches; the sweep will invalidate them, and readers go to Postgres \
+                 until then"
             ));
         }
     }
 }
 
 /// Whether trying again may help.
-fn is_passing(error: &Error) -> bool {
+fn is_passing(error: &StoreError) -> bool {
     matches!(
         error,
-        Error::DatabaseUnavailable(_)
-            | Error::OutcomeUnknown(_)
-            | Error::CacheUnavailable(_)
-            | Error::CacheMoving
+        StoreError::DatabaseUnavailable(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::CacheUnavailable(_)
+            | StoreError::CacheMoving
     )
 }
 
-/// Whether it is the conversation that cannot be stored, and others may be.
-fn is_of_conversation(error: &Error) -> bool {
-    matches!(error, Error::MessageConflict { .. } | Error::ConversationDeleted | Error::Invalid(_))
+/// Whether the error concerns this conversation alone.
+fn is_of_conversation(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::MessageConflict { .. } | StoreError::ConversationDeleted | StoreError::Invalid(_)
+    )
 }

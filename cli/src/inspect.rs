@@ -1,24 +1,25 @@
-//! `inspect`: both stores side by side.
+//! `inspect`: shows both stores side by side.
 
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use conversation_core::{
     CacheConfig, Conversation, ConversationId, ConversationKey, DatabaseConfig, EntryState, Inspection,
     OwnerId, RowState, store,
 };
 
-use crate::export::{conversation, owner};
-use crate::{Outcome, Trouble, say};
+use crate::arguments::{conversation, owner};
+use crate::terminal::say;
 
-/// Shows what Postgres and Redis hold of a conversation, side by side, and where they differ.
+/// Shows a conversation in Postgres and in Redis side by side, and the differences.
 ///
-/// Reads only. Exits with 1 if the next read would be answered something that Postgres does not have. Needs DATABASE_URL
-/// and REDIS_URL.
+/// Reads only. Exits with 1 if the next read would return something that Postgres does not have. Needs DATABASE_URL and
+/// REDIS_URL.
 #[derive(Args, Debug)]
 pub struct Inspect {
-    /// The conversation.
+    /// The conversation's id.
     #[arg(value_parser = conversation)]
     id: ConversationId,
-    /// Whose it is.
+    /// The conversation's owner.
     #[arg(long, value_parser = owner)]
     owner: OwnerId,
     /// Prints JSON instead of a table.
@@ -26,18 +27,18 @@ pub struct Inspect {
     json: bool,
 }
 
-/// Inspects; whether what readers are told is right.
+/// Inspects a conversation. Returns whether the next read returns what Postgres has.
 ///
 /// # Errors
 /// A store cannot be read, or neither has the conversation.
-pub async fn inspect(what: Inspect) -> Outcome<bool> {
+pub async fn inspect(what: Inspect) -> Result<bool> {
     let store = store(&DatabaseConfig::from_env()?, &CacheConfig::from_env()?);
     let inspection = store.inspect(&ConversationKey { owner: what.owner, id: what.id }).await?;
     if inspection.postgres.is_none() && inspection.redis.is_none() {
-        return Err(Trouble::new("neither store has such a conversation"));
+        bail!("neither store has such a conversation");
     }
     let text = if what.json {
-        serde_json::to_string_pretty(&inspection).map_err(|error| Trouble::because("no JSON", &error))?
+        serde_json::to_string_pretty(&inspection).context("cannot serialise the inspection")?
     } else {
         table(&inspection)
     };
@@ -45,7 +46,7 @@ pub async fn inspect(what: Inspect) -> Outcome<bool> {
     Ok(!inspection.is_wrong())
 }
 
-/// What a row of the table is of, what Postgres has, what Redis has.
+/// A row of the table: its name, Postgres's value, Redis's value.
 type Line = [String; 3];
 
 fn table(inspection: &Inspection) -> String {
@@ -62,7 +63,7 @@ fn table(inspection: &Inspection) -> String {
         .collect();
     text.push(format!("\nnext read: {}", inspection.next_read));
     if inspection.in_motion {
-        text.push("It was written all the while: what differs may be on its way.".into());
+        text.push("It changed while being read: a difference may be a write on its way.".into());
     }
     match inspection.differences.as_slice() {
         [] if inspection.redis.is_some() => text.push("no differences".into()),
@@ -104,8 +105,8 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
             },
             &|_| String::new(),
         ),
-        line("certificate", &nothing, &|entry| certificate(entry)),
-        line("fences", &nothing, &|entry| fences(entry)),
+        line("validated", &nothing, &|entry| validity(entry)),
+        line("write intents", &nothing, &|entry| intents(entry)),
         line("lease", &nothing, &|e| {
             e.leased_ms_ago.map_or("none".into(), |ms| format!("{} ago", millis(ms)))
         }),
@@ -114,7 +115,7 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
             format!(
                 "{}, {}",
                 entry.role,
-                if same { "the one it was made for" } else { "not the one it was made for" }
+                if same { "the one it was written on" } else { "not the one it was written on" }
             )
         }),
         line("lives for", &nothing, &|e| {
@@ -131,11 +132,11 @@ fn state(entry: &EntryState) -> String {
     }
 }
 
-fn certificate(entry: &EntryState) -> String {
-    entry.validated_ms_ago.map_or_else(|| "none".into(), |ms| format!("{} old", millis(ms)))
+fn validity(entry: &EntryState) -> String {
+    entry.validated_ms_ago.map_or_else(|| "no".into(), |ms| format!("{} ago", millis(ms)))
 }
 
-fn fences(entry: &EntryState) -> String {
+fn intents(entry: &EntryState) -> String {
     let ages: Vec<String> =
         entry.intents.iter().map(|intent| format!("{} old", millis(intent.set_ms_ago))).collect();
     if ages.is_empty() { "none".into() } else { format!("{} ({})", ages.len(), ages.join(", ")) }
@@ -152,7 +153,7 @@ fn number(number: Option<i64>) -> String {
     number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
-/// Milliseconds as people say them.
+/// Spells milliseconds for people.
 fn millis(ms: i64) -> String {
     match ms {
         ..0 => "-".into(),

@@ -18,14 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-/// Why a line is none of an export.
+/// Why a line is not one of an export.
 #[derive(Debug, Error)]
 pub enum LineError {
-    /// It is not the JSON that it should be.
-    #[error("{0}")]
+    /// It is not valid JSON, or not of the expected form.
+    #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// A value breaks its rule.
-    #[error("{0}")]
+    #[error(transparent)]
     Invalid(#[from] Invalid),
     /// Neither a conversation nor a message.
     #[error("record is {0:?}, neither \"conversation\" nor \"message\"")]
@@ -78,10 +78,10 @@ struct MessageLine<'a> {
     body: &'a RawValue,
 }
 
-/// Appends a record as a line. `of` is the conversation that a message is of.
+/// Appends a record as a line. `of` is the conversation of a message.
 ///
 /// # Errors
-/// None that is known of: everything in a record has a JSON form.
+/// The record cannot be serialised, which none is known to be.
 pub fn write(record: &Record, of: &ConversationId, out: &mut Vec<u8>) -> Result<(), LineError> {
     match record {
         Record::Conversation(record) => serde_json::to_writer(&mut *out, &conversation_line(record))?,
@@ -129,10 +129,10 @@ fn conversation_line(record: &ConversationRecord) -> ConversationLine<'_> {
     }
 }
 
-/// Reads a line. `of` is the conversation before it.
+/// Parses a line. `of` is the conversation before it.
 ///
 /// # Errors
-/// It is none of an export, or a value breaks its rule.
+/// It is not a line of an export, or a value breaks its rule.
 pub fn read(line: &str, of: Option<&ConversationId>) -> Result<Record, LineError> {
     let Kind { record } = serde_json::from_str(line)?;
     match record.as_ref() {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_says_why() {
+    fn invalid_lines_say_why() {
         let of = ConversationId::new("c").unwrap();
         let message = r#"{"record":"message","conversation":"c","seq":1,"id":"m","created_at_us":5,"body":{"role":"user","content":""}}"#;
         for (line, expected) in [

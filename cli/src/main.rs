@@ -1,18 +1,19 @@
-//! `conversation-store`: moves conversations in and out, and shows what the stores hold of one.
+//! `conversation-store`: exports and imports conversations, inspects the stores, and checks a deployment.
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use conversation_cli::{Check, Export, Import, Inspect, Outcome, check, export, import, inspect};
+use conversation_cli::{Check, Export, Import, Inspect, check, describe, export, import, inspect};
 use conversation_core::LogConfig;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Moves conversations in and out of a conversation store, and shows what it holds.
+/// Exports and imports conversations, inspects the stores, and checks a deployment.
 ///
-/// The stores are those that the functions use: DATABASE_URL names Postgres; REDIS_URL, and where they are needed
-/// REDIS_CLUSTER, REDIS_CA_FILE and CACHE_KEY_PREFIX, name Redis.
+/// Uses the same stores and settings as the functions: DATABASE_URL for Postgres; REDIS_URL, and if needed REDIS_CLUSTER,
+/// REDIS_CA_FILE and CACHE_KEY_PREFIX, for Redis.
 #[derive(Parser)]
 #[command(name = "conversation-store", version, max_term_width = 100)]
 struct Arguments {
@@ -26,7 +27,7 @@ enum Command {
     Import(Import),
     Inspect(Inspect),
     Check(Check),
-    /// Prints what a shell needs to complete commands and options.
+    /// Prints completions of commands and options for a shell.
     ///
     /// bash: conversation-store completions bash > ~/.local/share/bash-completion/completions/conversation-store
     Completions {
@@ -37,22 +38,22 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match start_logging() {
+    let result = match start_logging() {
         Ok(()) => run(Arguments::parse().command).await,
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     };
-    match outcome {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(trouble) => {
-            complain(&trouble.to_string());
+        Err(error) => {
+            complain(&describe(&error));
             ExitCode::from(2)
         }
     }
 }
 
-/// Does what was asked; whether all was as it should be.
-async fn run(command: Command) -> Outcome<bool> {
+/// Runs a command. Returns whether it found no problem.
+async fn run(command: Command) -> Result<bool> {
     match command {
         Command::Export(what) => export(what).await.map(|()| true),
         Command::Import(what) => import(&what).await,
@@ -70,12 +71,11 @@ async fn run(command: Command) -> Outcome<bool> {
     }
 }
 
-/// Warnings go to standard error; `LOG_LEVEL` says from which level on.
-fn start_logging() -> Outcome<()> {
+/// Logs to standard error, from the level in `LOG_LEVEL` on.
+fn start_logging() -> Result<()> {
     let level = LogConfig::from_env_or("warn")?.level;
-    let level: LevelFilter = level
-        .parse()
-        .map_err(|_| conversation_cli::Trouble::new(format!("LOG_LEVEL is not a level: it is {level:?}")))?;
+    let level: LevelFilter =
+        level.parse().with_context(|| format!("LOG_LEVEL is not a level: it is {level:?}"))?;
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)

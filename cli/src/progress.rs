@@ -1,4 +1,4 @@
-//! How far something is: a bar on a terminal, a line every few seconds elsewhere, always on standard error.
+//! Progress: a bar on a terminal, a line every few seconds elsewhere, always on standard error.
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use crate::note;
+use crate::terminal::note;
 
 /// How often a line is written where there is no terminal.
 const LINES: Duration = Duration::from_secs(5);
 /// How often the bar is drawn.
 const DRAWS: Duration = Duration::from_millis(200);
 
-/// Counters that others raise, and what shows them until this is dropped.
+/// Counters, and the task that shows them until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
     counts: Arc<Counts>,
@@ -23,14 +23,14 @@ pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
-/// What has been done.
+/// The counters.
 #[derive(Debug)]
 pub(crate) struct Counts {
     what: &'static str,
-    /// How much there is, in units of `done`; 0 where nobody knows.
+    /// The size of the work, in units of `done`; 0 if it is not known.
     total: u64,
     began: Instant,
-    /// What was done before this run, in the units of `total`.
+    /// The work done before this run, in units of `done`.
     skipped: u64,
     pub(crate) done: AtomicU64,
     pub(crate) messages: AtomicU64,
@@ -80,14 +80,14 @@ impl Drop for Progress {
 }
 
 impl Counts {
-    /// `1,200 conversations, 120,000 messages, 20,134/s`
+    /// Spells the counters: `1,200 conversations, 120,000 messages, 20,134/s`.
     pub(crate) fn text(&self) -> String {
         let count = |of: &AtomicU64| grouped(of.load(Ordering::Relaxed));
         let (conversations, messages) = (count(&self.conversations), count(&self.messages));
         format!("{conversations} conversations, {messages} messages, {}/s", grouped(self.rate()))
     }
 
-    /// How long it has taken.
+    /// Returns the time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
@@ -106,7 +106,7 @@ impl Counts {
         format!("{}: {}{part}{left}", self.what, self.text())
     }
 
-    /// How long the rest takes at the speed so far.
+    /// Estimates the time left at the speed so far.
     fn left(&self) -> Option<Duration> {
         let done = self.done.load(Ordering::Relaxed);
         let (new, rest) = (done.checked_sub(self.skipped)?, self.total.checked_sub(done)?);
@@ -125,7 +125,7 @@ fn bar(counts: &Counts) -> ProgressBar {
     bar.with_style(style.progress_chars("━╸ ")).with_prefix(counts.what).with_position(counts.skipped)
 }
 
-/// 1234567 as `1,234,567`.
+/// Groups digits: `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

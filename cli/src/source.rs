@@ -1,4 +1,4 @@
-//! What an import reads: parts of conversations, one after the other.
+//! The source of an import: parts of conversations, one after the other.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek as _, SeekFrom};
@@ -6,18 +6,19 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::{Context as _, Error, Result, anyhow};
 use conversation_core::{ConversationRecord, ImportSource, MessageRecord, Record};
 use tokio::sync::mpsc;
 
-use crate::{Outcome, Trouble, line};
+use crate::line;
 
-/// How many messages, and about how many bytes of them, are stored in one transaction. Fixed, so that an import that is
-/// repeated makes the same parts.
+/// How many messages, and about how many bytes of them, are stored in one transaction. Fixed, so that a repeated import
+/// makes the same parts.
 const MESSAGES: usize = 500;
 const BYTES: usize = 1 << 20;
 /// More bytes than any line has: a message of the largest size, all of it escaped.
 const LINE: u64 = 4 << 20;
-/// How much of a file tells it from others.
+/// How many bytes of a file identify it.
 const HEAD: usize = 1 << 16;
 
 /// A part of a conversation.
@@ -25,21 +26,21 @@ const HEAD: usize = 1 << 16;
 pub(crate) struct Part {
     pub(crate) of: Arc<ConversationRecord>,
     pub(crate) messages: Vec<MessageRecord>,
-    /// It is the conversation's first.
+    /// Whether this is the conversation's first part.
     pub(crate) first: bool,
-    /// It is the conversation's last.
+    /// Whether this is the conversation's last part.
     pub(crate) last: bool,
-    /// Where the source was before the conversation, and is after this part.
+    /// The source's positions before the conversation and after this part.
     pub(crate) began: u64,
     pub(crate) end: u64,
-    /// How much of the source it is.
+    /// The length of the part in the source.
     pub(crate) length: u64,
 }
 
-/// Where parts go; false: nobody wants more.
+/// The receiver of parts.
 pub(crate) type Parts = mpsc::Sender<Part>;
 
-/// Puts records together to parts.
+/// Groups records into parts.
 pub(crate) struct Parter {
     parts: Parts,
     open: Option<Open>,
@@ -60,17 +61,17 @@ impl Parter {
         Self { parts, open: None }
     }
 
-    /// The conversation that messages are of now.
+    /// Returns the conversation that is open.
     pub(crate) fn of(&self) -> Option<&ConversationRecord> {
         self.open.as_ref().map(|open| open.of.as_ref())
     }
 
-    /// Takes the next record; `began` and `end` are where the source was before it and is after it. False: nobody wants
-    /// more.
+    /// Takes the next record; `began` and `end` are the source's positions before and after it. Returns false if the receiver
+    /// has gone.
     ///
     /// # Errors
-    /// A conversation has not as many messages as it says.
-    pub(crate) async fn take(&mut self, record: Record, began: u64, end: u64) -> Outcome<bool> {
+    /// A conversation's number of messages is not the one that it states.
+    pub(crate) async fn take(&mut self, record: Record, began: u64, end: u64) -> Result<bool> {
         match record {
             Record::Conversation(of) => {
                 if !self.finish(began).await? {
@@ -90,7 +91,7 @@ impl Parter {
                 open.bytes += message.json().len();
                 open.messages.push(message);
                 let is_full = open.messages.len() == MESSAGES || open.bytes >= BYTES;
-                // The last part has to be known for the last, and has as many messages as are left.
+                // The last part has the messages that are left, and is sent when the conversation ends.
                 if is_full && open.seen < open.of.message_count {
                     self.send(false, end).await
                 } else {
@@ -100,18 +101,18 @@ impl Parter {
         }
     }
 
-    /// Counts a message that there is and that is not kept.
+    /// Counts a message that is left out.
     pub(crate) fn leave_out(&mut self) {
         if let Some(open) = &mut self.open {
             open.seen += 1;
         }
     }
 
-    /// Ends the conversation that is open.
+    /// Ends the open conversation. Returns false if the receiver has gone.
     ///
     /// # Errors
-    /// It has not as many messages as it says.
-    pub(crate) async fn finish(&mut self, end: u64) -> Outcome<bool> {
+    /// Its number of messages is not the one that it states.
+    pub(crate) async fn finish(&mut self, end: u64) -> Result<bool> {
         let Some(open) = &self.open else { return Ok(true) };
         if open.seen != open.of.message_count {
             return Err(miscounted(open));
@@ -121,7 +122,7 @@ impl Parter {
         Ok(sent)
     }
 
-    async fn send(&mut self, last: bool, end: u64) -> Outcome<bool> {
+    async fn send(&mut self, last: bool, end: u64) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(true) };
         let part = Part {
             of: Arc::clone(&open.of),
@@ -138,17 +139,14 @@ impl Parter {
     }
 }
 
-fn miscounted(open: &Open) -> Trouble {
+fn miscounted(open: &Open) -> Error {
     let Open { of, seen, .. } = open;
     let id = &of.key.id;
     let why = if *seen < of.message_count { "the export was cut short" } else { "there are more" };
-    Trouble::new(format!(
-        "conversation {id} has {seen} messages of the {} that it says: {why}",
-        of.message_count
-    ))
+    anyhow!("conversation {id} has {seen} of the {} messages that it states: {why}", of.message_count)
 }
 
-/// A file with lines, and what tells it from others.
+/// A file with lines, and what identifies it.
 pub(crate) struct Lines {
     file: File,
     pub(crate) length: u64,
@@ -156,36 +154,36 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub(crate) fn open(path: &Path) -> Outcome<Self> {
-        let cannot = |error: std::io::Error| Trouble::because(path.display(), &error);
-        let mut file = File::open(path).map_err(cannot)?;
-        let facts = file.metadata().map_err(cannot)?;
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let name = || path.display().to_string();
+        let mut file = File::open(path).with_context(name)?;
+        let facts = file.metadata().with_context(name)?;
         let mut head = Vec::new();
-        file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(cannot)?;
-        let name =
+        file.by_ref().take(HEAD as u64).read_to_end(&mut head).with_context(name)?;
+        let identity =
             format!("file-{}-{}.{:09}-{:016x}", facts.len(), facts.mtime(), facts.mtime_nsec(), fnv(&head));
-        let source = ImportSource::new(name).map_err(|invalid| Trouble::because(path.display(), &invalid))?;
+        let source = ImportSource::new(identity).with_context(name)?;
         Ok(Self { file, length: facts.len(), source })
     }
 
     /// Reads the lines from a position on.
-    pub(crate) async fn read(mut self, from: u64, parts: Parts) -> Outcome<()> {
+    pub(crate) async fn read(mut self, from: u64, parts: Parts) -> Result<()> {
         let sought = self.file.seek(SeekFrom::Start(from));
-        sought.map_err(|error| Trouble::because("cannot go to where the last run was", &error))?;
+        sought.context("cannot seek to the saved position")?;
         read(BufReader::with_capacity(1 << 20, self.file), from, parts).await
     }
 }
 
 /// Reads lines to their end.
-pub(crate) async fn read(mut lines: impl BufRead, mut at: u64, parts: Parts) -> Outcome<()> {
+pub(crate) async fn read(mut lines: impl BufRead, mut at: u64, parts: Parts) -> Result<()> {
     let mut parter = Parter::new(parts);
     let mut line = String::new();
     loop {
         line.clear();
-        let wrong = |error: &dyn std::fmt::Display| Trouble::new(format!("the line at byte {at}: {error}"));
-        let length = (&mut lines).take(LINE).read_line(&mut line).map_err(|error| wrong(&error))? as u64;
+        let here = || format!("the line at byte {at}");
+        let length = (&mut lines).take(LINE).read_line(&mut line).with_context(here)? as u64;
         if length == LINE {
-            return Err(wrong(&"it is longer than any line of an export"));
+            return Err(anyhow!("it is longer than any line of an export").context(here()));
         }
         if length == 0 {
             return parter.finish(at).await.map(drop);
@@ -195,9 +193,9 @@ pub(crate) async fn read(mut lines: impl BufRead, mut at: u64, parts: Parts) -> 
             continue;
         }
         if !line.ends_with('\n') {
-            return Err(wrong(&"it does not end: the export was cut short"));
+            return Err(anyhow!("it has no end: the export was cut short").context(here()));
         }
-        let record = line::read(&line, parter.of().map(|of| &of.key.id)).map_err(|error| wrong(&error))?;
+        let record = line::read(&line, parter.of().map(|of| &of.key.id)).with_context(here)?;
         if !parter.take(record, at, at + length).await? {
             return Ok(());
         }
@@ -205,7 +203,7 @@ pub(crate) async fn read(mut lines: impl BufRead, mut at: u64, parts: Parts) -> 
     }
 }
 
-/// FNV-1a, 64 bits.
+/// Hashes bytes with FNV-1a, 64 bits.
 fn fnv(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)

@@ -1,4 +1,4 @@
-//! What API Gateway's authorizer does before a function is asked.
+//! API Gateway's authorizer, which runs before a function is invoked.
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 /// Routes that need no token, as in the template.
 const PUBLIC: &[&str] = &["GET /v1/health"];
 
-/// Who may call.
+/// The rule about who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorizer {
     /// Everybody.
     Open,
-    /// Who has a JSON Web Token. On this machine nobody signs: any token of the right form is good, and what it claims
-    /// is handed on as API Gateway does.
+    /// Callers with a JSON Web Token. On this machine nobody signs: any well-formed token is accepted, and its claims are
+    /// handed on as API Gateway does.
     Jwt,
 }
 
@@ -23,7 +23,7 @@ pub enum Authorizer {
 pub(crate) struct Unauthorized;
 
 impl Authorizer {
-    /// What the event says of the caller.
+    /// Returns what the event says about the caller.
     pub(crate) fn authorize(self, route: &str, headers: &HeaderMap) -> Result<Option<Value>, Unauthorized> {
         if self == Self::Open || PUBLIC.contains(&route) {
             return Ok(None);
@@ -34,7 +34,7 @@ impl Authorizer {
     }
 }
 
-/// The claims of a token, as strings, with or without `Bearer` before it.
+/// Returns the claims of a token as strings; `Bearer` may stand before it.
 fn claims(token: &str) -> Option<Map<String, Value>> {
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
     let mut parts = token.split('.');
@@ -44,7 +44,7 @@ fn claims(token: &str) -> Option<Map<String, Value>> {
     Some(claims.into_iter().map(|(name, value)| (name, spelled(&value).into())).collect())
 }
 
-/// Lists are put into brackets, without commas.
+/// Spells a claim as API Gateway does: lists in brackets, without commas.
 fn spelled(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::postgres::temporary_folder;
-use crate::{Outcome, Trouble};
+use anyhow::{Context as _, Result, bail};
 
-/// An authority's certificate, and one that it signed for 127.0.0.1; gone when dropped.
+use crate::folders::temporary_folder;
+
+/// An authority's certificate, and one that it signed for 127.0.0.1. Dropping them deletes them.
 #[derive(Debug)]
 pub struct Certificates(PathBuf);
 
@@ -15,12 +16,11 @@ impl Certificates {
     ///
     /// # Errors
     /// There is no `openssl`, or it fails.
-    pub fn make() -> Outcome<Self> {
+    pub fn make() -> Result<Self> {
         let certificates = Self(temporary_folder("certificates")?);
         let text = "[req]\ndistinguished_name = name\n[name]\n[authority]\nbasicConstraints = critical, CA:TRUE\n\
             [server]\nbasicConstraints = critical, CA:FALSE\nsubjectAltName = IP:127.0.0.1\n";
-        std::fs::write(certificates.0.join("openssl.cnf"), text)
-            .map_err(|error| Trouble::because("cannot write openssl.cnf", &error))?;
+        std::fs::write(certificates.0.join("openssl.cnf"), text).context("cannot write openssl.cnf")?;
         let key = "-newkey rsa:2048 -nodes -config openssl.cnf";
         let sign = "-req -days 2 -CA authority.pem -CAkey authority.key -CAcreateserial";
         for command in [
@@ -35,27 +35,27 @@ impl Certificates {
         Ok(certificates)
     }
 
-    /// A file beside the certificates, with that in it.
+    /// Writes a file beside the certificates and returns its path.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn file(&self, name: &str, text: &str) -> Outcome<String> {
+    pub fn file(&self, name: &str, text: &str) -> Result<String> {
         let path = self.0.join(name);
-        std::fs::write(&path, text).map_err(|error| Trouble::because("cannot write a file", &error))?;
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path.display().to_string())
     }
 
-    /// The server's certificate and its key, each in a file.
+    /// Returns the files of the server's certificate and of its key.
     pub fn server(&self) -> [String; 2] {
         ["server.pem", "server.key"].map(|name| self.0.join(name).display().to_string())
     }
 
-    /// The file that a client has to know.
+    /// Returns the file of the authority's certificate, which a client has to trust.
     pub fn authority(&self) -> String {
         self.0.join("authority.pem").display().to_string()
     }
 
-    /// What a Redis server has to be told to speak TLS at a port.
+    /// Returns the lines of configuration with which a Redis server speaks TLS at a port.
     pub fn configuration(&self, port: u16) -> Vec<String> {
         let file = |name: &str| self.0.join(name).display().to_string();
         vec![
@@ -75,11 +75,11 @@ impl Drop for Certificates {
     }
 }
 
-fn openssl(folder: &Path, command: &str) -> Outcome<()> {
+fn openssl(folder: &Path, command: &str) -> Result<()> {
     let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output();
-    let output = output.map_err(|error| Trouble::because("cannot run openssl", &error))?;
+    let output = output.context("cannot run openssl")?;
     if output.status.success() {
         return Ok(());
     }
-    Err(Trouble::new(format!("openssl: {}", String::from_utf8_lossy(&output.stderr).trim())))
+    bail!("openssl: {}", String::from_utf8_lossy(&output.stderr).trim())
 }

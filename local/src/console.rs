@@ -1,4 +1,4 @@
-//! A page to look at conversations with, served beside the API: which store answered each read, and how fast. Only
+//! A page that shows conversations, served beside the API: which store answered each read, and how fast. It is served only
 //! here, never where the API is deployed.
 
 use axum::Router;
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use conversation_core::{ConversationId, ConversationKey, ConversationStore, OwnerId};
 
-/// The page, and what its button for evicting asks for.
+/// Serves the page, and the route behind its button for evicting.
 pub fn console(store: ConversationStore) -> Router {
     Router::new()
         .route("/console", get(page))
@@ -28,7 +28,7 @@ async fn page() -> Response {
     (headers, include_str!("../console.html")).into_response()
 }
 
-/// Drops the cached copy of a conversation. The owner is named in a header, which pages of other sites cannot send here.
+/// Drops the cached copy of a conversation. The owner is in a header, which pages of other sites cannot send here.
 async fn evict(
     State(store): State<ConversationStore>,
     Path(id): Path<String>,

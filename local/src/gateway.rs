@@ -1,9 +1,10 @@
-//! An HTTP API like API Gateway's: it finds the route, hands the function an event in payload format 2.0, and turns what
-//! the function answers into HTTP.
+//! An HTTP API like API Gateway's: it finds the route, hands the function an event in payload format 2.0, and turns the
+//! function's answer into HTTP.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -18,11 +19,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::authorizer::Authorizer;
-use crate::lambda::without_delay;
-use crate::lambda::{Functions, InvokeError};
+use crate::lambda::{Functions, InvokeError, without_delay};
 use crate::routes::{Matched, Routes};
 use crate::visitors::{Names, own_only};
-use crate::{Outcome, Trouble};
 
 /// API Gateway's limit of a request body, in bytes.
 const BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -50,11 +49,11 @@ impl Gateway {
         routes: Routes,
         functions: Functions,
         authorizer: Authorizer,
-    ) -> Outcome<Self> {
+    ) -> Result<Self> {
         Self::start_with(port, routes, functions, authorizer, Router::new()).await
     }
 
-    /// The same, with paths beside the API that no function answers.
+    /// Listens, with further paths that no function answers.
     ///
     /// # Errors
     /// The port is in use.
@@ -64,16 +63,14 @@ impl Gateway {
         functions: Functions,
         authorizer: Authorizer,
         beside: Router,
-    ) -> Outcome<Self> {
+    ) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let listener =
-            listener.map_err(|error| Trouble::because(&format!("cannot listen on port {port}"), &error))?;
-        let address = listener.local_addr().map_err(|error| Trouble::because("no address", &error))?;
-        let port = address.port();
+        let listener = listener.with_context(|| format!("cannot listen on port {port}"))?;
+        let port = listener.local_addr().context("no address")?.port();
         let api = Arc::new(Api { routes, functions, authorizer });
         let own_only = from_fn_with_state(Names::of(port), own_only);
         let app = Router::new().fallback(answer).with_state(api).merge(beside).layer(own_only);
-        // For those who take `localhost` for that, where there is one: not every machine has it.
+        // Clients may take `localhost` for this address. Not every machine has it.
         let also = TcpListener::bind(("::1", port)).await.ok();
         let mut servers = JoinSet::new();
         for listener in [Some(listener), also].into_iter().flatten() {
@@ -86,7 +83,7 @@ impl Gateway {
         Ok(Self { port, servers })
     }
 
-    /// Where it listens.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -128,13 +125,13 @@ fn unauthorized() -> Response {
     response
 }
 
-/// What API Gateway itself says when it has nothing from a function.
+/// Answers as API Gateway itself does when it has no answer of a function.
 fn message(status: StatusCode, text: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], json!({ "message": text }).to_string())
         .into_response()
 }
 
-/// An event in payload format 2.0, as documented for HTTP APIs. A body that is no text comes as base64.
+/// Builds an event in payload format 2.0, as documented for HTTP APIs. A body that is not text comes as base64.
 pub(crate) fn event(
     matched: &Matched,
     method: &str,
@@ -175,7 +172,7 @@ pub(crate) fn event(
     event
 }
 
-/// Headers that stand several times are joined with commas.
+/// Joins the values of repeated headers with commas.
 fn joined(headers: &HeaderMap) -> Map<String, Value> {
     let value = |name| {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -184,7 +181,7 @@ fn joined(headers: &HeaderMap) -> Map<String, Value> {
     headers.keys().map(|name| (name.to_string(), value(name).into())).collect()
 }
 
-/// What a function answers, in payload format 2.0.
+/// The answer of a function, in payload format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
-use conversation_local::{Settings, guard, run, test};
+use conversation_local::{Host, Settings, run, supervise, test};
 
 /// Runs the conversation store on this machine.
 #[derive(Parser)]
@@ -18,29 +19,18 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Sets up and serves the API on private servers until Ctrl-C.
-    Run {
-        /// The port of 127.0.0.1 to listen on.
-        #[arg(long, env = "PORT", default_value_t = 9000)]
-        port: u16,
-        /// Where data and logs are kept.
-        #[arg(long, env = "LOCAL_DIR", default_value = ".local")]
-        folder: PathBuf,
-        /// A Postgres of your own instead of a private one.
-        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-        database_url: Option<String>,
-        /// A Redis of your own instead of a private one.
-        #[arg(long, env = "REDIS_URL", hide_env_values = true)]
-        redis_url: Option<String>,
-    },
+    Run(Settings),
+    /// Serves the same through `cargo lambda watch`, which rebuilds functions when their code is saved.
+    Watch(Settings),
     /// Sets up and runs all tests.
     Test {
-        /// Passed on to `cargo test`.
+        /// Arguments for `cargo test`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Runs a command until standard input ends.
     #[command(hide = true)]
-    Guard {
+    Supervise {
         #[arg(long)]
         signal: String,
         #[arg(long)]
@@ -52,22 +42,22 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Run { port, folder, database_url, redis_url } => {
-            let given = |url: Option<String>| url.filter(|url| !url.is_empty());
-            let settings =
-                Settings { port, folder, database_url: given(database_url), redis_url: given(redis_url) };
-            run(settings).await.map(|()| ExitCode::SUCCESS)
-        }
-        Command::Test { arguments } => {
-            test(&arguments).map(|passed| if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        Command::Guard { signal, remove, command } => guard(&signal, remove.as_deref(), &command),
-    };
-    outcome.unwrap_or_else(|trouble| {
-        complain(&trouble.to_string());
+    execute(Arguments::parse().command).await.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
         ExitCode::FAILURE
     })
+}
+
+async fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(settings) => run(settings, Host::Processes).await.map(|()| ExitCode::SUCCESS),
+        Command::Watch(settings) => run(settings, Host::CargoLambda).await.map(|()| ExitCode::SUCCESS),
+        Command::Test { arguments } => {
+            let passed = test(&arguments)?;
+            Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Supervise { signal, remove, command } => supervise(&signal, remove.as_deref(), &command),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "this is a program for the terminal")]

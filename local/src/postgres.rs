@@ -1,28 +1,32 @@
-//! A Postgres server of one's own.
+//! A private Postgres server.
 
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::guard::{Guarded, command_line};
-use crate::{Outcome, Tools, Trouble, on_free_port, random_password};
+use anyhow::{Context as _, Error, Result, bail};
+
+use crate::endpoint::{on_free_port, random_password};
+use crate::folders::temporary_folder;
+use crate::supervisor::{Supervised, command_line};
+use crate::tools::Tools;
 
 /// A running server on a port of 127.0.0.1, stopped when dropped.
 #[derive(Debug)]
 pub struct Postgres {
-    process: Guarded,
+    process: Supervised,
     port: u16,
     password: String,
 }
 
-/// What the server is for.
+/// The fate of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    /// Data is kept, and safe against a crash.
+    /// It is kept, and survives a crash.
     Keep,
-    /// Data is thrown away, so that nothing waits for the disk.
+    /// It is thrown away, so that nothing waits for the disk.
     Throwaway,
 }
 
@@ -30,37 +34,36 @@ impl Postgres {
     /// Starts a server whose data stays in `folder`.
     ///
     /// # Errors
-    /// It does not start; its last words are in the message.
-    pub fn keep(tools: &Tools, folder: &Path) -> Outcome<Self> {
+    /// It does not start; the last line of its log is in the message.
+    pub fn keep(tools: &Tools, folder: &Path) -> Result<Self> {
         Self::start(tools, folder, Purpose::Keep, &[])
     }
 
-    /// Starts a server whose data goes with it.
+    /// Starts a server whose data is deleted with it.
     ///
     /// # Errors
-    /// It does not start; its last words are in the message.
-    pub fn throwaway(tools: &Tools) -> Outcome<Self> {
+    /// It does not start; the last line of its log is in the message.
+    pub fn throwaway(tools: &Tools) -> Result<Self> {
         Self::throwaway_with(tools, &[])
     }
 
-    /// The same, with further settings, each as `name=value`.
+    /// Starts such a server with further settings, each as `name=value`.
     ///
     /// # Errors
-    /// It does not start; its last words are in the message.
-    pub fn throwaway_with(tools: &Tools, more: &[&str]) -> Outcome<Self> {
-        // The guard removes the folder of an attempt that fails, so that the next one needs another.
+    /// It does not start; the last line of its log is in the message.
+    pub fn throwaway_with(tools: &Tools, more: &[&str]) -> Result<Self> {
+        // The supervisor removes the folder of an attempt that fails, so that the next one needs another.
         let start = || Self::start(tools, &temporary_folder("postgres")?, Purpose::Throwaway, more);
         start().or_else(|_| start())
     }
 
-    fn start(tools: &Tools, folder: &Path, purpose: Purpose, more: &[&str]) -> Outcome<Self> {
-        let cannot =
-            |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
-        fs::create_dir_all(folder).map_err(cannot)?;
+    fn start(tools: &Tools, folder: &Path, purpose: Purpose, more: &[&str]) -> Result<Self> {
+        let cannot = || format!("cannot use {}", folder.display());
+        fs::create_dir_all(folder).with_context(cannot)?;
         let user = User::to_become()?;
         let data = folder.join("data");
         let password = if data.join("PG_VERSION").is_file() {
-            fs::read_to_string(folder.join("password")).map_err(cannot)?
+            fs::read_to_string(folder.join("password")).with_context(cannot)?
         } else {
             initialise(tools, folder, &data, user.as_ref(), purpose)?
         };
@@ -72,54 +75,54 @@ impl Postgres {
             }
             // SIGINT is what Postgres calls a fast shutdown: it does not wait for clients.
             let mut process =
-                Guarded::start("PostgreSQL", &command, "INT", &folder.join("postgres.log"), remove)?;
+                Supervised::start("PostgreSQL", &command, "INT", &folder.join("postgres.log"), remove)?;
             process.wait_until(|| is_ready(tools, port))?;
             Ok(Self { process, port, password: password.clone() })
         })
     }
 
-    /// Makes a database unless it is there.
+    /// Creates a database if it is missing.
     ///
     /// # Errors
-    /// It cannot be made.
-    pub fn create_database(&self, tools: &Tools, name: &str) -> Outcome<()> {
+    /// It cannot be created.
+    pub fn create_database(&self, tools: &Tools, name: &str) -> Result<()> {
         let output = Command::new(tools.postgres.join("createdb"))
             .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string(), name])
             .env("PGPASSWORD", &self.password)
             .output();
-        let output = output.map_err(|error| Trouble::because("cannot run createdb", &error))?;
+        let output = output.context("cannot run createdb")?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() || said.contains("already exists") {
             return Ok(());
         }
-        Err(Trouble::new(format!("the database {name} cannot be made: {}", said.trim())))
+        bail!("cannot create the database {name}: {}", said.trim())
     }
 
-    /// The port of 127.0.0.1 that it listens on.
+    /// Returns the port of 127.0.0.1 that it listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The password of its superuser, `postgres`.
+    /// Returns the password of its superuser, `postgres`.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Where a database of it is.
+    /// Returns the URL of one of its databases.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// Why it does not run any more; none while it does.
-    pub fn trouble(&mut self) -> Option<Trouble> {
-        self.process.trouble()
+    /// Says in one line why it has ended; `None` while it runs.
+    pub fn exit_reason(&mut self) -> Option<Error> {
+        self.process.exit_reason()
     }
 
-    /// The process id of the server itself.
+    /// Returns the process id of the server itself.
     ///
     /// # Errors
     /// It does not run.
-    pub fn pid(&self) -> Outcome<u32> {
+    pub fn pid(&self) -> Result<u32> {
         self.process.pid()
     }
 }
@@ -152,29 +155,28 @@ fn settings(port: u16, purpose: Purpose) -> Vec<String> {
     settings
 }
 
-/// Makes a new cluster, with a password of its own: others on this machine can reach its port.
+/// Makes a new cluster with a password of its own, since other users of this machine can reach its port.
 fn initialise(
     tools: &Tools,
     folder: &Path,
     data: &Path,
     user: Option<&User>,
     purpose: Purpose,
-) -> Outcome<String> {
-    let cannot =
-        |error: std::io::Error| Trouble::because(&format!("cannot use {}", folder.display()), &error);
+) -> Result<String> {
+    let cannot = || format!("cannot use {}", folder.display());
     // What an interrupted attempt left behind.
     if data.exists() {
-        fs::remove_dir_all(data).map_err(cannot)?;
+        fs::remove_dir_all(data).with_context(cannot)?;
     }
-    fs::create_dir(data).map_err(cannot)?;
-    fs::set_permissions(data, fs::Permissions::from_mode(0o700)).map_err(cannot)?;
+    fs::create_dir(data).with_context(cannot)?;
+    fs::set_permissions(data, fs::Permissions::from_mode(0o700)).with_context(cannot)?;
     let password = random_password();
     let password_file = folder.join("password");
-    fs::write(&password_file, &password).map_err(cannot)?;
-    fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600)).map_err(cannot)?;
+    fs::write(&password_file, &password).with_context(cannot)?;
+    fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600)).with_context(cannot)?;
     if let Some(user) = user {
         for path in [data, &password_file] {
-            chown(path, Some(user.uid), Some(user.gid)).map_err(cannot)?;
+            chown(path, Some(user.uid), Some(user.gid)).with_context(cannot)?;
         }
     }
     let mut command = run_as(user);
@@ -189,15 +191,15 @@ fn initialise(
     if purpose == Purpose::Throwaway {
         command.push("--no-sync".into());
     }
-    let (program, arguments) = command.split_first().ok_or_else(|| Trouble::new("initdb: nothing to run"))?;
+    let (program, arguments) = command.split_first().context("initdb: nothing to run")?;
     let output = Command::new(program).args(arguments).current_dir("/").output();
-    let output = output.map_err(|error| Trouble::because("cannot run initdb", &error))?;
+    let output = output.context("cannot run initdb")?;
     if output.status.success() {
         return Ok(password);
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let reason = said.lines().find(|line| line.contains("error")).or(said.lines().last()).unwrap_or_default();
-    Err(Trouble::new(format!("PostgreSQL cannot make a database in {}: {reason}", data.display())))
+    bail!("PostgreSQL cannot initialise {}: {reason}", data.display())
 }
 
 fn is_ready(tools: &Tools, port: u16) -> bool {
@@ -208,7 +210,7 @@ fn is_ready(tools: &Tools, port: u16) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Postgres refuses to run as root, so root runs it as somebody else.
+/// The user that runs Postgres where we are root, as which it refuses to run.
 #[derive(Debug)]
 struct User {
     uid: u32,
@@ -216,8 +218,8 @@ struct User {
 }
 
 impl User {
-    /// Somebody harmless, if we are root.
-    fn to_become() -> Outcome<Option<Self>> {
+    /// Finds a harmless user, if we are root.
+    fn to_become() -> Result<Option<Self>> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
@@ -227,14 +229,12 @@ impl User {
         };
         match (id("-u"), id("-g")) {
             (Some(uid), Some(gid)) => Ok(Some(Self { uid, gid })),
-            _ => {
-                Err(Trouble::new("PostgreSQL does not run as root, and there is no user nobody to run it as"))
-            }
+            _ => bail!("PostgreSQL does not run as root, and there is no user nobody to run it as"),
         }
     }
 }
 
-/// What to put before a command that another user is to run. The checkout may lie in a folder that only root can
+/// Returns what stands before a command that another user runs. The checkout may lie in a folder that only root can
 /// enter, so the one right of root's that is kept is that of passing through.
 fn run_as(user: Option<&User>) -> Vec<OsString> {
     let Some(User { uid, gid }) = user else { return Vec::new() };
@@ -247,14 +247,4 @@ fn run_as(user: Option<&User>) -> Vec<OsString> {
         "--ambient-caps=+dac_override".to_owned(),
         "--".to_owned(),
     ])
-}
-
-/// A new folder for things that go away again.
-pub(crate) fn temporary_folder(name: &str) -> Outcome<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("conversation-{name}-{}", uuid::Uuid::now_v7().simple()));
-    let cannot =
-        |error: std::io::Error| Trouble::because(&format!("cannot make {}", folder.display()), &error);
-    fs::create_dir(&folder).map_err(cannot)?;
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).map_err(cannot)?;
-    Ok(folder)
 }

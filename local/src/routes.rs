@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::{Outcome, Trouble, workspace};
+use crate::folders::workspace;
 
-/// The function that answers what no route fits.
+/// The function that answers requests without a route.
 pub const DEFAULT_FUNCTION: &str = "get";
 
-/// Which function answers what.
+/// Which function answers which requests.
 #[derive(Debug)]
 pub struct Routes {
     by_path: matchit::Router<String>,
@@ -22,7 +23,7 @@ struct Target {
     function: String,
 }
 
-/// Where a request goes.
+/// The route of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Matched {
     /// `POST /v1/conversations`, or `$default`.
@@ -36,19 +37,20 @@ impl Routes {
     ///
     /// # Errors
     /// It is not there, or not a table of routes.
-    pub fn load() -> Outcome<Self> {
+    pub fn load() -> Result<Self> {
         let manifest = workspace().join("Cargo.toml");
-        let text =
-            std::fs::read_to_string(&manifest).map_err(|error| Trouble::because("no Cargo.toml", &error))?;
-        Self::parse(&text).map_err(|error| Trouble::because(&manifest.display().to_string(), &error))
+        let text = std::fs::read_to_string(&manifest);
+        text.map_err(Into::into)
+            .and_then(|text| Self::parse(&text))
+            .with_context(|| manifest.display().to_string())
     }
 
-    fn parse(manifest: &str) -> Result<Self, Box<dyn std::error::Error>> {
+    fn parse(manifest: &str) -> Result<Self> {
         let manifest: toml::Table = manifest.parse()?;
         let path = ["workspace", "metadata", "lambda", "watch", "router"];
         let router =
             path.iter().try_fold(&toml::Value::Table(manifest), |table, key| table.get(key)).cloned();
-        let all: BTreeMap<String, Vec<Target>> = router.ok_or("no route table")?.try_into()?;
+        let all: BTreeMap<String, Vec<Target>> = router.context("no route table")?.try_into()?;
         let mut by_path = matchit::Router::new();
         for path in all.keys() {
             by_path.insert(path, path.clone())?;
@@ -56,7 +58,7 @@ impl Routes {
         Ok(Self { by_path, all })
     }
 
-    /// All of them: method, path, function.
+    /// Lists all of them: method, path, function.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.all.iter().flat_map(|(path, targets)| {
             targets.iter().map(|target| (target.method.as_str(), path.as_str(), target.function.as_str()))

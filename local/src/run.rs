@@ -1,199 +1,201 @@
-//! `make run`: everything from nothing to a URL to try, and back to nothing at Ctrl-C.
+//! `make run` and `make watch`: everything from an empty checkout to a URL to try, until Ctrl-C.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use conversation_core::{CacheConfig, ConfigError, ConversationStore, DatabaseConfig};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Context as _, Error, Result, bail, ensure};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::lambda::Functions;
-use crate::tools::{self, this_program};
-use crate::watch::{Watch, invocations, watch};
-use crate::{Authorizer, Gateway, Outcome, Postgres, Routes, Tools, Trouble, Valkey, console};
+use crate::authorizer::Authorizer;
+use crate::cargo::{build, this_program};
+use crate::console::console;
+use crate::folders::function_names;
+use crate::gateway::Gateway;
+use crate::invocations::invocations;
+use crate::lambda::{Functions, Lambda, LambdaSettings};
+use crate::routes::Routes;
+use crate::stores::Stores;
+use crate::terminal::{say, step, step_async};
+use crate::tools::Tools;
+use crate::watch::Watch;
 
-/// What `make run` may be told.
-#[derive(Clone, Debug)]
+/// The settings of `make run` and `make watch`.
+#[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// The port of 127.0.0.1 that the API listens on.
-    pub port: u16,
-    /// Where data and logs are kept.
-    pub folder: PathBuf,
-    /// A Postgres of one's own instead of a private one.
-    pub database_url: Option<String>,
-    /// A Redis of one's own instead of a private one.
-    pub redis_url: Option<String>,
+    /// The port of 127.0.0.1 to listen on.
+    #[arg(long, env = "PORT", default_value_t = 9000)]
+    port: u16,
+    /// The folder for data and logs.
+    #[arg(long, env = "LOCAL_DIR", default_value = ".local")]
+    folder: PathBuf,
+    /// A Postgres of your own instead of a private one.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// A Redis of your own instead of a private one.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    redis_url: Option<String>,
 }
 
-/// The stores, private ones or somebody's own.
-struct Stores {
-    postgres: Option<Postgres>,
-    valkey: Option<Valkey>,
-    database_url: String,
-    redis_url: String,
+/// The host of the functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Processes behind our own Runtime API, started before the first request, and replaced when they die: `make run`.
+    Processes,
+    /// `cargo lambda watch`, which builds a function with its first request and again when its code is saved: `make watch`.
+    CargoLambda,
 }
 
-/// The owner that callers are who name none.
+/// Everything that serves, and stops when dropped. The gateway stops first.
+struct Served {
+    gateway: Gateway,
+    functions: Functions,
+    watch: Option<Watch>,
+    stores: Stores,
+}
+
+/// The owner of requests that name none.
 const OWNER: &str = "local";
 /// How often the sweep runs.
 const SWEEP: Duration = Duration::from_secs(60);
-/// The private database.
-const DATABASE: &str = "conversations";
+/// How many processes of a function run at a time.
+const INSTANCES: usize = 4;
+/// How long the first build of `cargo lambda watch` may take.
+const FIRST_BUILD: Duration = Duration::from_secs(300);
 
-/// Runs until Ctrl-C, or until something that it needs has stopped.
+/// Serves until Ctrl-C, or until a server that it needs has stopped.
 ///
 /// # Errors
 /// Something could not be started, or has stopped: one line that says what to do.
-pub async fn run(settings: Settings) -> Outcome<()> {
+pub async fn run(settings: Settings, host: Host) -> Result<()> {
     let began = Instant::now();
     refuse_busy_port(settings.port)?;
     let folder = settings.folder.as_path();
-    fs::create_dir_all(folder)
-        .map_err(|error| Trouble::because(&format!("cannot use LOCAL_DIR={}", folder.display()), &error))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot use LOCAL_DIR={}", folder.display()))?;
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let _lock = lock(&folder)?;
 
-    let tools = step("Python wheels with PostgreSQL, Valkey and cargo-lambda", Tools::ready)?;
-    step("The functions, built with cargo", build)?;
-    let mut stores = step("PostgreSQL and Valkey", || Stores::start(&tools, &folder, &settings))?;
-    step("The schema", || migrate(&stores.database_url))?;
-    let (mut watch, functions, gateway) = serve(&tools, &folder, &settings, &stores).await?;
-    write_environment(&folder, &gateway.url(), &functions, &stores)?;
-    say(&format!("\nReady in {:.1} s. {}", began.elapsed().as_secs_f64(), welcome(&gateway.url(), &folder)));
+    let mut served = start(settings, host, &folder).await?;
+    write_environment(&folder, &served)?;
+    let welcome = welcome(&served.gateway.url(), &folder, host);
+    say(&format!("\nReady in {:.1} s. {welcome}", began.elapsed().as_secs_f64()));
 
-    let sweeper = tokio::spawn(sweep(functions));
-    let outcome = wait(&mut stores, &mut watch).await;
+    let sweeper = tokio::spawn(sweep(served.functions.clone()));
+    let result = wait(&mut served).await;
     say("\nStopping.");
     sweeper.abort();
-    drop(watch);
-    drop(gateway);
-    outcome
+    if let Functions::Processes(lambda) = &served.functions {
+        lambda.stop().await;
+    }
+    result
 }
 
-fn refuse_busy_port(port: u16) -> Outcome<()> {
-    TcpListener::bind(("127.0.0.1", port)).map(drop).map_err(|error| {
-        Trouble::new(format!("port {port} cannot be used ({error}): choose another one, PORT=9001 make run"))
-    })
+fn refuse_busy_port(port: u16) -> Result<()> {
+    if let Err(error) = TcpListener::bind(("127.0.0.1", port)) {
+        bail!("port {port} cannot be used ({error}): choose another one with PORT=9001");
+    }
+    Ok(())
 }
 
-/// Two runs must not share their data.
-fn lock(folder: &Path) -> Outcome<fs::File> {
+/// Locks the folder, since two runs must not share their data.
+fn lock(folder: &Path) -> Result<fs::File> {
     let file = fs::File::create(folder.join("lock"));
-    let file =
-        file.map_err(|error| Trouble::because(&format!("cannot write {}", folder.display()), &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(_) => Err(Trouble::new(format!(
-            "{} is in use by another run: stop it, or choose another folder, LOCAL_DIR=.local2 make run",
-            folder.display()
-        ))),
-    }
+    let file = file.with_context(|| format!("cannot write {}", folder.display()))?;
+    ensure!(
+        file.try_lock().is_ok(),
+        "{} is in use by another run: stop it, or choose another folder with LOCAL_DIR=.local2",
+        folder.display()
+    );
+    Ok(file)
 }
 
-impl Stores {
-    fn start(tools: &Tools, folder: &Path, settings: &Settings) -> Outcome<Self> {
-        let postgres = match &settings.database_url {
-            Some(_) => None,
-            None => Some(Postgres::keep(tools, &folder.join("postgres"))?),
-        };
-        let valkey = match &settings.redis_url {
-            Some(_) => None,
-            None => Some(Valkey::keep(tools, &folder.join("valkey"))?),
-        };
-        let own = |url: &Option<String>| url.clone().unwrap_or_default();
-        let database_url = match &postgres {
-            Some(postgres) => {
-                postgres.create_database(tools, DATABASE)?;
-                postgres.url(DATABASE)
-            }
-            None => own(&settings.database_url),
-        };
-        let redis_url = valkey.as_ref().map_or_else(|| own(&settings.redis_url), Valkey::url);
-        Ok(Self { postgres, valkey, database_url, redis_url })
-    }
-
-    /// Why one of them does not run any more.
-    fn trouble(&mut self) -> Option<Trouble> {
-        let postgres = self.postgres.as_mut().and_then(Postgres::trouble);
-        postgres.or_else(|| self.valkey.as_mut().and_then(Valkey::trouble))
-    }
-
-    /// The store itself, in this process.
-    fn open(&self) -> Outcome<ConversationStore> {
-        let cannot = |error: ConfigError| Trouble::new(error.to_string());
-        let database = DatabaseConfig::from_url(&self.database_url).map_err(cannot)?;
-        let cache = CacheConfig::from_url(&self.redis_url, "").map_err(cannot)?;
-        Ok(conversation_core::store(&database, &cache))
-    }
-
-    fn environment(&self) -> [(&'static str, &str); 6] {
-        [
-            ("DATABASE_URL", &self.database_url),
-            ("REDIS_URL", &self.redis_url),
-            ("AUTH_MODE", "trusted_header"),
-            ("DEFAULT_OWNER", OWNER),
-            ("LOG_FORMAT", "text"),
-            ("METRICS", "off"),
-        ]
-    }
-}
-
-fn build() -> Outcome<()> {
-    if tools::build() { Ok(()) } else { Err(Trouble::new("the functions do not build; cargo said why")) }
-}
-
-fn migrate(database_url: &str) -> Outcome<()> {
-    // Cargo puts all programs of the workspace into one folder.
-    let migrate = this_program()?.with_file_name("migrate");
-    let output = std::process::Command::new(migrate)
-        .env("DATABASE_URL", database_url)
-        .env("LOG_LEVEL", "warn")
-        .output();
-    let output = output.map_err(|error| Trouble::because("cannot run the migrations", &error))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Trouble::new(format!("the schema cannot be brought up to date: {}", said.trim())))
-}
-
-/// Starts `cargo lambda watch`, and before it a front that behaves as API Gateway does.
-async fn serve(
-    tools: &Tools,
-    folder: &Path,
-    settings: &Settings,
-    stores: &Stores,
-) -> Outcome<(Watch, Functions, Gateway)> {
-    // Its own log lines would drown those of the functions, which do not listen to this.
-    let environment = [&stores.environment()[..], &[("RUST_LOG", "warn")]].concat();
-    let (mut watch, url) = watch(&tools.cargo_lambda, &environment)?;
-    let functions = Functions::Watch(url, reqwest::Client::new());
+async fn start(settings: Settings, host: Host, folder: &Path) -> Result<Served> {
+    let given = |url: Option<String>| url.filter(|url| !url.is_empty());
+    let (database_url, redis_url) = (given(settings.database_url), given(settings.redis_url));
+    let tools = step("Python wheels with PostgreSQL, Valkey and cargo-lambda", Tools::ready)?;
+    step("The functions, built with cargo", build)?;
+    let stores = step("PostgreSQL and Valkey", || Stores::start(&tools, folder, database_url, redis_url))?;
+    step("The schema", || migrate(&stores.database_url))?;
+    let (functions, mut watch) = match host {
+        Host::Processes => (step_async("The functions' processes", start_processes(&stores)).await?, None),
+        Host::CargoLambda => {
+            let watch = start_watch(&tools, &stores)?;
+            (Functions::Watch(watch.url(), reqwest::Client::new()), Some(watch))
+        }
+    };
     let beside = console(stores.open()?).merge(invocations(functions.clone()));
-    let gateway =
-        Gateway::start_with(settings.port, Routes::load()?, functions.clone(), Authorizer::Open, beside)
-            .await?;
-    let url = format!("{}/v1/health?deep=1", gateway.url());
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let bar = spinner("The functions, started with cargo lambda watch");
+    let (port, routes) = (settings.port, Routes::load()?);
+    let gateway = Gateway::start_with(port, routes, functions.clone(), Authorizer::Open, beside).await?;
+    if let Some(watch) = &mut watch {
+        step_async("The functions, started with cargo lambda watch", ready(watch, &gateway.url())).await?;
+    }
+    Ok(Served { gateway, functions, watch, stores })
+}
+
+/// Returns the environment of the functions.
+fn environment(stores: &Stores) -> [(&'static str, &str); 6] {
+    [
+        ("DATABASE_URL", &stores.database_url),
+        ("REDIS_URL", &stores.redis_url),
+        ("AUTH_MODE", "trusted_header"),
+        ("DEFAULT_OWNER", OWNER),
+        ("LOG_FORMAT", "text"),
+        ("METRICS", "off"),
+    ]
+}
+
+/// Finds the folder of the functions' programs: cargo puts all programs of the workspace into one.
+fn binaries() -> Result<PathBuf> {
+    let here = this_program()?;
+    Ok(here.parent().unwrap_or(&here).to_owned())
+}
+
+fn migrate(database_url: &str) -> Result<()> {
+    let mut migrate = Command::new(binaries()?.join("migrate"));
+    let output = migrate.env("DATABASE_URL", database_url).env("LOG_LEVEL", "warn").output();
+    let output = output.context("cannot run the migrations")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the schema cannot be brought up to date: {}", said.trim());
+    Ok(())
+}
+
+async fn start_processes(stores: &Stores) -> Result<Functions> {
+    let environment = environment(stores).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = LambdaSettings {
+        binaries: binaries()?,
+        environment: environment.into(),
+        log: None,
+        instances: INSTANCES,
+        concurrency: 1,
+    };
+    let lambda = Lambda::start(settings).await?;
+    lambda.keep_running(&function_names()?).await?;
+    Ok(Functions::Processes(lambda))
+}
+
+fn start_watch(tools: &Tools, stores: &Stores) -> Result<Watch> {
+    // Its own log lines would drown those of the functions, which do not read this variable.
+    let environment = [&environment(stores)[..], &[("RUST_LOG", "warn")]].concat();
+    Watch::start(&tools.cargo_lambda, &environment)
+}
+
+/// Waits until `cargo lambda watch` answers requests.
+async fn ready(watch: &mut Watch, url: &str) -> Result<()> {
+    let deadline = Instant::now() + FIRST_BUILD;
     loop {
-        if let Some(trouble) = watch.trouble() {
-            return Err(trouble);
+        if let Some(reason) = watch.exit_reason() {
+            return Err(reason);
         }
-        let answer = reqwest::get(&url).await;
+        let answer = reqwest::get(format!("{url}/v1/health?deep=1")).await;
         if answer.is_ok_and(|answer| answer.status().is_success()) {
-            done(&bar, "The functions, started with cargo lambda watch");
-            return Ok((watch, functions, gateway));
+            return Ok(());
         }
-        if Instant::now() > deadline {
-            return Err(Trouble::new(format!(
-                "the functions do not answer; see above, and {}",
-                folder.display()
-            )));
-        }
+        ensure!(Instant::now() < deadline, "the functions do not answer (see their output above)");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -202,31 +204,31 @@ async fn serve(
 async fn sweep(functions: Functions) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        // What it could not do it does the next time, and it has said so in its log.
+        // A sweep that fails has logged why, and the next one does the work.
         let _ = functions.invoke("sweep", "{}".into()).await;
     }
 }
 
-/// What other tools need to know, in a file that shells and `--env-file` read: all that a function is told, and where the API
-/// is and the functions are invoked.
-fn write_environment(folder: &Path, api_url: &str, functions: &Functions, stores: &Stores) -> Outcome<()> {
+/// Writes a file that shells and `--env-file` read: the functions' environment, and where the API is and functions are
+/// invoked.
+fn write_environment(folder: &Path, served: &Served) -> Result<()> {
+    let api_url = served.gateway.url();
     let mut text = format!("API_URL={api_url}\nINVOKE_URL={api_url}\n");
     // Writing to a String cannot fail.
-    if let Functions::Watch(url, _) = functions {
-        let _ = writeln!(text, "FUNCTIONS_URL={url}");
+    if let Some(watch) = &served.watch {
+        let _ = writeln!(text, "FUNCTIONS_URL={}", watch.url());
     }
-    for (name, value) in stores.environment() {
+    for (name, value) in environment(&served.stores) {
         let _ = writeln!(text, "{name}={value}");
     }
     let file = folder.join("env");
-    let written = fs::write(&file, text);
     // It holds passwords.
-    written
-        .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o600)))
-        .map_err(|error| Trouble::because(&format!("cannot write {}", file.display()), &error))
+    let written =
+        fs::write(&file, text).and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o600)));
+    written.with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn welcome(url: &str, folder: &Path) -> String {
+fn welcome(url: &str, folder: &Path, host: Host) -> String {
     let mut text = format!("The API is at {url}. Try it:\n\n");
     let messages = format!("{url}/v1/conversations/hello/messages");
     let json = "-H 'content-type: application/json'";
@@ -235,53 +237,41 @@ fn welcome(url: &str, folder: &Path) -> String {
     let _ = writeln!(text, "  curl -i {messages}");
     let _ = writeln!(text, "  curl {url}/v1/conversations\n");
     let _ = writeln!(text, "Or look at it in a browser: {url}/console\n");
+    if host == Host::CargoLambda {
+        let port = url.rsplit(':').next().unwrap_or_default();
+        let _ =
+            writeln!(text, "A function is rebuilt when its code is saved. Invoke one with a sample event:\n");
+        let _ = writeln!(
+            text,
+            "  PATH=\"$PWD/.venv/bin:$PATH\" cargo lambda invoke add --invoke-address 127.0.0.1 --invoke-port {port} \
+             --data-file examples/events/add.json\n"
+        );
+    }
     let _ =
         write!(text, "Data, logs and the stores' URLs are in {}. Ctrl-C stops everything.", folder.display());
     text
 }
 
-/// Waits for Ctrl-C, or for something to stop that should not.
-async fn wait(stores: &mut Stores, watch: &mut Watch) -> Outcome<()> {
-    let listen = |kind| signal(kind).map_err(|error| Trouble::because("cannot wait for signals", &error));
+/// Waits for Ctrl-C, or until a server has stopped that is needed.
+async fn wait(served: &mut Served) -> Result<()> {
+    let listen = |kind| signal(kind).context("cannot wait for signals");
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     loop {
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             () = tokio::time::sleep(Duration::from_millis(500)) => {
-                if let Some(trouble) = watch.trouble().or_else(|| stores.trouble()) {
-                    return Err(Trouble::new(format!("{trouble}; start again with make run")));
+                if let Some(reason) = served.exit_reason() {
+                    bail!("{reason}; the rest is stopped too, start it again");
                 }
             }
         }
     }
 }
 
-fn step<T>(what: &str, run: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
-    let bar = spinner(what);
-    let outcome = run();
-    match &outcome {
-        Ok(_) => done(&bar, what),
-        Err(_) => bar.finish_and_clear(),
+impl Served {
+    fn exit_reason(&mut self) -> Option<Error> {
+        let watch = self.watch.as_mut().and_then(Watch::exit_reason);
+        watch.or_else(|| self.stores.exit_reason())
     }
-    outcome
-}
-
-fn spinner(what: &str) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{spinner} {msg} {elapsed}").unwrap_or(ProgressStyle::default_spinner());
-    let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
-}
-
-fn done(bar: &ProgressBar, what: &str) {
-    let seconds = bar.elapsed().as_secs_f64();
-    bar.finish_and_clear();
-    say(&format!("✓ {what} ({seconds:.1} s)"));
-}
-
-#[expect(clippy::print_stdout, reason = "this is a program for the terminal")]
-fn say(line: &str) {
-    println!("{line}");
 }

@@ -3,8 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::tools::without_cargo_variables;
-use crate::{Outcome, Tools, Trouble, workspace};
+use anyhow::{Context as _, Result};
+
+use crate::cargo::without_cargo_variables;
+use crate::folders::workspace;
+use crate::terminal::say;
+use crate::tools::Tools;
 
 /// How many tests passed, failed and were skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,15 +16,15 @@ struct Count {
     passed: u32,
     failed: u32,
     skipped: u32,
-    /// Of these, how many libtest is yet to report as passed.
+    /// How many of the skipped ones libtest is yet to report as passed.
     skipped_as_passed: u32,
 }
 
-/// Runs `cargo test` for the whole workspace, with further arguments; whether all tests passed.
+/// Runs `cargo test` for the whole workspace, with further arguments. Returns whether all tests passed.
 ///
 /// # Errors
 /// The tools cannot be set up, or cargo cannot be run.
-pub fn test(arguments: &[String]) -> Outcome<bool> {
+pub fn test(arguments: &[String]) -> Result<bool> {
     let tools = Tools::ready()?;
     let mut cargo = Command::new(env!("CARGO"));
     without_cargo_variables(&mut cargo);
@@ -29,8 +33,7 @@ pub fn test(arguments: &[String]) -> Outcome<bool> {
         .args(["test", "--workspace", "--lib", "--test", "it", "--no-fail-fast"])
         .args(arguments)
         .current_dir(workspace());
-    let cannot = |error: std::io::Error| Trouble::because("cannot run cargo test", &error);
-    let mut cargo = cargo.stdout(Stdio::piped()).spawn().map_err(cannot)?;
+    let mut cargo = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo test")?;
     let mut count = Count::default();
     if let Some(output) = cargo.stdout.take() {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -38,7 +41,7 @@ pub fn test(arguments: &[String]) -> Outcome<bool> {
             say(&line);
         }
     }
-    let status = cargo.wait().map_err(cannot)?;
+    let status = cargo.wait().context("cannot run cargo test")?;
     let (postgres, valkey) = tools.versions();
     say(&format!("\nTests ran against PostgreSQL {postgres} and Valkey {valkey}."));
     say(&format!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped));
@@ -46,7 +49,7 @@ pub fn test(arguments: &[String]) -> Outcome<bool> {
 }
 
 impl Count {
-    /// Adds what a line says: libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; ...`, or a test's own `skipped: ...`,
+    /// Adds the numbers in a line: libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; ...`, or a test's own `skipped: ...`,
     /// which libtest counts as passed.
     fn add(&mut self, line: &str) {
         if line.starts_with("skipped: ") {
@@ -63,11 +66,6 @@ impl Count {
         self.skipped += number(" ignored");
         self.passed -= std::mem::take(&mut self.skipped_as_passed).min(self.passed);
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is a program for the terminal")]
-fn say(line: &str) {
-    println!("{line}");
 }
 
 #[cfg(test)]

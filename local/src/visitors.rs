@@ -1,13 +1,13 @@
-//! Who may ask a port of this machine: its programs, and pages that come from that very port. A page of any other origin can
-//! send requests here as well, since the browser that shows it runs on this machine; what browsers say of such requests is
-//! enough to tell them.
+//! Who may use a port of this machine: its programs, and pages served from that very port. A page of any other origin can
+//! send requests here as well, since the browser that shows it runs on this machine; the headers that browsers add to such
+//! requests are enough to recognise them.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// The names under which a port of this machine is asked.
+/// The names under which a port of this machine is addressed.
 #[derive(Clone, Debug)]
 pub(crate) struct Names(Vec<String>);
 
@@ -23,10 +23,11 @@ impl Names {
         self.0.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Why a request is not answered.
+    /// Says why a request is refused, if it is.
     fn refuse(&self, method: &Method, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        // A page whose own name was made to lead here is of the same origin; the name still stands in its requests.
+        // A page whose own name was made to resolve to here (DNS rebinding) is of the same origin, but its name is in the
+        // requests.
         let host = said(header::HOST.as_str()).unwrap_or_default();
         if !self.has(host) {
             return Some((StatusCode::MISDIRECTED_REQUEST, "Ask for localhost or 127.0.0.1"));
@@ -34,7 +35,7 @@ impl Names {
         let foreign = said(header::ORIGIN.as_str())
             .is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(|name| self.has(name)));
         let from_elsewhere = matches!(said("sec-fetch-site"), Some("cross-site" | "same-site"));
-        // A link leads here, and shows what it finds to whoever followed it and to nobody else.
+        // A link shows the answer to the person who followed it, and not to the page that has the link.
         let followed = method == Method::GET
             && said("sec-fetch-mode") == Some("navigate")
             && said("sec-fetch-dest") == Some("document");
@@ -43,7 +44,7 @@ impl Names {
     }
 }
 
-/// Answers none but those.
+/// Refuses all other requests.
 pub(crate) async fn own_only(State(names): State<Names>, request: Request, next: Next) -> Response {
     match names.refuse(request.method(), request.headers()) {
         Some((status, why)) => {

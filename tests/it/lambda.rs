@@ -73,7 +73,9 @@ async fn front_of(
     log: PathBuf,
     concurrency: usize,
 ) -> Lambda {
-    Lambda::start(LambdaSettings { binaries, environment, log, instances: 2, concurrency }).await.unwrap()
+    Lambda::start(LambdaSettings { binaries, environment, log: Some(log), instances: 2, concurrency })
+        .await
+        .unwrap()
 }
 
 fn runtime() -> PathBuf {

@@ -21,7 +21,7 @@ async fn runs(mut example: Command) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_and_the_agents_sdk_work_unchanged() {
     let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
-    let mut example = Command::new(python.unwrap_or_else(|trouble| panic!("{trouble}")));
+    let mut example = Command::new(python.unwrap_or_else(|error| panic!("{error:#}")));
     example.arg(workspace().join("examples/openai_python.py"));
     runs(example).await;
 }

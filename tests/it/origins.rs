@@ -1,6 +1,7 @@
-//! What pages of other origins can do to a `make run`, in a browser and without one: nothing.
+//! What pages of other origins can do to a `make run` or `make watch`, in a browser and without one: nothing.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,17 +34,25 @@ async fn elsewhere() -> (u16, Arc<AtomicUsize>) {
     (port, posts)
 }
 
-/// A running `make run`, with one conversation in it.
-async fn running(folder: &Path) -> (Run, String, String) {
-    let mut run = Run::start(free_port(), folder, &[]);
-    run.wait_for("Ready in");
+/// A running `make run` or `make watch`, with one conversation in it.
+async fn running(command: &str, folder: &Path) -> (Run, String) {
+    let mut run = Run::start_as(command, free_port(), folder, &[]);
     run.wait_for("Ctrl-C stops everything");
-    let (api, functions) = (setting(folder, "API_URL"), setting(folder, "FUNCTIONS_URL"));
+    let api = setting(folder, "API_URL");
     let new =
         Client::new().post(format!("{api}/v1/conversations")).header("content-type", "application/json");
     let new = new.body(json!({ "id": "secret", "title": "Secret" }).to_string()).send().await.unwrap();
     assert_eq!(new.status(), 200);
-    (run, api, functions)
+    (run, api)
+}
+
+/// Where the functions of a `make run` ask for work.
+fn runtime_api(run: &Run) -> String {
+    let pid = run.processes()["add"][0];
+    let environment = Command::new("ps").args(["eww", "-o", "command=", "-p", &pid.to_string()]).output();
+    let environment = String::from_utf8(environment.unwrap().stdout).unwrap();
+    let value = environment.split_whitespace().find_map(|word| word.strip_prefix("AWS_LAMBDA_RUNTIME_API="));
+    value.unwrap_or_else(|| panic!("{environment}")).to_owned()
 }
 
 /// The ids of all conversations.
@@ -72,7 +81,8 @@ fn event(id: &str) -> String {
 async fn a_page_of_another_origin_can_neither_read_nor_write_through_any_port() {
     let (Some(_), Some(chromedriver)) = (installed("chromium"), installed("chromedriver")) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (_run, api, functions) = running(folder.path()).await;
+    let (_run, api) = running("watch", folder.path()).await;
+    let functions = setting(folder.path(), "FUNCTIONS_URL");
     let port = api.rsplit(':').next().unwrap();
     let ((evil, posts), rules) = (elsewhere().await, "--host-resolver-rules=MAP rebound.example 127.0.0.1");
     let browser = Browser::start_with(&chromedriver, &[rules]).await;
@@ -154,9 +164,11 @@ async fn a_page_of_another_origin_can_neither_read_nor_write_through_any_port() 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_port_gives_leave_to_pages_of_other_origins_or_answers_to_other_names() {
     let folder = tempfile::tempdir().unwrap();
-    let (_run, api, functions) = running(folder.path()).await;
+    let (_watch, watched) = running("watch", &folder.path().join("watch")).await;
+    let (run, api) = running("run", &folder.path().join("run")).await;
+    let functions = setting(&folder.path().join("watch"), "FUNCTIONS_URL");
     let client = Client::new();
-    for url in [&api, &functions] {
+    for url in [&api, &watched, &functions, &runtime_api(&run)] {
         for path in ["/v1/conversations", "/console", "/2015-03-31/functions/add/invocations"] {
             let asked = client
                 .request(Method::OPTIONS, format!("{url}{path}"))
@@ -175,9 +187,14 @@ async fn no_port_gives_leave_to_pages_of_other_origins_or_answers_to_other_names
         ("origin", "https://evil.example", 403),
         ("sec-fetch-site", "cross-site", 403),
     ] {
-        for path in ["/v1/conversations", "/console", "/nowhere"] {
-            let answer = client.get(format!("{api}{path}")).header(name, value).send().await.unwrap();
-            assert_eq!(answer.status(), status, "{name} {path}");
+        let next = format!("{}/2018-06-01/runtime/invocation/next", runtime_api(&run));
+        for url in ["/v1/conversations", "/console", "/nowhere"]
+            .iter()
+            .flat_map(|path| [format!("{api}{path}"), format!("{watched}{path}")])
+            .chain([next])
+        {
+            let answer = client.get(&url).header(name, value).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{name} {url}");
         }
     }
     let text = client.post(format!("{api}/v1/conversations")).header("content-type", "text/plain");

@@ -33,7 +33,7 @@ async fn a_terminal_shows_how_far_an_import_is() {
     let messages = size("MESSAGES", 3_000);
     std::fs::write(&export, lines(messages)).unwrap();
     let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
-    let mut record = Command::new(python.unwrap_or_else(|trouble| panic!("{trouble}")));
+    let mut record = Command::new(python.unwrap_or_else(|error| panic!("{error:#}")));
     record.arg(workspace().join("docs/record.py")).arg(&picture).args(["100", "4"]);
     record.arg(functions_folder().join("conversation-store")).args(["import", "--rate"]);
     record.arg((messages / 2).to_string()).arg(&export);

@@ -69,7 +69,7 @@ impl ClusterStack {
         let (mut members, mut connections) = (Vec::new(), Vec::new());
         for member in starting.collect::<Vec<_>>() {
             let member = member.await.unwrap_or_else(|error| fail(&error));
-            let member = member.unwrap_or_else(|trouble| fail(&trouble));
+            let member = member.unwrap_or_else(|error| fail(&error));
             connections.push(Some(connection_to(&member).await));
             members.push(member);
         }
@@ -178,7 +178,7 @@ impl ClusterStack {
 
     /// Sends a signal to one of the servers.
     pub fn signal(&self, member: &Member, signal: Signal) {
-        let pid = self.members[member.index].pid().unwrap_or_else(|trouble| fail(&trouble));
+        let pid = self.members[member.index].pid().unwrap_or_else(|error| fail(&error));
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap_or_else(|| fail(&"no process"));
         kill_process(pid, signal).unwrap_or_else(|error| fail(&error));
     }

@@ -62,25 +62,25 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 fn tools() -> &'static Tools {
     static TOOLS: OnceLock<Tools> = OnceLock::new();
     TOOLS.get_or_init(|| {
-        assert!(conversation_local::build(), "the functions do not build");
-        Tools::ready().unwrap_or_else(|trouble| fail(&trouble))
+        let tools = conversation_local::build().and_then(|()| Tools::ready());
+        tools.unwrap_or_else(|error| fail(&error))
     })
 }
 
 /// Ends the test.
 #[expect(clippy::panic, reason = "this is how a test fails")]
 fn fail(error: &dyn std::fmt::Display) -> ! {
-    panic!("{error}")
+    panic!("{error:#}")
 }
 
-/// The Postgres that tests share. It is stopped when the process ends, by its guard.
+/// The Postgres that tests share. It is stopped when the process ends, by its supervisor.
 fn shared_postgres() -> &'static Postgres {
     static POSTGRES: OnceLock<Postgres> = OnceLock::new();
     static MIGRATED: Mutex<()> = Mutex::new(());
     // OnceLock alone would let every waiting test hold a thread of the runtime's.
     let _one = MIGRATED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     POSTGRES.get_or_init(|| {
-        let postgres = Postgres::throwaway(tools()).unwrap_or_else(|trouble| fail(&trouble));
+        let postgres = Postgres::throwaway(tools()).unwrap_or_else(|error| fail(&error));
         migrated(&postgres, "template").unwrap_or_else(|error| fail(&error));
         postgres
     })
@@ -167,7 +167,8 @@ async fn serve(
         Some((_, "jwt")) => Authorizer::Jwt,
         _ => Authorizer::Open,
     };
-    let settings = LambdaSettings { binaries: functions_folder(), environment, log, instances, concurrency };
+    let (binaries, log) = (functions_folder(), Some(log));
+    let settings = LambdaSettings { binaries, environment, log, instances, concurrency };
     let lambda = Lambda::start(settings).await.unwrap_or_else(|error| fail(&error));
     let routes = Routes::load().unwrap_or_else(|error| fail(&error));
     let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone()), authorizer).await;
@@ -176,7 +177,7 @@ async fn serve(
 
 /// A Valkey of one's own, for tests that need no more.
 pub fn valkey(configuration: &[&str]) -> Valkey {
-    Valkey::throwaway(tools(), configuration).unwrap_or_else(|trouble| fail(&trouble))
+    Valkey::throwaway(tools(), configuration).unwrap_or_else(|error| fail(&error))
 }
 
 async fn new_database() -> Result<String, Broken> {

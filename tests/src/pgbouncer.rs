@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 
-use conversation_local::{Guarded, Postgres};
+use conversation_local::{Postgres, Supervised};
 use tempfile::TempDir;
 
 use crate::programs::installed;
@@ -12,7 +12,7 @@ use crate::{fail, free_port};
 /// A running PgBouncer, stopped when dropped.
 #[derive(Debug)]
 pub struct PgBouncer {
-    _process: Guarded,
+    _process: Supervised,
     _folder: TempDir,
     port: u16,
 }
@@ -45,10 +45,10 @@ impl PgBouncer {
         }
         command.push(file.into());
         let log = folder.path().join("pgbouncer.log");
-        let process = Guarded::start("PgBouncer", &command, "INT", &log, None);
-        let mut process = process.unwrap_or_else(|trouble| fail(&trouble));
+        let process = Supervised::start("PgBouncer", &command, "INT", &log, None);
+        let mut process = process.unwrap_or_else(|error| fail(&error));
         let answers = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-        process.wait_until(answers).unwrap_or_else(|trouble| fail(&trouble));
+        process.wait_until(answers).unwrap_or_else(|error| fail(&error));
         Some(Self { _process: process, _folder: folder, port })
     }
 

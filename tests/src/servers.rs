@@ -32,7 +32,7 @@ impl Server {
 /// Certificates for a server of this machine; none if there is no `openssl`, and the test is to be skipped.
 pub fn certificates() -> Option<Certificates> {
     installed("openssl")?;
-    Some(Certificates::make().unwrap_or_else(|trouble| fail(&trouble)))
+    Some(Certificates::make().unwrap_or_else(|error| fail(&error)))
 }
 
 /// A Postgres as it is installed from a package, with TLS, and rules for who comes in how, in the form of `pg_hba.conf`, before
@@ -40,7 +40,7 @@ pub fn certificates() -> Option<Certificates> {
 pub fn packaged_postgres(certificates: &Certificates, rules: &str) -> Option<Postgres> {
     let tools = Tools { postgres: installed_postgres()?, ..tools().clone() };
     let rules = format!("{rules}\nhost all postgres 127.0.0.1/32 password\n");
-    let rules = certificates.file("pg_hba.conf", &rules).unwrap_or_else(|trouble| fail(&trouble));
+    let rules = certificates.file("pg_hba.conf", &rules).unwrap_or_else(|error| fail(&error));
     let [certificate, key] = certificates.server();
     let settings = [
         "ssl=on".into(),
@@ -49,7 +49,7 @@ pub fn packaged_postgres(certificates: &Certificates, rules: &str) -> Option<Pos
         format!("hba_file={rules}"),
     ];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-    Some(Postgres::throwaway_with(&tools, &settings).unwrap_or_else(|trouble| fail(&trouble)))
+    Some(Postgres::throwaway_with(&tools, &settings).unwrap_or_else(|error| fail(&error)))
 }
 
 /// The folder of the programs of the newest Postgres that Debian's packages have installed.

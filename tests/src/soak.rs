@@ -82,7 +82,7 @@ impl Stage {
         let lambda = Lambda::start(LambdaSettings {
             binaries,
             environment,
-            log: log.path().join("log"),
+            log: Some(log.path().join("log")),
             instances: INSTANCES,
             concurrency: 1,
         })

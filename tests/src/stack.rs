@@ -51,7 +51,7 @@ impl Stack {
     pub async fn on(server: Server, configuration: &[&str]) -> Option<Self> {
         let tools = server.tools()?;
         let database_url = new_database().await.unwrap_or_else(|error| fail(&error));
-        let valkey = Valkey::throwaway(&tools, configuration).unwrap_or_else(|trouble| fail(&trouble));
+        let valkey = Valkey::throwaway(&tools, configuration).unwrap_or_else(|error| fail(&error));
         Some(Self::of(database_url, valkey, None))
     }
 
@@ -195,7 +195,7 @@ async fn one_node() -> Valkey {
 }
 
 fn own_postgres() -> Postgres {
-    Postgres::throwaway(tools()).unwrap_or_else(|trouble| fail(&trouble))
+    Postgres::throwaway(tools()).unwrap_or_else(|error| fail(&error))
 }
 
 fn migrated_own(postgres: &Postgres) -> String {

@@ -3,7 +3,7 @@
 use conversation_core::MessageRecord;
 use serde_json::{Map, Value, json};
 
-use super::FoundMessage;
+use super::row::MessageRow;
 
 pub(super) const QUERY: &str =
     "select session_id::text as session, null::text as title, null::text as metadata,
@@ -15,14 +15,14 @@ pub(super) const QUERY: &str =
     window everything as (partition by session_id), so_far as (partition by session_id order by id)
     order by session_id, id";
 
-pub(super) fn convert(found: &FoundMessage) -> Result<MessageRecord, String> {
+pub(super) fn convert(found: &MessageRow) -> Result<MessageRecord, String> {
     let message: Value = serde_json::from_str(&found.body).map_err(|error| error.to_string())?;
     let body = chat_completion(&message)?.to_string();
     MessageRecord::named(found.seq, &format!("langchain_{}", found.row), found.at, &body)
         .map_err(|invalid| invalid.to_string())
 }
 
-/// The message as Chat Completions has it. What has no place there is kept under `metadata.langchain`.
+/// Converts a message to Chat Completions. Fields that have no place there are kept under `metadata.langchain`.
 fn chat_completion(message: &Value) -> Result<Value, String> {
     let kind = message["type"].as_str().unwrap_or_default();
     let Some(data) = message["data"].as_object() else { return Err("it has no data".into()) };
@@ -55,7 +55,7 @@ fn chat_completion(message: &Value) -> Result<Value, String> {
     Ok(body.into())
 }
 
-/// Strings among the parts become parts of text.
+/// Converts content; strings among its parts become text parts.
 fn content(content: Option<&Value>) -> Value {
     match content {
         Some(Value::Array(parts)) => parts
@@ -77,7 +77,7 @@ fn call(call: &Value) -> Value {
 }
 
 fn rest(data: &Map<String, Value>) -> Map<String, Value> {
-    let is_said = |name: &str| {
+    let is_converted = |name: &str| {
         ["content", "type", "tool_calls", "name", "tool_call_id", "example", "role"].contains(&name)
     };
     let is_empty = |value: &Value| match value {
@@ -86,7 +86,7 @@ fn rest(data: &Map<String, Value>) -> Map<String, Value> {
         Value::Array(items) => items.is_empty(),
         _ => false,
     };
-    let rest = data.iter().filter(|(name, value)| !is_said(name) && !is_empty(value));
+    let rest = data.iter().filter(|(name, value)| !is_converted(name) && !is_empty(value));
     rest.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

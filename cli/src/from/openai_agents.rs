@@ -1,4 +1,4 @@
-//! openai-agents' SQLAlchemySession: a table of sessions and one of items, each item as the Responses API has it.
+//! openai-agents' SQLAlchemySession: a table of sessions and one of items, which are those of the Responses API.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use conversation_core::MessageRecord;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
-use super::FoundMessage;
+use super::row::MessageRow;
 
 // Its times have no zone: they are in that of the database's sessions.
 pub(super) const QUERY: &str = "select s.session_id::text as session, null::text as title, null::text as metadata,
@@ -20,8 +20,8 @@ pub(super) const QUERY: &str = "select s.session_id::text as session, null::text
     window everything as (partition by s.session_id), so_far as (partition by s.session_id order by m.id)
     order by s.session_id, m.id";
 
-/// An item is kept to the byte, unless its id is none here or was that of an earlier one: then it goes without.
-pub(super) fn convert(found: &FoundMessage, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
+/// Keeps an item to the byte, but removes an id that is not valid here or that an earlier item has.
+pub(super) fn convert(found: &MessageRow, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
     let name = format!("agents_{}", found.row);
     let record = MessageRecord::named(found.seq, &name, found.at, &found.body);
     match record {
@@ -41,10 +41,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_stand_twice_or_are_none_are_left_away() {
+    fn repeated_and_invalid_ids_are_removed() {
         let mut ids = HashSet::new();
         let mut converted = |row: &str, body: &str| {
-            let found = FoundMessage { seq: 1, row: row.into(), at: 0, body: body.into() };
+            let found = MessageRow { seq: 1, row: row.into(), at: 0, body: body.into() };
             let record = convert(&found, &mut ids).unwrap();
             (record.id().as_str().to_owned(), record.json().to_owned())
         };

@@ -1,9 +1,9 @@
-//! Two plain tables, `conversations` and `messages`, with a column for each thing, by whatever of a few names.
+//! Two plain tables, `conversations` and `messages`, with a column for each field, under one of a few names.
 
 use conversation_core::{MessageId, MessageRecord};
 use serde_json::{Map, Value};
 
-use super::FoundMessage;
+use super::row::MessageRow;
 
 // Rows as JSON, so that columns may be there or not.
 pub(super) const QUERY: &str = "with c as (
@@ -25,10 +25,10 @@ pub(super) const QUERY: &str = "with c as (
     window everything as (partition by c.id), so_far as (partition by c.id order by m.at, m.id)
     order by c.id, m.at, m.id";
 
-/// The columns that are fields of a message here.
+/// The columns that become fields of a message.
 const FIELDS: [&str; 6] = ["role", "content", "name", "tool_calls", "tool_call_id", "metadata"];
 
-pub(super) fn convert(found: &FoundMessage) -> Result<MessageRecord, String> {
+pub(super) fn convert(found: &MessageRow) -> Result<MessageRecord, String> {
     let row: Map<String, Value> = serde_json::from_str(&found.body).map_err(|error| error.to_string())?;
     let is_field = |name: &String, value: &Value| {
         FIELDS.contains(&name.as_str()) && (name == "content" || !value.is_null())

@@ -1,4 +1,5 @@
-//! The Runtime API: where an instance asks for its next invocation and leaves its answer. Each has a path of its own.
+//! The Runtime API: where an instance asks for its next invocation and leaves its answer. Each instance has a path of its
+//! own.
 
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,31 +8,36 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::{Listener, ListenerExt as _};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::instance::{Function, Invocation};
-use super::{Inner, InvokeError, PATIENCE};
+use super::function::{Function, Invocation};
+use super::host::{Answer, InvokeError, PATIENCE};
+use super::registry::Registry;
+use crate::visitors::{Names, own_only};
 
-/// Lambda's limit of an answer, in bytes: 6 MB, and a little for what stands around it.
+/// Lambda's limit of an answer, in bytes: 6 MB, and a little for the envelope.
 const ANSWER_BYTES: usize = 6 * 1024 * 1024 + 100;
 
-type Shared = State<Weak<Inner>>;
+type Shared = State<Weak<Registry>>;
 
-pub(super) fn router(lambda: &Arc<Inner>) -> Router {
+/// Builds the Runtime API at a port, which no page in a browser reaches.
+pub(super) fn router(registry: &Arc<Registry>, port: u16) -> Router {
     Router::new()
         .route("/{function}/{instance}/2018-06-01/runtime/invocation/next", get(next))
         .route("/{function}/{instance}/2018-06-01/runtime/invocation/{id}/response", post(response))
         .route("/{function}/{instance}/2018-06-01/runtime/invocation/{id}/error", post(failure))
         .route("/{function}/{instance}/2018-06-01/runtime/init/error", post(no_start))
         .layer(DefaultBodyLimit::disable())
-        .with_state(Arc::downgrade(lambda))
+        .layer(from_fn_with_state(Names::of(port), own_only))
+        .with_state(Arc::downgrade(registry))
 }
 
-/// Small answers go out at once.
+/// Makes a listener whose connections send small answers at once.
 pub(crate) fn without_delay(listener: TcpListener) -> impl Listener<Addr = std::net::SocketAddr> {
     listener.tap_io(|connection| {
         // A connection that refuses is only slower.
@@ -39,13 +45,13 @@ pub(crate) fn without_delay(listener: TcpListener) -> impl Listener<Addr = std::
     })
 }
 
-fn function(lambda: &Shared, name: &str) -> Option<Arc<Function>> {
-    lambda.upgrade().map(|lambda| lambda.function(name))
+fn function(registry: &Shared, name: &str) -> Option<Arc<Function>> {
+    registry.upgrade().map(|registry| registry.function(name))
 }
 
-/// An instance asks for its next invocation, and waits until there is one.
-async fn next(lambda: Shared, Path((name, instance)): Path<(String, u64)>) -> Response {
-    let Some(function) = function(&lambda, &name) else { return StatusCode::GONE.into_response() };
+/// Answers an instance with its next invocation as soon as there is one.
+async fn next(registry: Shared, Path((name, instance)): Path<(String, u64)>) -> Response {
+    let Some(function) = function(&registry, &name) else { return StatusCode::GONE.into_response() };
     let Some(Invocation { id, event }) = function.next(instance).await else {
         return StatusCode::GONE.into_response();
     };
@@ -61,11 +67,11 @@ async fn next(lambda: Shared, Path((name, instance)): Path<(String, u64)>) -> Re
 }
 
 async fn response(
-    lambda: Shared,
+    registry: Shared,
     Path((name, instance, id)): Path<(String, u64, String)>,
     body: Bytes,
 ) -> Response {
-    let Some(function) = function(&lambda, &name) else { return StatusCode::GONE.into_response() };
+    let Some(function) = function(&registry, &name) else { return StatusCode::GONE.into_response() };
     if body.len() > ANSWER_BYTES {
         function.settle(instance, &id, Err(InvokeError::Failed));
         let said = format!("Exceeded maximum allowed payload size ({ANSWER_BYTES} bytes).");
@@ -74,17 +80,17 @@ async fn response(
     settle(&function, instance, &id, Ok(body))
 }
 
-async fn failure(lambda: Shared, Path((name, instance, id)): Path<(String, u64, String)>) -> Response {
-    let Some(function) = function(&lambda, &name) else { return StatusCode::GONE.into_response() };
+async fn failure(registry: Shared, Path((name, instance, id)): Path<(String, u64, String)>) -> Response {
+    let Some(function) = function(&registry, &name) else { return StatusCode::GONE.into_response() };
     settle(&function, instance, &id, Err(InvokeError::Failed))
 }
 
-/// An instance that cannot start says so before it ends; its end is what counts.
+/// Takes the report of an instance that cannot start. Its end, which follows, is what counts.
 async fn no_start() -> Response {
     accepted()
 }
 
-fn settle(function: &Function, instance: u64, id: &str, answer: Result<Bytes, InvokeError>) -> Response {
+fn settle(function: &Function, instance: u64, id: &str, answer: Answer) -> Response {
     if function.settle(instance, id, answer) {
         accepted()
     } else {

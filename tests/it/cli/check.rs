@@ -9,7 +9,7 @@ async fn a_stack_that_works_passes_and_nothing_of_the_probe_is_left() {
     let stack = Stack::start().await;
     let api = stack.api().await;
     let (said, _) = succeeds(&stack, &["check", &api.url(), "--owner", "prober", "--token", "any"]).await;
-    assert!(said.contains("all as it must be") && said.contains("redis; hit"), "{said}");
+    assert!(said.contains("all checks passed") && said.contains("redis; hit"), "{said}");
     let list = api.send(api.request("GET", "/v1/conversations").header("x-owner-id", "prober")).await;
     assert_eq!(list.json()["data"].as_array().map(Vec::len), Some(0));
 }

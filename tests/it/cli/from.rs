@@ -13,7 +13,7 @@ use super::{run, succeeds, text};
 /// Has a package write to a database.
 async fn written(kind: &'static str, source: &Stack) {
     let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
-    let mut write = Command::new(python.unwrap_or_else(|trouble| panic!("{trouble}")));
+    let mut write = Command::new(python.unwrap_or_else(|error| panic!("{error:#}")));
     write.arg(workspace().join("tests/sources/write.py")).args([kind, &source.database_url]);
     let output = tokio::task::spawn_blocking(move || write.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -154,7 +154,7 @@ async fn an_import_that_is_killed_goes_on_and_nothing_is_lost_or_doubled() {
     assert!(position > 0 && stored > 0 && stored < 4_500, "{position}, {stored}");
 
     let (_, noted) = succeeds(&to, &["import", file.to_str().unwrap()]).await;
-    assert!(noted.contains("going on at byte"), "{noted}");
+    assert!(noted.contains("resuming at byte"), "{noted}");
     assert_eq!(export(&to, &again).await, exported);
     // What the killed one was at can be read, and is cached again.
     let store = to.store();
@@ -234,7 +234,7 @@ async fn what_cannot_be_imported_says_why() {
     let last_line = exported.trim_end().rfind('\n').unwrap() + 1;
     for (content, why) in [
         (cut, "cut short"),
-        (&exported[..last_line], "has 0 messages of the 1 that it says"),
+        (&exported[..last_line], "has 0 of the 1 messages that it states"),
         (&garbled, "the line at byte"),
     ] {
         std::fs::write(&file, content).unwrap();

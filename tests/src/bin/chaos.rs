@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
             if report.is_right() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
