@@ -1,6 +1,8 @@
 //! Embeds the stored functions, and has the crate built again when SQL changes: `sqlx::migrate!` alone does not notice a new
 //! file.
 
+#![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script through the environment")]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};

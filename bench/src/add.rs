@@ -9,9 +9,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::hit::callers_in_words;
 use crate::load::{Sample, closed};
+use crate::measure::{CALLERS, Outcome, in_turn};
+use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{OWNER, Stage, batch, key, message};
-use crate::{CALLERS, Found, Outcome, in_turn};
 
 /// What pgbench does; `:most` is the number of its conversations. It knows their keys and looks nothing up.
 const SCRIPT: &str = "\\set c random(1, :most)

@@ -6,9 +6,10 @@ use std::time::Duration;
 use conversation_local::{Certificates, Lambda, LambdaSettings, Tools, Valkey};
 use serde_json::{Value, json};
 
+use crate::measure::{Outcome, in_turn};
+use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, environment, key, message, store_at};
-use crate::{Found, Outcome, in_turn};
 
 /// Starts in each round, of which the middle one counts.
 const STARTS: usize = 5;

@@ -7,8 +7,9 @@ use conversation_local::{Authorizer, Functions, Gateway, Lambda, LambdaSettings,
 use reqwest::Client;
 
 use crate::load::{Sample, closed};
+use crate::measure::Outcome;
+use crate::stage::Stage;
 use crate::stage::message;
-use crate::{Outcome, stage::Stage};
 
 /// The conversation that is read and added to.
 const CONVERSATION: &str = "through";

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use crate::front::{Call, Front};
 use crate::hit::distribution;
 use crate::load::{Sample, closed};
+use crate::measure::{Outcome, in_turn};
+use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, key};
-use crate::{Found, Outcome, in_turn};
 
 const BOTH: [(Call, &str); 2] = [(Call::Recent, "recent, a hit"), (Call::Add, "add")];
 

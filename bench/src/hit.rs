@@ -6,10 +6,11 @@ use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 
 use crate::load::{Sample, closed, to_f64};
+use crate::measure::{CALLERS, Outcome, in_turn};
 use crate::plot::{Plot, Series};
+use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, key};
-use crate::{CALLERS, Found, Outcome, in_turn};
 
 const CONVERSATION: &str = "hit";
 /// How many reads the server's cost is counted over.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::Outcome;
+use crate::measure::Outcome;
 
 /// What callers saw for a while.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ mod front;
 mod functions;
 mod hit;
 mod load;
+mod measure;
 mod memory;
 mod peers;
 mod plot;
@@ -22,31 +23,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use conversation_local::workspace;
 
-use plot::Plot;
-use report::Run;
-use row::Row;
+use measure::{Outcome, say};
+use report::{Found, Run};
 use stage::{Settings, Stage};
 
-/// A result with whatever went wrong.
-pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-/// How many ask at the same time.
-pub(crate) const CALLERS: [usize; 3] = [1, 8, 50];
 /// How much worse a figure may be than the one that is kept.
 const TOLERANCE: f64 = 0.1;
-
-/// What came of a part of a run.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) plots: Vec<Plot>,
-}
-
-impl From<Vec<Row>> for Found {
-    fn from(rows: Vec<Row>) -> Self {
-        Self { rows, plots: Vec::new() }
-    }
-}
 
 /// Measures the conversation store.
 #[derive(Parser)]
@@ -142,25 +124,6 @@ impl Part {
             }
         })
     }
-}
-
-/// Measures two things in turn, so often; each goes first every other time.
-pub(crate) async fn in_turn<T>(
-    rounds: usize,
-    mut ours: impl AsyncFnMut() -> Outcome<T>,
-    mut theirs: impl AsyncFnMut() -> Outcome<T>,
-) -> Outcome<Vec<(T, T)>> {
-    let mut pairs = Vec::new();
-    for round in 0..rounds {
-        pairs.push(if round % 2 == 0 {
-            let first = ours().await?;
-            (first, theirs().await?)
-        } else {
-            let first = theirs().await?;
-            (ours().await?, first)
-        });
-    }
-    Ok(pairs)
 }
 
 fn main() -> ExitCode {
@@ -262,9 +225,4 @@ fn compare() -> Outcome<bool> {
         TOLERANCE * 100.0
     ));
     Ok(worse == 0)
-}
-
-#[expect(clippy::print_stdout, reason = "this is a program for the terminal")]
-pub(crate) fn say(line: &str) {
-    println!("{line}");
 }

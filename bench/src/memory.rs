@@ -10,9 +10,10 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::load::to_f64;
+use crate::measure::Outcome;
+use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, key, store_at};
-use crate::{Found, Outcome};
 
 /// Conversations whose memory is counted.
 const COUNTED: usize = 50;

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use crate::front::{Call, Front};
 use crate::functions::by_itself;
+use crate::measure::{Outcome, say};
 use crate::row::{figure, median};
 use crate::stage::{Settings, Stage};
-use crate::{Outcome, say};
 
 /// Where the table is kept.
 const PAGE: &str = "docs/peers.md";

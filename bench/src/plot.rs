@@ -7,7 +7,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::Outcome;
+use crate::measure::Outcome;
 use crate::row::figure;
 
 /// A picture with lines in it.

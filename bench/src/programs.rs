@@ -7,9 +7,10 @@ use conversation_local::{Lambda, LambdaSettings};
 
 use crate::cold::event;
 use crate::load::to_f64;
+use crate::measure::{Outcome, say};
+use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, key, message};
-use crate::{Found, Outcome, say};
 
 const FUNCTIONS: [&str; 8] = ["add", "recent", "get", "list", "update", "delete", "migrate", "sweep"];
 

@@ -7,9 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use conversation_local::workspace;
 
-use crate::Outcome;
+use crate::measure::Outcome;
 use crate::plot::Plot;
 use crate::row::{Row, figure};
+
+/// What came of a part of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) plots: Vec<Plot>,
+}
+
+impl From<Vec<Row>> for Found {
+    fn from(rows: Vec<Row>) -> Self {
+        Self { rows, plots: Vec::new() }
+    }
+}
 
 /// What was measured, on what.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,10 +12,11 @@ use conversation_core::{
 use sqlx::{Connection as _, PgConnection};
 
 use crate::load::to_f64;
+use crate::measure::Outcome;
 use crate::plot::{Plot, Series};
+use crate::report::Found;
 use crate::row::{Row, Target, median};
 use crate::stage::{OWNER, Stage, batch, store_at};
-use crate::{Found, Outcome};
 
 /// How many times smaller the smallest tables are, and those between.
 const SMALLER: [usize; 4] = [1_000, 100, 10, 1];

@@ -10,7 +10,7 @@ use conversation_core::{
 use conversation_local::{Postgres, Tools, Valkey};
 use redis::aio::MultiplexedConnection;
 
-use crate::Outcome;
+use crate::measure::Outcome;
 
 /// The owner of what is measured.
 pub(crate) const OWNER: &str = "bench";

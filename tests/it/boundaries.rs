@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use conversation_functions::ROUTES;
 use conversation_local::{Routes, workspace};
@@ -10,37 +9,122 @@ use conversation_tests::architecture::{circles, names};
 use conversation_tests::contract::template_routes;
 use conversation_tests::{Stack, user};
 
-fn sources(folder: &str) -> Vec<(String, String)> {
-    fn walk(folder: &Path, found: &mut Vec<(String, String)>) {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&workspace().join(folder), &mut found);
-    assert!(!found.is_empty(), "{folder}");
-    found
+/// A row of the table in ARCHITECTURE: some files, and what they may name.
+struct Room {
+    name: String,
+    /// The beginnings of its files' paths; what begins with a longer one of another room belongs to that.
+    files: Vec<String>,
+    rooms: BTreeSet<String>,
+    /// Of the libraries that belong to one side of the house, those that it may name.
+    libraries: BTreeSet<String>,
+}
+
+/// What not everybody may name: a store's driver, the environment, HTTP, and Lambda.
+const GUARDED: [&str; 6] = ["sqlx", "redis", "http", "lambda_http", "lambda_runtime", "aws_lambda_events"];
+const CRATES: [&str; 5] = ["core/src", "functions/src", "cli/src", "local/src", "bench/src"];
+
+/// The table that ARCHITECTURE shows.
+fn rooms() -> Vec<Room> {
+    let text = fs::read_to_string(workspace().join("ARCHITECTURE.md")).unwrap();
+    let named = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let rows = text.lines().skip_while(|line| !line.starts_with("| room |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|')).map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let set = |at: usize| named(cells[at]).into_iter().collect();
+        Room { name: named(cells[1]).remove(0), files: named(cells[2]), rooms: set(3), libraries: set(4) }
+    });
+    rows.collect()
+}
+
+/// The room of a file: the one that names most of its path.
+fn room_of<'a>(rooms: &'a [Room], file: &str) -> &'a Room {
+    let fits = |room: &Room| {
+        room.files.iter().filter(|beginning| file.starts_with(beginning.as_str())).map(String::len).max()
+    };
+    let room = rooms.iter().filter(|room| fits(room).is_some()).max_by_key(|room| fits(room));
+    room.unwrap_or_else(|| panic!("{file} is in no room of ARCHITECTURE's table"))
 }
 
 #[test]
-fn print_it() {
-    for sources in
-        ["core/src", "functions/src", "cli/src", "local/src", "model/src", "bench/src", "tests/src"]
-    {
-        let names = names(&workspace(), sources).unwrap();
-        println!("=== {sources}");
-        for (file, named) in &names.files {
-            println!("{file}: {:?} | {:?}", named, names.crates[file]);
-        }
-        for circle in circles(&names) {
-            println!("CIRCLE {circle:?}");
+fn files_name_what_their_room_may_name() {
+    let rooms = rooms();
+    assert!(rooms.len() > 10);
+    for (at, room) in rooms.iter().enumerate() {
+        for below in &room.rooms {
+            let place = rooms.iter().position(|other| other.name == *below);
+            assert!(
+                place.is_some_and(|place| place > at),
+                "{} may name {below}, which is not below it",
+                room.name
+            );
         }
     }
+    let mut wrong = Vec::new();
+    for sources in CRATES {
+        let names = names(&workspace(), sources).unwrap();
+        for (file, named) in &names.files {
+            let room = room_of(&rooms, file);
+            for other in named {
+                let their = &room_of(&rooms, other).name;
+                if *their != room.name && !room.rooms.contains(their) {
+                    wrong.push(format!("{file} ({}) names {other} ({their})", room.name));
+                }
+            }
+            for library in names.crates[file].iter().filter(|name| GUARDED.contains(&name.as_str())) {
+                if !room.libraries.contains(library) {
+                    wrong.push(format!("{file} ({}) names {library}", room.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_files_name_each_other_in_a_circle() {
+    for sources in CRATES.into_iter().chain(["model/src"]) {
+        let found = circles(&names(&workspace(), sources).unwrap());
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+/// An arrow that goes up is seen in every form that Rust has for it.
+#[test]
+fn whatever_way_a_file_is_named_it_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join("src").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("lib.rs", "mod a; mod b; pub use b::Handed;");
+    write(
+        "b.rs",
+        "mod inner; pub use inner::Handed; pub struct B; #[macro_export] macro_rules! m { () => {} }",
+    );
+    write("b/inner.rs", "pub struct Handed;");
+    for (text, named) in [
+        ("use crate::b::B;", "src/b.rs"),
+        ("use super::b;", "src/b.rs"),
+        ("use crate::{b as other};", "src/b.rs"),
+        ("use crate::b::*;", "src/b.rs"),
+        ("fn f() -> crate::b::B { todo!() }", "src/b.rs"),
+        ("fn f() { println!(\"{}\", crate::b::B::x()) }", "src/b.rs"),
+        ("use crate::Handed;", "src/b/inner.rs"),
+        ("use crate::b::Handed;", "src/b/inner.rs"),
+        ("impl From<crate::b::B> for u8 {}", "src/b.rs"),
+    ] {
+        write("a.rs", text);
+        let found = names(folder.path(), "src").unwrap();
+        assert!(found.files["src/a.rs"].contains(named), "{text}: {:?}", found.files["src/a.rs"]);
+    }
+    write("a.rs", "#[cfg(test)] mod tests { use crate::b::B; }");
+    assert!(names(folder.path(), "src").unwrap().files["src/a.rs"].is_empty());
+    write("a.rs", "use crate::b::B; pub struct A;");
+    write("b/inner.rs", "use crate::a::A; pub struct Handed;");
+    assert!(circles(&names(folder.path(), "src").unwrap()).is_empty(), "B is not in inner.rs");
+    write("b.rs", "mod inner; use crate::a::A; pub struct B;");
+    assert_eq!(circles(&names(folder.path(), "src").unwrap()).len(), 1);
 }
 
 #[test]
