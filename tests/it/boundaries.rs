@@ -61,7 +61,7 @@ fn files_name_what_their_room_may_name() {
     }
     let mut wrong = Vec::new();
     for sources in CRATES {
-        let names = names(&workspace(), sources).unwrap();
+        let names = names(workspace(), sources).unwrap();
         for (file, named) in &names.files {
             let room = room_of(&rooms, file);
             for other in named {
@@ -83,7 +83,7 @@ fn files_name_what_their_room_may_name() {
 #[test]
 fn no_files_name_each_other_in_a_circle() {
     for sources in CRATES.into_iter().chain(["model/src"]) {
-        let found = circles(&names(&workspace(), sources).unwrap());
+        let found = circles(&names(workspace(), sources).unwrap());
         assert!(found.is_empty(), "{found:#?}");
     }
 }

@@ -253,7 +253,7 @@ impl Client {
         let began = self.shared.now();
         match self.subject.update(&key(&conversation.to_string()), &change).await {
             Ok((version, cache_update)) => {
-                self.wrote(conversation, version, cache_update, Some(began), Vec::new())
+                self.wrote(conversation, version, cache_update, Some(began), Vec::new());
             }
             Err(Error::NotFound) => {}
             Err(error) => self.failed("update", &error),
@@ -271,7 +271,7 @@ impl Client {
         let began = self.shared.now();
         match self.subject.delete_message(&key(&conversation.to_string()), &id).await {
             Ok((version, cache_update)) => {
-                self.wrote(conversation, version, cache_update, Some(began), Vec::new())
+                self.wrote(conversation, version, cache_update, Some(began), Vec::new());
             }
             Err(Error::NotFound) => {}
             Err(error) => self.failed("delete message", &error),

@@ -87,7 +87,7 @@ impl Report {
             Record::Read(_) | Record::Swept { .. } | Record::FailedOver { .. } => {}
             Record::Wrote(write) => *self.writes.entry(told(write.cache_update).into()).or_default() += 1,
             Record::Deleted { cache_update: how, .. } => {
-                *self.writes.entry(told(*how).into()).or_default() += 1
+                *self.writes.entry(told(*how).into()).or_default() += 1;
             }
             Record::Failed(what) => *self.writes.entry(format!("{what} failed")).or_default() += 1,
             Record::Odd(what) => self.odd.push(what.clone()),
