@@ -11,8 +11,8 @@
 //!
 //! | here | there |
 //! |---|---|
-//! | [`entry`]: the two keys, and a function for each script | `core/src/cache/*.lua` |
-//! | [`look`]: the hit check | `core/src/cache/look.rs` |
+//! | [`entry`]: the two keys, and a function for each script | `core/src/cache/scripts/*.lua` |
+//! | [`lookup`]: the hit check | `core/src/cache/lookup.rs` |
 //! | [`row`]: the row, its messages, and a function for each call | `core/sql` |
 //! | `writer` | `core/src/store/write.rs` |
 //! | `reader` | `core/src/store/read.rs`, `core/src/store/sweep.rs` |
@@ -23,17 +23,17 @@
 //! anybody else may take theirs, and the [`faults`] of the configuration may happen: processes die, clients ask again,
 //! commands and answers are lost, or executed long after their sender gave up, or twice; keys are evicted, one by one; a
 //! replica takes over, with what it has of them, which nobody notices where servers do not say who they are; an old primary
-//! goes on to serve readers; validity markers come due, and the clocks of callers are off and step back; code that is being
+//! goes on to serve readers; validity markers expire, and the clocks of callers are off and step back; code that is being
 //! rolled out has another cache. A test holds the functions of [`entry`] against the scripts on a real server, with random commands
 //! and windows of real length (`tests/it/lua.rs`).
 //!
 //! # What must hold
 //!
 //! [What a hit answers is the row](system::EXACT), at every moment: were it older, then somebody could have been
-//! answered something newer before, past the cache. A write that could set no intent leaves a pending invalidation; until that is
-//! paid, what was true before it may be answered too. An old primary may answer whatever was ever true; and so may anybody
+//! answered something newer before, past the cache. A write that could place no intent leaves a pending invalidation; until that is
+//! drained, what was true before it may be returned too. An old primary may answer whatever was ever true; and so may anybody
 //! after a failover that went unnoticed, until the time has passed for which a validity marker stands there. And
-//! [what was valid is whole](system::WHOLE), or the next read would miss for nothing. A configuration in which
+//! [what was validated is whole](system::WHOLE), or the next read would miss for nothing. A configuration in which
 //! [no read ever hits](system::HITS) after a write proves nothing, and fails too.
 //!
 //! # What is not
@@ -44,15 +44,15 @@
 //!   Whether an intent or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
 //!   must be right whatever the clocks say, and only waits by them.
 //! - That every read is answered in the end, and how soon. So a lease may be refused more often than here, as it is to
-//!   who looked before somebody else valid.
+//!   a reader whose lookup is older than another reader's refill.
 //! - A write that was refused ten times, and then commits without an intent; intents of which some are dead and some not.
 //! - A Postgres that loses commits: then the entry is ahead of it, and is dropped.
 //! - What the messages say. A message is its position, and the metadata the version that set it.
 //!
 //! # How to read a counterexample
 //!
-//! `make model ARGS='--defence own-lease'` tells the shortest story of what happens without a defence; a violation of
-//! the protocol itself is told the same way. Each step says who did what and what came of it, and beneath it is what the
+//! `make model ARGS='--defence own-lease'` prints the shortest sequence of events that goes wrong without a defence; a violation
+//! of the protocol itself is printed the same way. Each step says who did what and what came of it, and beneath it is what the
 //! step changed. Writes are named A, B, C; `A.1` is the intent of the second attempt of A.
 //!
 //! ```text
