@@ -34,13 +34,13 @@ def widgets():
 
 
 class Metrics:
-    """What was told: the values of each metric, by its dimensions, in each step."""
+    """The values of each metric, by its dimensions, in each step."""
 
     def __init__(self, lines):
         self.values = defaultdict(lambda: defaultdict(list))
-        told = [json.loads(line) for line in lines]
-        self.began = min(line["_aws"]["Timestamp"] for line in told)
-        for line in told:
+        records = [json.loads(line) for line in lines]
+        self.began = min(line["_aws"]["Timestamp"] for line in records)
+        for line in records:
             self.add(line)
         self.steps = 1 + max(step for steps in self.values.values() for step in steps)
 
@@ -57,12 +57,12 @@ class Metrics:
                         self.values[metric["Name"], under][step].append(line[metric["Name"]])
 
     def series(self, name, under, stat):
-        """A value for each step; none where nothing was told."""
+        """A value for each step; none where there is no value."""
         steps = self.values.get((name, under), {})
         return [statistic(steps[step], stat) if step in steps else None for step in range(self.steps)]
 
     def reasons(self, name):
-        """By what else a metric is told, beside the operation."""
+        """The dimensions of a metric besides the operation."""
         return sorted(under for metric, under in self.values if metric == name and len(under) > 1)
 
 

@@ -73,11 +73,11 @@ async fn python(stage: &Stage, url: &str) -> Outcome<Vec<Took>> {
 fn page(taken: &Rounds, stage: &Stage) -> String {
     let (postgres, valkey) = stage.tools.versions();
     let mut text = format!(
-        "# Beside other libraries\n\n`make bench-peers` measures this and writes this page: one caller adds a message of 512 bytes to a \
-        conversation and reads its last\nhundred messages, over and over, on the same PostgreSQL {postgres} and Valkey {valkey}; milliseconds, \
-        half took less, the median of {} rounds.\n\nThe libraries keep conversations in one store or the other, not in both, and promise less: \
-        what is in Redis alone is lost with it,\nand what is in Postgres alone is read from there. The versions are pinned in\n\
-        `tests/requirements.txt`.\n\n| | add | recent |\n|---|---:|---:|\n",
+        "# Beside other libraries\n\n`make bench-peers` measures these figures and writes this page: one caller adds a message of 512 bytes to a \
+        conversation and reads its last\nhundred messages, repeatedly, with the same PostgreSQL {postgres} and Valkey {valkey}. Each figure is \
+        the median call in milliseconds, the median of {} rounds.\n\nThe libraries keep conversations in one store or the other, not in both, \
+        with weaker guarantees: data in Redis alone is lost with it,\nand data in Postgres alone is read from there. \
+        `tests/requirements.txt` pins their versions.\n\n| | add | recent |\n|---|---:|---:|\n",
         stage.settings.rounds
     );
     for (name, (adds, reads)) in taken {

@@ -130,13 +130,13 @@ impl Run {
 
 const HEAD: &str = "# Performance
 
-`make bench` measures this and writes this page; `make bench-compare` holds its last run against the figures that are kept in
+`make bench` measures these figures and writes this page; `make bench-compare` compares its last run with the figures in
 `bench/baseline.json`. Figures of one machine say little about another one, so each is a ratio to something that does the same work
-and is measured in turn with it, in the same run, on the same private servers; the median of the rounds' ratios counts.
+and is measured alternately with it, in the same run, on the same private servers. The table has the median of the rounds' ratios;
 `target/bench.json` has every round.
 
-Every caller has connections of its own, as every instance of a function has, and asks again as soon as it is answered. Messages
-have 512 bytes. Postgres waits for no disk, neither for us nor for pgbench, so that what is measured is work and not a disk.
+Every caller has its own connections, as every instance of a function has, and sends its next request as soon as it has a response.
+Messages have 512 bytes. Postgres does not wait for the disk, neither for the store nor for pgbench, so the figures measure work and not a disk.
 
 ";
 

@@ -138,9 +138,8 @@ impl Failure {
             Error::Invalid(invalid) => invalid.into(),
             Error::NotFound => Self::no_conversation(id),
             Error::ConversationExists => {
-                let message = format!(
-                    "There is a conversation {id:?} already; add messages to it, or choose another id."
-                );
+                let message =
+                    format!("Conversation {id:?} already exists; add messages to it, or choose another id.");
                 Self::new(StatusCode::CONFLICT, "conversation_exists", message).of("id")
             }
             Error::ConversationDeleted => {
@@ -163,7 +162,7 @@ impl Failure {
             }
             Error::OutcomeUnknown(reason) => {
                 tracing::error!(conversation = id, reason, "commit with unknown outcome");
-                let message = "It is not known whether this was stored. A request with an Idempotency-Key, and messages that bear an id, can be sent again: they are not stored twice. Otherwise read first.";
+                let message = "The write may or may not have been stored. A request with an Idempotency-Key, and messages with an id, can be sent again: they are not stored twice. Otherwise read first.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message)
             }
             Error::DatabaseUnavailable(reason) => {
@@ -265,7 +264,7 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
         ),
         Problem::NotACursor => bad(
             "invalid_cursor",
-            format!("{name} must be a cursor that a page of this list answered, under the same name."),
+            format!("{name} must be the `{name}` value returned by a page of this list."),
         ),
     }
 }
