@@ -33,11 +33,11 @@ pub(crate) enum Call {
 impl Front {
     /// The functions themselves.
     pub(crate) async fn ours(stage: &Stage) -> Outcome<Self> {
-        Self::told(stage, &[]).await
+        Self::with_settings(stage, &[]).await
     }
 
-    /// The functions themselves, told more than the others.
-    pub(crate) async fn told(stage: &Stage, more: &[(&str, &str)]) -> Outcome<Self> {
+    /// The functions themselves, with more settings.
+    pub(crate) async fn with_settings(stage: &Stage, more: &[(&str, &str)]) -> Outcome<Self> {
         Self::start(stage, more, |name| stage.binaries.join(name)).await
     }
 

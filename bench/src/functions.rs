@@ -42,10 +42,10 @@ pub(crate) async fn telemetry(stage: &Stage) -> Outcome<Found> {
     let daemon = std::net::UdpSocket::bind(("127.0.0.1", 0))?;
     let address = daemon.local_addr()?.to_string();
     let on = [("METRICS", "emf"), ("TRACES", "xray"), ("AWS_XRAY_DAEMON_ADDRESS", &address)];
-    let told = Front::told(stage, &on).await?;
-    let silent = Front::told(stage, &[("METRICS", "off"), ("TRACES", "off")]).await?;
-    told.fill().await?;
-    let pairs = compare(stage, (&told, &silent), Call::Recent, 1).await?;
+    let verbose = Front::with_settings(stage, &on).await?;
+    let silent = Front::with_settings(stage, &[("METRICS", "off"), ("TRACES", "off")]).await?;
+    verbose.fill().await?;
+    let pairs = compare(stage, (&verbose, &silent), Call::Recent, 1).await?;
     let halves: Vec<_> = pairs.iter().map(|(a, b)| (a.p50() * 1e-3, b.p50() * 1e-3)).collect();
     let name = "recent, a hit, through its function, with metrics and spans, against neither, 1 caller: p50";
     Ok(Found { rows: vec![Row::pairs(name, "ms", Target::AtMost(1.05), &halves)], ..Found::default() })

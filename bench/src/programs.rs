@@ -12,7 +12,8 @@ use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, key, message};
 
-const FUNCTIONS: [&str; 8] = ["add", "recent", "get", "list", "update", "delete", "migrate", "sweep"];
+const FUNCTIONS: [&str; 9] =
+    ["add", "recent", "get", "list", "update", "delete", "migrate", "sweep", "probe"];
 
 /// How large each program is as it is uploaded.
 pub(crate) fn sizes(stage: &Stage) -> Outcome<Found> {
@@ -81,7 +82,7 @@ async fn counted(stage: &Stage, function: &str, event: &str, events: usize) -> O
         let answer = lambda.invoke(function, event.to_owned().into()).await;
         answer.map_err(|_| "a function failed under callgrind")?;
     }
-    // It writes what it counted when it is told to end.
+    // It writes what it counted when it is asked to end.
     Command::new("kill").arg(std::fs::read_to_string(&pid)?.trim()).status()?;
     for _ in 0..500 {
         if let Some(total) = total(&out) {

@@ -12,7 +12,7 @@ pub(crate) enum Target {
     AtMost(f64),
     /// Ours less theirs: no more.
     AtMostMore(f64),
-    /// Nothing: it is told, and compared with the last time.
+    /// Nothing: it is shown, and compared with the last time.
     Informational,
 }
 

@@ -71,13 +71,13 @@ impl Stage {
         Ok(redis::Client::open(self.valkey.url())?.get_multiplexed_async_connection().await?)
     }
 
-    /// What functions are told.
+    /// The settings of functions.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         environment(&self.database_url, &self.valkey.url())
     }
 }
 
-/// What functions are told of some stores.
+/// The settings of functions for some stores.
 pub(crate) fn environment(database_url: &str, redis_url: &str) -> Vec<(String, String)> {
     [
         ("DATABASE_URL", database_url),

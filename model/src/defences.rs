@@ -64,7 +64,7 @@ defences! {
     InvalidationByVersion,
     /// Where servers do not say who they are, a validity marker stands for seconds.
     ShortValidity,
-    /// Postgres refuses a commit of who intents another cache than the one whose copies are valid.
+    /// Postgres refuses a commit whose write intent stands in another cache than the one in use.
     GenerationOfCommit,
     /// A reader of another cache than that validates nothing.
     GenerationOfReader,

@@ -46,7 +46,7 @@ pub enum Commit {
     Deleted(Version),
     /// There is nothing to change.
     Nothing,
-    /// Another cache than the writer's is the one whose copies are valid. Nothing was written.
+    /// Another cache than the writer's is the one in use. Nothing was written.
     Moving,
 }
 
@@ -80,7 +80,7 @@ pub struct Row {
     pub stored: u8,
     /// The version up to which the cache may be behind.
     pub pending_invalidation: Option<Version>,
-    /// Whether the cache of the code to come is the one whose copies are valid.
+    /// Whether the cache of the code to come is the one in use.
     pub has_moved: bool,
 }
 

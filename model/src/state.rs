@@ -116,7 +116,7 @@ pub struct Grant {
 pub enum Side {
     /// The primary.
     Primary,
-    /// An old primary that nobody told.
+    /// An old primary that does not know of the failover.
     Isolated,
     /// The cache of the code to come, while that is being rolled out.
     Next,

@@ -71,7 +71,7 @@ pub enum Action {
     ClockBack,
     /// So much time passes that whatever was under way is over, and that a validity marker stands no longer.
     Elapse,
-    /// The old code is gone, and the cache of the new one becomes the one whose copies are valid.
+    /// The old code is gone, and the cache of the new one becomes the one in use.
     Move,
 }
 

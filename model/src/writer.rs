@@ -166,7 +166,7 @@ impl Config {
                 let names_attempt = self.defences.has(Defence::IntentNamesAttempt);
                 WriterStep::Begin { hint: epoch, over: names_attempt.then_some(begun.intent) }
             }
-            // A deletion done before is done again, to tell a cache that was not told.
+            // A deletion done before is done again, to update a cache that was not updated.
             Commit::Deleted(version) if writer.change == Change::Delete => {
                 WriterStep::WriteTombstone(version)
             }

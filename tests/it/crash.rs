@@ -175,7 +175,7 @@ impl<'a> Trial<'a> {
         true
     }
 
-    /// Readers see what Postgres holds; where the cache could not be told, they may also see what was before.
+    /// Readers see what Postgres holds; where the cache could not be updated, they may also see what was before.
     async fn check(&self, when: &str) {
         // A commit whose process died a moment ago may still be on its way.
         let expected = stored(&self.healthy, self.stack, &self.key).await;
@@ -186,7 +186,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// A deletion is not done if the cache cannot be told.
+    /// A deletion is not done if the cache cannot be updated.
     fn may_defer(&self) -> bool {
         !matches!(self.case.operation, Operation::Delete | Operation::DeleteMessage)
     }

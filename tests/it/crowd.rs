@@ -34,7 +34,7 @@ struct Crowd {
     acknowledged: Newest,
     /// The newest that anybody has heard of.
     seen: Newest,
-    /// What they were told that a position holds.
+    /// What was returned to them for each position.
     returned: Mutex<HashMap<i64, String>>,
     counts: Counts,
 }
@@ -62,17 +62,17 @@ impl Newest {
 struct Counts {
     adds: AtomicU64,
     repeats: AtomicU64,
-    /// Adds of which the cache was told no more than that they were coming.
+    /// Adds whose cache update is pending.
     unpublished: AtomicU64,
     /// Answers 503.
     unavailable: AtomicU64,
     reads: AtomicU64,
     hits: AtomicU64,
-    /// Reads that missed a write of which the cache could not be told.
+    /// Reads that missed a write whose cache update was deferred.
     excused: AtomicU64,
 }
 
-/// A message as it was sent, and the position that its writer was told.
+/// A message as it was sent, and the position that was returned to its writer.
 struct Sent {
     seq: i64,
     id: String,
@@ -99,7 +99,7 @@ impl Crowd {
         Instant::now() < self.until
     }
 
-    /// What was known when a read was asked for must be in its answer, unless the cache could not be told of it: that
+    /// What was known when a read was asked for must be in its answer, unless its cache update was deferred: that
     /// happens where Redis does not answer in time, on a machine that has no time. Then the function has said so.
     fn must_know(&self, answer: &Answer, read: (i64, i64), known: [(i64, i64); 2]) {
         let older = |than: (i64, i64)| read.0 < than.0 || read.1 < than.1;
@@ -120,7 +120,7 @@ impl Crowd {
         [self.acknowledged.get(), self.seen.get()]
     }
 
-    /// The positions in an answer; nobody was ever told anything else of any of them.
+    /// The positions in an answer; nothing else was ever returned for any of them.
     fn compare(&self, answer: &Answer) -> Vec<i64> {
         let mut returned = self.returned.lock().unwrap();
         let compare = |message: String| {
@@ -263,7 +263,7 @@ async fn pages(api: &Api, forward: bool) -> Vec<String> {
     pages.concat()
 }
 
-/// Postgres holds what was acknowledged, once each, at the positions that the writers were told; all of it, as answered.
+/// Postgres holds what was acknowledged, once each, at the positions that were returned to the writers; all of it, as answered.
 async fn stored(stack: &Stack, crowd: &Crowd, sent: Vec<Sent>) -> Vec<String> {
     let sent: BTreeMap<i64, (String, String)> =
         sent.into_iter().map(|Sent { seq, id, json }| (seq, (id, json))).collect();

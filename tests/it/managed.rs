@@ -259,7 +259,7 @@ async fn one_right_less_or_one_command_less_is_refused_by_its_name() {
     }
 }
 
-/// Adds and reads in turn, after a pause: of so many writes and reads, how many were told to the cache, and how many were
+/// Adds and reads in turn, after a pause: of so many writes and reads, how many updated the cache, and how many were
 /// answered by it. Every read is right.
 async fn updates_and_hits(manners: Manners, rounds: usize, pause: Duration) -> (usize, usize) {
     let stack = Stack::behind(manners).await;

@@ -16,7 +16,7 @@ const CLIENTS: u32 = 50;
 const SERVERS: u32 = 4;
 const ROUNDS: u32 = 8;
 const CONVERSATIONS: u32 = 5;
-/// How often a client asks again for what it was not told, on a machine that has much else to do.
+/// How often a client asks again for what it got no answer to, on a machine that has much else to do.
 const TRIES: u32 = 30;
 
 async fn behind_pgbouncer() -> Option<(Stack, PgBouncer)> {

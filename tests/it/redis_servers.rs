@@ -258,7 +258,7 @@ async fn where_nobody_says_who_it_is_the_cache_is_checked_sooner(server: Server)
         let knowing = |ahead: u64| store_ahead(&stack, &[("REDIS_URL", &stack.valkey.url())], ahead);
         assert_eq!(recent(&knowing(80)).await.1, check);
         assert_eq!(recent(&knowing(3_600)).await.1, Source::Hit);
-        // Nor does who does not know it believe for an hour what the other certified.
+        // Nor does who does not know it believe for an hour what the other validated.
         assert_eq!(recent(&blind(90)).await.1, Source::BoundedHit);
         assert_eq!(recent(&blind(180)).await.1, check);
         assert_eq!(blind(0).delete(&key("c")).await.unwrap(), CacheUpdate::Applied);

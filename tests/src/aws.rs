@@ -120,7 +120,7 @@ impl Aws {
     }
 
     /// Answers, as an LDAP server, whether a password is a token for the user `app` of the database at that address; its
-    /// port. Postgres asks such a server if it is told to.
+    /// port. Postgres asks such a server if it is configured to.
     pub async fn behind_postgres(&mut self, address: impl Fn() -> String + Send + Sync + 'static) -> u16 {
         let (shared, address) = (Arc::clone(&self.shared), Arc::new(address));
         serve(&mut self.tasks, move |stream| {

@@ -103,7 +103,7 @@ impl Contract {
         let functions = ROUTES.iter().map(|route| (route.method, route.path, route.function)).map(named);
         let template = template_routes()?.into_iter().map(|(method, path, _)| (method, path)).collect();
         for (name, routes) in [
-            ("functions/src/route.rs", functions.collect()),
+            ("functions/src/http/route.rs", functions.collect()),
             ("Cargo.toml", watch),
             ("infra/functions.yaml", template),
         ] {

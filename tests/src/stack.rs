@@ -137,7 +137,7 @@ impl Stack {
             let proxy = Proxy::with_failpoint(port, Some(Arc::clone(failpoint))).await;
             proxy.unwrap_or_else(|error| fail(&error))
         };
-        // A client asks the address that it is told, which has to be that of the proxy.
+        // A client asks the address that it is given, which has to be that of the proxy.
         let front = match self.profile.manners() {
             Some(manners) => Some(front_before(&self.valkey, manners).await),
             None => None,

@@ -12,7 +12,7 @@ use crate::iam::{Audience, Iam};
 /// `iam`; and what its keys begin with: `CACHE_KEY_PREFIX`, by default nothing.
 ///
 /// `CACHE_GENERATION`, by default nothing, is the generation that the migration of a deployment has answered, and part of
-/// every key. Where Postgres has another one, nothing is certified here, and writes are refused.
+/// every key. Where Postgres has another one, nothing is validated here, and writes are refused.
 ///
 /// `REDIS_SERVERLESS`, by default `false`, says that it is ElastiCache Serverless, or another service that stands for many
 /// servers and does not say which one answers. Then nobody notices a failover, and what is cached is checked against

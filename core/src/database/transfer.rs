@@ -116,7 +116,7 @@ impl Database {
         rows.first().map(pair).transpose().map_err(Error::Database)
     }
 
-    /// Up to where an import has stored everything; none: it has not maybe_applied, or it has ended.
+    /// Up to where an import has stored everything; none: it has not begun, or it has ended.
     pub(crate) async fn import_position(&self, source: &ImportSource) -> Result<Option<i64>, Error> {
         let query =
             sqlx::query("select position from import_positions where source = $1").bind(source.as_str());

@@ -1,5 +1,5 @@
 //! Where credentials come from: the environment, as on Lambda, or, for programs that run elsewhere too, the endpoint that a
-//! container is told of, as on ECS and EKS. Profiles, instance metadata and web identities are not looked for.
+//! container is given, as on ECS and EKS. Profiles, instance metadata and web identities are not looked for.
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;

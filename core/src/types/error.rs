@@ -56,7 +56,7 @@ pub enum Error {
     /// message ids, or under the same idempotency key, settles it.
     #[error("postgres was lost before it said whether the write is done: {0}")]
     OutcomeUnknown(String),
-    /// Another cache is the one whose copies are valid: a deployment is moving from that to this one, or has moved on
+    /// Another cache is the one in use: a deployment is moving from that to this one, or has moved on
     /// from this one. Trying again helps when it is through.
     #[error("the cache is of another generation than the one in use")]
     CacheMoving,

@@ -22,11 +22,11 @@ async fn main() -> ExitCode {
 async fn sweep() -> Result<(), StartupError> {
     // Whatever the event says: that it came is enough.
     let work = async |store: Arc<ConversationStore>, _: IgnoredAny| store.sweep(BUDGET).await;
-    on_event("sweep", open_store, work, |swept| Some(told(swept)), drop).await
+    on_event("sweep", open_store, work, |swept| Some(metrics_of(swept)), drop).await
 }
 
 /// What a sweep did as a log line, and what it found as metrics.
-fn told(swept: &Swept) -> SweepMetrics {
+fn metrics_of(swept: &Swept) -> SweepMetrics {
     tracing::info!(
         swept.invalidations_drained,
         swept.pending_invalidations,

@@ -37,7 +37,7 @@ impl Array {
         let Some(array) = array else { return Ok(Vec::new()) };
         let elements: Vec<&RawValue> = serde_json::from_str(array.get())
             .map_err(|_| Problem::Type { expected: "an array" }.of(self.name))?;
-        // CacheUpdate before any of them is parsed: a long array costs no more than a full one.
+        // Refused before any of them is parsed: a long array costs no more than a full one.
         if elements.len() > self.max {
             return Err(Problem::TooManyMessages { max: self.max }.of(self.name).into());
         }

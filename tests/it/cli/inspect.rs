@@ -32,13 +32,13 @@ async fn planted_differences_are_shown() {
     let (table, _) = succeeds(&stack, &ARGUMENTS[..4]).await;
     assert!(table.contains("1-4, 4 messages") && table.contains("no differences"), "{table}");
 
-    // A message that is another one: readers are told so.
+    // A message that is another one: readers get it.
     let element: String = redis.lindex(WINDOW, 1).await.unwrap();
     let () = redis.lset(WINDOW, 1, element.replace("\"2\"", "\"two\"")).await.unwrap();
     let (code, seen) = inspection(&stack).await;
     assert_eq!((code, &seen["differences"][0]), (Some(1), &"window: Redis has another message at 2".into()));
 
-    // One that is missing: readers go to Postgres, and nobody is told wrong.
+    // One that is missing: readers go to Postgres, and nobody reads anything wrong.
     let () = redis.lrem(WINDOW, 1, element.replace("\"2\"", "\"two\"")).await.unwrap();
     let (code, seen) = inspection(&stack).await;
     assert_eq!((code, &seen["next_read"]), (Some(0), &"miss, gap".into()));

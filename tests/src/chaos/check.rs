@@ -54,7 +54,7 @@ pub(super) struct Verdict {
     pub(super) violations: Vec<Violation>,
 }
 
-/// Holds every read against the history. `strict`: nothing is excused because the cache could not be told.
+/// Holds every read against the history. `strict`: nothing is excused because a cache update was deferred.
 pub(super) async fn check(
     records: &[Record],
     connection: &mut PgConnection,

@@ -41,7 +41,7 @@ pub enum Fault {
     /// Both are.
     BothEvicted,
     /// A certificate is past its check-by time.
-    CertificateExpired,
+    ValidityExpired,
     /// Nothing passes between one client and Postgres, for a while.
     PostgresHangs,
     /// Postgres executes what one client sends, and the replies are lost.
@@ -66,7 +66,7 @@ impl Fault {
         Self::EntryEvicted,
         Self::WindowEvicted,
         Self::BothEvicted,
-        Self::CertificateExpired,
+        Self::ValidityExpired,
         Self::PostgresHangs,
         Self::CommitsUnanswered,
         Self::SessionsEnded,
@@ -81,7 +81,7 @@ impl Fault {
             Self::RedisHangs | Self::RepliesLost | Self::RedisReset => 4,
             Self::PostgresHangs | Self::CommitsUnanswered => 4,
             Self::ClientKilled => 8,
-            Self::EntryEvicted | Self::WindowEvicted | Self::BothEvicted | Self::CertificateExpired => 8,
+            Self::EntryEvicted | Self::WindowEvicted | Self::BothEvicted | Self::ValidityExpired => 8,
         }
     }
 }
@@ -100,7 +100,7 @@ impl fmt::Display for Fault {
             Self::EntryEvicted => "entry evicted",
             Self::WindowEvicted => "window evicted",
             Self::BothEvicted => "both keys evicted",
-            Self::CertificateExpired => "certificate expired",
+            Self::ValidityExpired => "validity expired",
             Self::PostgresHangs => "connection to Postgres hangs",
             Self::CommitsUnanswered => "replies of Postgres lost",
             Self::SessionsEnded => "sessions in Postgres ended",
@@ -166,7 +166,7 @@ async fn bring_about(
             sleep(pause).await;
             servers.ways[client].postgres.link_mode(LinkMode::Pass);
         }
-        Fault::EntryEvicted | Fault::WindowEvicted | Fault::BothEvicted | Fault::CertificateExpired => {
+        Fault::EntryEvicted | Fault::WindowEvicted | Fault::BothEvicted | Fault::ValidityExpired => {
             tamper(fault, servers, &crew.entry(rng)).await?;
         }
     }
@@ -181,8 +181,8 @@ async fn tamper(fault: Fault, servers: &Servers, entry: &str) -> Result<(), Brok
         Fault::EntryEvicted => redis.del::<_, ()>(entry).await?,
         Fault::WindowEvicted => redis.del::<_, ()>(window).await?,
         Fault::BothEvicted => redis.del::<_, ()>(&[entry, window.as_str()]).await?,
-        _ if redis.hexists(entry, "certified").await? => {
-            redis.hset::<_, _, _, ()>(entry, "certified", 1).await?;
+        _ if redis.hexists(entry, "validated_at").await? => {
+            redis.hset::<_, _, _, ()>(entry, "validated_at", 1).await?;
         }
         _ => {}
     }

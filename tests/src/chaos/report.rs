@@ -38,8 +38,8 @@ pub struct Report {
 
 /// Every reason for which a read may go past the cache, and the one for which it need not.
 const REASONS: [&str; 9] = [
-    "check",
     "cold",
+    "expired",
     "failover",
     "write-pending",
     "gap",
@@ -85,9 +85,9 @@ impl Report {
                 *self.reasons.entry(reason.to_string()).or_default() += 1;
             }
             Record::Read(_) | Record::Swept { .. } | Record::FailedOver { .. } => {}
-            Record::Wrote(write) => *self.writes.entry(told(write.cache_update).into()).or_default() += 1,
+            Record::Wrote(write) => *self.writes.entry(name_of(write.cache_update).into()).or_default() += 1,
             Record::Deleted { cache_update: how, .. } => {
-                *self.writes.entry(told(*how).into()).or_default() += 1;
+                *self.writes.entry(name_of(*how).into()).or_default() += 1;
             }
             Record::Failed(what) => *self.writes.entry(format!("{what} failed")).or_default() += 1,
             Record::Odd(what) => self.odd.push(what.clone()),
@@ -116,7 +116,7 @@ impl Report {
     }
 }
 
-fn told(cache_update: CacheUpdate) -> &'static str {
+fn name_of(cache_update: CacheUpdate) -> &'static str {
     match cache_update {
         CacheUpdate::Applied => "published",
         CacheUpdate::Pending => "pending",

@@ -32,7 +32,7 @@ impl Way {
         };
         let redis = Proxy::before(front.as_ref().map_or(redis, Managed::port)).await?;
         if let Some(front) = &front {
-            // A client asks the address that it is told, which has to be that of the proxy.
+            // A client asks the address that it is given, which has to be that of the proxy.
             front.announce(redis.port());
         }
         Ok(Self { redis, postgres: Proxy::before(postgres).await?, front })

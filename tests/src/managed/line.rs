@@ -115,7 +115,7 @@ impl Line {
     /// A reply as the front gives it. What a server says of itself and its cluster becomes what the front does.
     fn translated(&self, command: &Command, reply: Vec<u8>) -> Vec<u8> {
         let (name, said) = (command.word(0), wire::said(&reply).map(|said| in_its_words(&said)));
-        // Who may not ask is told so by the server. One that is in no cluster is to seem as if it were.
+        // Who may not ask gets an error from the server. One that is in no cluster is to seem as if it were.
         let denied = said.as_ref().is_some_and(|said| said.starts_with("NO"));
         let ours = (name == "cluster" && !denied).then(|| rules::cluster(&command.word(1), self.announced()));
         if let Some(ours) = ours.flatten() {

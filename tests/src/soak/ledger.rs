@@ -32,7 +32,7 @@ pub(super) struct Kept {
     pub(super) acknowledged: usize,
     /// Conversations with messages in them.
     pub(super) conversations: usize,
-    /// Messages that are there although nobody was told so.
+    /// Messages that are there although no answer said so.
     pub(super) unacknowledged: usize,
     /// What is not as it should be.
     pub(super) wrong: Vec<String>,

@@ -18,7 +18,7 @@ use super::vitals::Seen;
 /// How much more memory an instance may take in the last third of a run than in the first.
 const GROWTH: f64 = 1.2;
 
-/// What the functions themselves told.
+/// What the functions themselves reported.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reported {
     hits: u64,
@@ -40,7 +40,7 @@ pub struct Report {
 
 /// Adds up the metrics in a log, and keeps them in a file of their own.
 pub(super) fn read_metrics(log: &Path, copy: &Path) -> Result<Reported, Broken> {
-    let mut told = Reported::default();
+    let mut reported = Reported::default();
     let mut copy = BufWriter::new(std::fs::File::create(copy)?);
     for line in BufReader::new(std::fs::File::open(log)?).lines() {
         let line = line?;
@@ -49,14 +49,14 @@ pub(super) fn read_metrics(log: &Path, copy: &Path) -> Result<Reported, Broken> 
         }
         writeln!(copy, "{line}")?;
         let line: Value = serde_json::from_str(&line)?;
-        told.requests += line["Requests"].as_u64().unwrap_or(0);
-        told.hits += line["CacheHits"].as_u64().unwrap_or(0);
-        told.deferred += line["DeferredWrites"].as_u64().unwrap_or(0);
+        reported.requests += line["Requests"].as_u64().unwrap_or(0);
+        reported.hits += line["CacheHits"].as_u64().unwrap_or(0);
+        reported.deferred += line["DeferredWrites"].as_u64().unwrap_or(0);
         if let (Some(reason), Some(misses)) = (line["Reason"].as_str(), line["CacheMisses"].as_u64()) {
-            *told.misses.entry(reason.into()).or_default() += misses;
+            *reported.misses.entry(reason.into()).or_default() += misses;
         }
     }
-    Ok(told)
+    Ok(reported)
 }
 
 impl Report {

@@ -7,7 +7,7 @@
 --   Reply    {granted 0|1, epoch or '', version or '', valid 0|1, dead intents, live intents,
 --             {the fields of intents, 1,000 at most}}
 --
--- Refused behind live intents alone, whose writes will publish, behind a live lease, and where somebody valid the entry
+-- Refused behind live intents alone, whose writes will publish, behind a live lease, and where somebody validated the entry
 -- since the reader looked: then there is nothing to fill, but to look again. Intents beyond the thousandth stay for the
 -- next reader: fill takes them back as arguments, of which a managed server allows 3,999.
 touch()
