@@ -21,7 +21,7 @@ THROTTLED = ClientError({"Error": {"Code": "TooManyRequestsException", "Message"
 
 def error(sentence):
     """What Lambda answers when the work of migrate or probe fails: the runtime's `Diagnostic` of a String, as `on_event` of
-    functions/src/lib.rs returns it. Its errorType is the name of a reference's type."""
+    the functions returns it. Its errorType is the name of a reference's type."""
     return {"errorType": "&alloc::string::String", "errorMessage": sentence}
 
 
