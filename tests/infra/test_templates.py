@@ -368,7 +368,7 @@ class Environment(unittest.TestCase):
             redis, callers = True, False
         else:
             binary = (ROOT / f"functions/src/bin/{function}.rs").read_text()
-            redis, callers = "open_store" in binary, "serve(open" in binary
+            redis, callers = "open_store" in binary, bool(re.search(r"use conversation_functions::\{[^}]*\bserve\b", binary))
         of_redis = {name for name in names if name.startswith(("REDIS_", "CACHE_"))}
         of_callers = {"AUTH_MODE", "OWNER_CLAIM", "DEFAULT_OWNER"}
         self.assertLessEqual(of_callers, names)
