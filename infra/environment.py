@@ -88,6 +88,18 @@ class Database:
         """Its security groups."""
         return [group["VpcSecurityGroupId"] for group in self.found["VpcSecurityGroups"]]
 
+    def restorable(self):
+        """The earliest and the latest time that this database can be restored to; None if there is no backup yet."""
+        if self.kind == "instance":
+            found = self.rds.describe_db_instance_automated_backups(DBInstanceIdentifier=self.name)["DBInstanceAutomatedBackups"]
+            # An instance that was deleted may have had the same name.
+            windows = (one["RestoreWindow"] for one in found if one["DbiResourceId"] == self.found["DbiResourceId"])
+            window = next(windows, {})
+            times = window.get("EarliestTime"), window.get("LatestTime")
+        else:
+            times = self.found.get("EarliestRestorableTime"), self.found.get("LatestRestorableTime")
+        return times if all(times) else None
+
     def is_there(self, name):
         """Waits until a database of the same kind is available."""
         wanted = {"DBInstanceIdentifier" if self.kind == "instance" else "DBClusterIdentifier": name}

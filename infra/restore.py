@@ -3,10 +3,12 @@
 
     restore.py ENV TIME|latest [--as STACK] [--drill]
 
-TIME is like 2026-11-26T12:00:00Z. Writes to the old stack are stopped first, except in a drill. The old stack remains.
+TIME is like 2026-11-26T12:00:00Z. Writes to the old stack are stopped first, except in a drill, and allowed again if there is
+no snapshot to deploy from. The old stack remains.
 """
 
 import argparse
+import contextlib
 import datetime
 import time
 
@@ -28,30 +30,85 @@ def moment(text):
     return given
 
 
-def stop_writes(client, stack):
-    """Stops the writes to a stack. Reads continue."""
-    for function in functions():
-        if function["writes"]:
-            client.put_function_concurrency(FunctionName=f"{stack}-{function['name']}", ReservedConcurrentExecutions=0)
+def check_restorable(database, when):
+    """Refuses a time that the database cannot be restored to."""
+    window = database.restorable()
+    if window is None:
+        raise Refused(f"{database.name} has no automated backup that it could be restored from")
+    if when is not None and not window[0] <= when <= window[1]:
+        earliest, latest, given = (time.astimezone(datetime.timezone.utc).strftime("%FT%TZ") for time in (*window, when))
+        raise Refused(f"{database.name} can be restored to a time from {earliest} to {latest}, not to {given}")
 
 
-def restore(environment, when, target, drill, clients):
-    """Copies the database as of a point in time, takes a snapshot of the copy, deletes the copy, and deploys a stack from the snapshot."""
-    source, target = environment.stack, target or next_name(environment.stack)
-    if stack_status(clients["cloudformation"], target) is not None:
-        raise Refused(f"stack {target} already exists: choose another name with INTO")
-    database = Database(clients["rds"], source)
-    name = f"{source}-restored-{stamp()}"
-    if not drill:
-        stop_writes(clients["lambda"], source)
-        print(f"{source} no longer accepts writes.", flush=True)
+class Writes:
+    """The writes to a stack, which its functions' reserved concurrency stops and allows."""
+
+    def __init__(self, client, stack):
+        self.client, self.before = client, {}
+        for function in functions():
+            if function["writes"]:
+                name = f"{stack}-{function['name']}"
+                self.before[name] = client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
+
+    def stop(self):
+        """Stops them. Reads continue."""
+        for name in self.before:
+            self.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+
+    def allow(self):
+        """Allows them again: gives each function the concurrency that it had."""
+        for name, reserved in self.before.items():
+            if reserved is None:
+                self.client.delete_function_concurrency(FunctionName=name)
+            else:
+                self.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
+
+    def commands(self):
+        """The commands that allow them again."""
+        for name, reserved in self.before.items():
+            if reserved is None:
+                yield f"aws lambda delete-function-concurrency --function-name {name}"
+            else:
+                yield f"aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions {reserved}"
+
+
+@contextlib.contextmanager
+def stopped(writes):
+    """Stops writes, and allows them again if what follows fails."""
+    # Printed first: they are needed if this program is killed, or may not allow the writes again.
+    print("To allow writes to the old stack again:", *writes.commands(), sep="\n  ", flush=True)
+    try:
+        writes.stop()
+        print("Writes are stopped.", flush=True)
+        yield
+    except BaseException:
+        writes.allow()
+        print("Writes are allowed again.", flush=True)
+        raise
+
+
+def snapshot_as_of(database, when):
+    """Copies a database as of a point in time, takes a snapshot of the copy, and deletes the copy. Returns the snapshot's name."""
+    name = f"{database.name}-restored-{stamp()}"
     try:
         database.restore(name, when)
-        print(f"{name} is a copy of the database of {source} as of that time.", flush=True)
+        print(f"{name} is a copy of the database of {database.name} as of that time.", flush=True)
         database.snapshot(name, of=name)
     finally:
         # Even if the snapshot failed, so that nothing that costs money is left.
         leave(database, name)
+    return name
+
+
+def restore(environment, when, target, drill, clients):
+    """Stops writes, takes a snapshot of the database as of a point in time, and deploys a stack from it."""
+    source, target = environment.stack, target or next_name(environment.stack)
+    if stack_status(clients["cloudformation"], target) is not None:
+        raise Refused(f"stack {target} already exists: choose another name with INTO")
+    database = Database(clients["rds"], source)
+    check_restorable(database, when)
+    with contextlib.nullcontext() if drill else stopped(Writes(clients["lambda"], source)):
+        name = snapshot_as_of(database, when)
     # The next deployment of the environment, from samconfig.toml, turns on the deletion protection.
     environment.deploy(stack=target, DatabaseSnapshot=name, DatabaseDeletionProtection="false")
     return target, name

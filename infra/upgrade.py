@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Upgrades the Postgres of an environment to a major version, after `sam build`: upgrade.py ENV VERSION.
 
-The upgrade is in place, after a snapshot: address, identity, password and cache stay the same. Postgres is down for some
-minutes, and requests get 503.
+The upgrade is in place, after a snapshot: address and password stay the same. Postgres is down for some minutes, and
+requests get 503. It has another identity then, so the same deployment also moves the cache, which starts empty.
 """
 
 import sys
@@ -33,7 +33,10 @@ def upgrade(environment, version, clients):
     snapshot = f"{environment.stack}-before-{version}-{stamp()}"
     database.snapshot(snapshot)
     print(f"To go back, restore the snapshot {snapshot}.", flush=True)
-    environment.deploy(PostgresVersion=version, AllowMajorVersionUpgrade="true")
+    # All at once, since new code rejects writes until the cache has moved. Without alarms, since requests fail while Postgres
+    # is down, and a rollback cannot bring the old version back.
+    consent = {"AllowMajorVersionUpgrade": "true", "Rollout": "AllAtOnce", "RolloutAlarms": "false"}
+    environment.deploy(PostgresVersion=version, **consent)
     return snapshot
 
 

@@ -3,10 +3,11 @@
 //! # How many connections Postgres has to allow
 //!
 //! An instance of a function opens no more than the requests it is given at a time: one, or on Lambda Managed Instances
-//! `AWS_LAMBDA_MAX_CONCURRENCY`. So `max_connections` is at least the sum, over the functions that read or write Postgres, of
-//! reserved concurrency x max(1, `AWS_LAMBDA_MAX_CONCURRENCY`), and besides 1 for migrations, `superuser_reserved_connections`
-//! (3), what the operator's own tools need, and as much again of one function as a deployment may run of its old version and
-//! its new one at a time. A function without reserved concurrency can take every connection there is.
+//! `AWS_LAMBDA_MAX_CONCURRENCY`. For some seconds it may hold as many again, and instances of old code keep theirs for a minute
+//! beside those of new code. So `max_connections` is at least twice the sum, over the functions that read or write Postgres, of
+//! reserved concurrency x max(1, `AWS_LAMBDA_MAX_CONCURRENCY`), and besides 1 for migrations, 1 for the probe, what the server
+//! reserves (`superuser_reserved_connections`, which is 3, and `reserved_connections`), and what the operator's own tools need.
+//! A function without reserved concurrency can take every connection there is.
 //!
 //! A statement whose instance is gone is ended by the server, at the latest 2.5 s after it began, and a connection that stands
 //! idle after a minute: that is what our sessions begin with, and those of whoever is let in by a deployment. Functions do not

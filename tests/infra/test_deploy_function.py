@@ -9,12 +9,25 @@ from unittest import mock
 
 from botocore.exceptions import ClientError
 
-from templates import load
+import templates
+from templates import load, of_type, references, render
 
 SECRET = {"username": "administrator", "password": "secret"}
 DONE = {"more": False, "generation": "g1"}
+PROBED = {"guarantee": "reads are current", "checks": [{"name": "acl", "ok": True, "detail": ""}]}
 MIGRATION = {"Version": "arn:migrate:7", "Settings": ["1", "info"], "Cache": "nodes db-1", "Instances": ["9", "4"]}
 THROTTLED = ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."}}, "Invoke")
+
+
+def error(sentence):
+    """What Lambda answers when the work of migrate or probe fails: the runtime's `Diagnostic` of a String, as `on_event` of
+    the functions returns it. Its errorType is the name of a reference's type."""
+    return {"errorType": "&alloc::string::String", "errorMessage": sentence}
+
+
+# What Lambda itself answers when a function does not start, or does not end.
+EXITED = {"errorType": "Runtime.ExitError", "errorMessage": "RequestId: 1 Error: Runtime exited with error: exit status 1"}
+TIMED_OUT = {"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1 Error: Task timed out after 60.00 seconds"}
 
 
 class Cloud:
@@ -43,7 +56,7 @@ class Cloud:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        failed = {"FunctionError": "Unhandled"} if "errorMessage" in (answer or {}) else {}
+        failed = {"FunctionError": "Unhandled"} if "errorType" in answer else {}
         return {**failed, "Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
@@ -100,8 +113,9 @@ class Migrate(unittest.TestCase):
         self.assertEqual(settings("g1", "1", "info"), hashes[0])
 
     def test_the_connections_needed_are_two_for_each_instance_and_the_few_others(self):
-        self.assertEqual(handle(Cloud(DONE))[1]["Connections"], str(2 * (9 + 4 + 1) + 1 + 1 + 5))
-        self.assertEqual(handle(Cloud(DONE), wanted={**MIGRATION, "Instances": []})[1]["Connections"], "9")
+        # Not what Postgres reserves: the probe takes that off max_connections.
+        self.assertEqual(handle(Cloud(DONE))[1]["Connections"], str(2 * (9 + 4 + 1) + 1 + 1))
+        self.assertEqual(handle(Cloud(DONE), wanted={**MIGRATION, "Instances": []})[1]["Connections"], "4")
 
     def test_it_is_invoked_again_while_there_is_more_to_do(self):
         cloud = Cloud({"more": True}, {"more": True}, DONE)
@@ -128,7 +142,7 @@ class Migrate(unittest.TestCase):
 
     def test_a_failure_fails_the_deployment_and_says_why_without_the_password(self):
         with mock.patch("builtins.print") as printed:
-            outcome, _, reason = handle(Cloud({"errorMessage": "column x exists"}))
+            outcome, _, reason = handle(Cloud(error("column x exists")))
         self.assertEqual((outcome, reason), ("FAILED", "Migration failed: column x exists"))
         self.assertNotIn("secret", str(printed.mock_calls))
 
@@ -145,23 +159,24 @@ class RolledBack(unittest.TestCase):
     """CloudFormation rolls a deployment back, and requests the old version of each step."""
 
     def cloud(self, *answers):
-        outputs = {"Generation": "g0", "Guarantee": "all", "ApiUrl": "https://a"}
+        outputs = {"Generation": "g0", "Guarantee": "all", "Report": "all again", "ApiUrl": "https://a"}
         return Cloud(*answers, status="UPDATE_ROLLBACK_IN_PROGRESS", outputs=outputs)
 
     def test_the_old_migrate_returns_the_generation_if_it_can(self):
         self.assertEqual(handle(self.cloud(DONE))[1]["Generation"], "g1")
 
     def test_if_it_cannot_the_generation_is_the_last_one_deployed(self):
-        outcome, data, reason = handle(self.cloud({"errorMessage": "no connection"}))
+        outcome, data, reason = handle(self.cloud(error("no connection")))
         self.assertEqual((outcome, data["Generation"]), ("SUCCESS", "g0"))
         self.assertIn("no connection", reason)
         self.assertEqual(set(data), {"Generation", "Settings", "Connections"})
 
     def test_neither_guard_nor_probe_nor_move_blocks_the_rollback(self):
-        outcome, data, _ = handle(self.cloud({"errorMessage": "refused"}), "Probe", {"Version": "arn:probe:3", "Settings": "a"})
+        outcome, data, _ = handle(self.cloud(error("refused")), "Probe", {"Version": "arn:probe:3", "Settings": "a"})
         self.assertEqual((outcome, data["Guarantee"]), ("SUCCESS", "all"))
-        wanted = {"Version": "arn:migrate:6", "Generation": "g0"}
-        self.assertEqual(handle(self.cloud({"errorMessage": "retired"}), "CacheMove", wanted)[0], "SUCCESS")
+        wanted = {"Version": "arn:migrate:6", "Generation": "g0", "Probe": "arn:probe:2"}
+        outcome, data, _ = handle(self.cloud(error("retired")), "CacheMove", wanted)
+        self.assertEqual((outcome, data["Report"]), ("SUCCESS", "all again"))
         self.assertEqual(handle(self.cloud(), "Guard", Guard.wanted("rds"), Guard.wanted("aurora"))[0], "SUCCESS")
 
 
@@ -169,29 +184,82 @@ class Probe(unittest.TestCase):
     WANTED = {"Version": "arn:probe:3", "Settings": ["a", "g1"]}
 
     def test_its_result_is_printed_and_its_guarantee_returned(self):
-        said = {"guarantee": "reads are current", "checks": [{"name": "acl", "ok": True, "detail": ""}]}
         with mock.patch("builtins.print") as printed:
-            outcome, data, _ = handle(cloud := Cloud(said), "Probe", self.WANTED)
+            outcome, data, _ = handle(cloud := Cloud(PROBED), "Probe", self.WANTED)
         self.assertEqual((outcome, data["Guarantee"]), ("SUCCESS", "reads are current"))
         self.assertEqual(cloud.invoked, [("arn:probe:3", {})])
-        self.assertEqual(json.loads(printed.call_args.args[0]), said)
+        self.assertEqual(json.loads(printed.call_args.args[0]), PROBED)
 
     def test_a_check_that_fails_fails_the_deployment_with_its_sentence(self):
-        outcome, _, reason = handle(Cloud({"errorMessage": "acl: the user may not run pexpire"}), "Probe", self.WANTED)
-        self.assertEqual((outcome, reason), ("FAILED", "Probe failed: acl: the user may not run pexpire"))
+        for answer, sentence in (
+            (error("Redis is a primary: REDIS_URL leads to a replica"), "Redis is a primary: REDIS_URL leads to a replica"),
+            (EXITED, EXITED["errorMessage"]),
+            (TIMED_OUT, TIMED_OUT["errorMessage"]),
+        ):
+            outcome, _, reason = handle(Cloud(answer), "Probe", self.WANTED)
+            self.assertEqual((outcome, reason), ("FAILED", f"Probe failed: {sentence}"))
 
 
 class CacheMove(unittest.TestCase):
+    WANTED = {"Version": "arn:migrate:7", "Probe": "arn:probe:3", "Generation": "g1", "Aliases": []}
+
+    def longest(self, template):
+        """The longest time-out of what may still be running old code: the functions whose aliases the move waits for."""
+        waited_for = references(template["Resources"]["CacheMove"]["Properties"]["Aliases"])
+        usual = template["Globals"]["Function"]["Timeout"]
+        return max(template["Resources"][one.split(".")[0]]["Properties"].get("Timeout", usual) for one in waited_for)
+
     def test_the_generation_moves_when_no_old_code_can_still_be_running(self):
-        cloud = Cloud({"generation": "g1"})
-        outcome, _, _ = handle(cloud, "CacheMove", {"Version": "arn:migrate:7", "Generation": "g1", "Aliases": []})
-        self.assertEqual(outcome, "SUCCESS")
-        self.assertEqual(cloud.invoked, [("arn:migrate:7", {**SECRET, "move": "g1"})])
-        longest = load("template")["Globals"]["Function"]["Timeout"]
+        cloud = Cloud({"generation": "g1"}, PROBED)
+        self.assertEqual(handle(cloud, "CacheMove", self.WANTED)[0], "SUCCESS")
+        self.assertEqual(cloud.invoked[0], ("arn:migrate:7", {**SECRET, "move": "g1"}))
+        longest = self.longest(load("template"))
         self.assertGreater(sum(cloud.slept), longest)
+        # That of the sweep, which is longer than that of what serves callers.
+        self.assertGreater(longest, load("template")["Globals"]["Function"]["Timeout"])
+
+    def test_only_migrate_and_probe_which_deployments_alone_invoke_are_not_waited_for(self):
+        waited_for = set(references(load("template")["Resources"]["CacheMove"]["Properties"]["Aliases"]))
+        functions = set(of_type(load("template"), "AWS::Serverless::Function"))
+        self.assertEqual(functions - {one.split(".")[0] for one in waited_for}, {"MigrateFunction", "ProbeFunction"})
+
+    def test_a_longer_time_out_is_waited_for(self):
+        slow = [one | {"timeout": 50} if one["name"] == "add" else one for one in render.functions()]
+        with mock.patch.object(render, "functions", return_value=slow):
+            template = templates.yaml_parse(render.render("template"))
+        with mock.patch.dict(globals(), load=lambda _: template):
+            handle(cloud := Cloud({"generation": "g1"}, PROBED), "CacheMove", self.WANTED)
+        self.assertGreater(sum(cloud.slept), self.longest(template))
+
+    def test_the_probe_is_invoked_once_more_when_writes_reach_the_cache(self):
+        cloud = Cloud({"generation": "g1"}, PROBED)
+        with mock.patch("builtins.print") as printed:
+            outcome, data, _ = handle(cloud, "CacheMove", self.WANTED)
+        self.assertEqual((outcome, data["Report"]), ("SUCCESS", "reads are current"))
+        self.assertEqual([version for version, _ in cloud.invoked], ["arn:migrate:7", "arn:probe:3"])
+        self.assertEqual(json.loads(printed.call_args.args[0]), PROBED)
+        move = load("template")["Resources"]["CacheMove"]["Properties"]
+        self.assertEqual(move["Probe"], {"Ref": "ProbeFunction.Version"})
+        outputs = load("template")["Outputs"]
+        self.assertEqual(list(references(outputs["Report"]["Value"])), ["CacheMove.Report"])
+
+    def test_when_it_fails_the_sentence_is_reported_and_nothing_is_rolled_back(self):
+        for failure in (error("A conversation lives and dies: an add does not reach the cache"), TIMED_OUT, THROTTLED):
+            sentence = failure["errorMessage"] if isinstance(failure, dict) else "Rate Exceeded."
+            with mock.patch("builtins.print") as printed:
+                answers = [failure] if isinstance(failure, dict) else [failure] * 9
+                outcome, data, reason = handle(Cloud({"generation": "g1"}, *answers), "CacheMove", self.WANTED)
+            self.assertEqual((outcome, reason), ("SUCCESS", None))
+            self.assertIn("after the cache had moved", data["Report"])
+            self.assertIn(sentence, data["Report"])
+            printed.assert_called_once_with(data["Report"])
+
+    def test_a_report_fits_into_an_answer_and_an_output(self):
+        _, data, _ = handle(Cloud({"generation": "g1"}, error("x" * 5000)), "CacheMove", self.WANTED)
+        self.assertLessEqual(len(data["Report"]), 1000)
 
     def test_a_move_that_fails_fails_the_deployment(self):
-        outcome, _, reason = handle(Cloud({"errorMessage": "x"}), "CacheMove", {"Version": "v", "Generation": "g1"})
+        outcome, _, reason = handle(Cloud(error("x")), "CacheMove", self.WANTED)
         self.assertEqual((outcome, reason), ("FAILED", "CacheMove failed: x"))
 
 

@@ -258,7 +258,7 @@ class Deployment(Cloud):
         self.assertEqual(guard["Database"], ["", "rds", "", ""])
         self.assertEqual({one["ServiceToken"] for one in (guard, probe, move)}, {migration["ServiceToken"]})
         self.assertIn("Probe", probe["Version"])
-        self.assertEqual(move["Version"], migration["Version"])
+        self.assertEqual((move["Version"], move["Probe"]), (migration["Version"], probe["Version"]))
         self.assertTrue(move["Generation"].endswith(".Generation"))
 
     def test_the_sweep_is_called_every_minute(self):
@@ -361,17 +361,19 @@ class OtherStores(Cloud):
         subnets = [self.client("ec2").create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24")["Subnet"]["SubnetId"] for n in (1, 2)]
         groups = [self.client("ec2").create_security_group(VpcId=vpc, GroupName=n, Description=n)["GroupId"] for n in "ab"]
         existing = {"VpcId": vpc, "SubnetIds": ",".join(subnets), "DatabaseUrlSecret": "database", "RedisUrlSecret": "redis",
-                    "PostgresSecurityGroupId": groups[0], "RedisSecurityGroupId": groups[1], "Authorizer": "iam"}
+                    "PostgresSecurityGroupId": groups[0], "RedisSecurityGroupId": groups[1], "Authorizer": "iam",
+                    "RedisPort": "16379", "RedisServerless": "true"}
         self.create(existing)
         self.assertFalse([kind for kind in Recorded.made if kind.startswith(("AWS::RDS", "AWS::ElastiCache"))])
         add = self.client("lambda").get_function_configuration(FunctionName="store-add")
         self.assertEqual(set(add["VpcConfig"]["SubnetIds"]), set(subnets))
         variables = add["Environment"]["Variables"]
         self.assertEqual((variables["DATABASE_AUTH"], variables["AUTH_MODE"]), ("password", "trusted_header"))
+        self.assertEqual(variables["REDIS_SERVERLESS"], "true")
         self.assertIn("secretsmanager:database", variables["DATABASE_URL"])
         opened = self.client("ec2").describe_security_groups(GroupIds=groups)["SecurityGroups"]
         ports = {group["GroupId"]: {rule["FromPort"] for rule in group["IpPermissions"]} for group in opened}
-        self.assertEqual(ports, {groups[0]: {5432}, groups[1]: {6379}})
+        self.assertEqual(ports, {groups[0]: {5432}, groups[1]: {16379}})
         self.assertNotIn("Secret", Recorded.made["Custom::Migration"][0])
 
 

@@ -125,6 +125,10 @@ class Rights(unittest.TestCase):
         ports = {"PostgresPort": "5433", "RedisPort": "6390", "RedisLastPort": "6391"}
         self.assertEqual(of(**ports), ["5432", "6379", "6380"])
         self.assertEqual(of(DatabaseUrlSecret="a", RedisUrlSecret="b", **ports), ["5433", "6390", "6391"])
+        # A range that ends before it begins would fail the network.
+        for port in ("6379", "6390", "16379"):
+            self.assertEqual(of(RedisUrlSecret="b", RedisPort=port), ["5432", port, port])
+        self.assertEqual(of(RedisUrlSecret="b", RedisLastPort="6380"), ["5432", "6379", "6380"])
 
     def test_nothing_is_open_to_addresses(self):
         for name in ("template", *NESTED):

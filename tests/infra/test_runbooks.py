@@ -1,6 +1,7 @@
 """Deploying, restoring and upgrading, rehearsed against moto's RDS: what is asked of AWS and of sam, and what is left."""
 
 import contextlib
+import datetime
 import io
 import pathlib
 import sys
@@ -11,6 +12,8 @@ from unittest import mock
 import boto3
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.rds.models import rds_backends
 
 from templates import INFRA, REGION, ROOT, load, of_type, references
 
@@ -21,8 +24,36 @@ import restore  # noqa: E402
 import upgrade  # noqa: E402
 
 STACK = "conversation-store-prod"
+# What a database can be restored to.
+LATEST = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(minutes=5)
+EARLIEST = LATEST - datetime.timedelta(days=14)
 TARGETS = {"DBEngineVersions": [{"EngineVersion": "17.4", "ValidUpgradeTarget": [
     {"EngineVersion": "17.5", "IsMajorVersionUpgrade": False}, {"EngineVersion": "18.1", "IsMajorVersionUpgrade": True}]}]}  # fmt: skip
+
+
+class Functions:
+    """Stands for Lambda: the reserved concurrency of the functions that write. One of them has none."""
+
+    def __init__(self, failing=None):
+        self.before = {f"{STACK}-add": 60, f"{STACK}-update": 15, f"{STACK}-delete": None}
+        self.reserved, self.failing = dict(self.before), failing
+
+    def get_function_concurrency(self, FunctionName):
+        reserved = self.reserved[FunctionName]
+        return {} if reserved is None else {"ReservedConcurrentExecutions": reserved}
+
+    def put_function_concurrency(self, FunctionName, ReservedConcurrentExecutions):
+        if self.failing == (FunctionName, ReservedConcurrentExecutions):
+            raise ClientError({"Error": {"Code": "TooManyRequestsException"}}, "PutFunctionConcurrency")
+        self.reserved[FunctionName] = ReservedConcurrentExecutions
+
+    def delete_function_concurrency(self, FunctionName):
+        self.reserved[FunctionName] = None
+
+
+def raise_(error):
+    """Raises an error, where only an expression may stand."""
+    raise error
 
 
 class Account(unittest.TestCase):
@@ -36,11 +67,12 @@ class Account(unittest.TestCase):
         self.runs, self.failing = [], None
         self.rds, self.ec2 = boto3.client("rds"), boto3.client("ec2")
         self.cloudformation = boto3.client("cloudformation")
-        self.clients = {"rds": self.rds, "cloudformation": self.cloudformation, "lambda": mock.Mock()}
+        self.clients = {"rds": self.rds, "cloudformation": self.cloudformation, "lambda": Functions()}
         self.environment = environment.Environment("prod")
-        printed = contextlib.redirect_stdout(io.StringIO())
-        printed.__enter__()
-        self.addCleanup(printed.__exit__, None, None, None)
+        self.printed = io.StringIO()
+        redirected = contextlib.redirect_stdout(self.printed)
+        redirected.__enter__()
+        self.addCleanup(redirected.__exit__, None, None, None)
 
     def anew(self):
         """The same with another account."""
@@ -71,8 +103,17 @@ class Account(unittest.TestCase):
         if kind == "instance":
             self.rds.create_db_instance(DBInstanceIdentifier=STACK, Engine="postgres", EngineVersion="17.4", MultiAZ=True,
                                         DBInstanceClass="db.t4g.medium", AllocatedStorage=100, **of)  # fmt: skip
+            # moto's backups have no window.
+            of_stack = {"DbiResourceId": self.rds.describe_db_instances()["DBInstances"][0]["DbiResourceId"]}
+            window = {"RestoreWindow": {"EarliestTime": EARLIEST, "LatestTime": LATEST}}
+            self.backups = [{"DbiResourceId": "db-DELETED", "RestoreWindow": {}}, {**of_stack, **window}]
+            backups = lambda DBInstanceIdentifier: {"DBInstanceAutomatedBackups": self.backups}
+            known = mock.patch.object(self.rds, "describe_db_instance_automated_backups", backups)
+            known.start()
+            self.addCleanup(known.stop)
         else:
             self.rds.create_db_cluster(DBClusterIdentifier=STACK, Engine="aurora-postgresql", EngineVersion="17.4", **of)
+            rds_backends[DEFAULT_ACCOUNT_ID][REGION].clusters[STACK].earliest_restorable_time = EARLIEST
 
     def names(self, kind):
         """Databases, and snapshots taken by hand, that there are."""
@@ -86,7 +127,7 @@ class Account(unittest.TestCase):
 
 
 class Restore(Account):
-    WHEN = restore.moment("2026-11-26T12:00:00Z")
+    WHEN = LATEST - datetime.timedelta(minutes=55)
 
     def restore(self, when=WHEN, target="", drill=False):
         return restore.restore(self.environment, when, target, drill, self.clients)
@@ -125,17 +166,16 @@ class Restore(Account):
     def test_writes_end_before_the_copy_but_for_a_drill(self):
         self.stack()
         self.database()
-        order = []
-        self.clients["lambda"].put_function_concurrency = lambda **given: order.append(given)
-        with mock.patch.object(environment.Database, "restore", lambda *_: order.append("restore")), \
+        functions, found = self.clients["lambda"], []
+        with mock.patch.object(environment.Database, "restore", lambda *_: found.append(dict(functions.reserved))), \
                 mock.patch.object(environment.Database, "snapshot"), mock.patch.object(environment.Database, "delete"):
-            self.restore()
-            self.assertEqual([one.get("FunctionName") for one in order[:-1]], [f"{STACK}-{f}" for f in ("add", "update", "delete")])
-            self.assertEqual({one["ReservedConcurrentExecutions"] for one in order[:-1]}, {0})
-            self.assertEqual(order.pop(), "restore")
-            order.clear()
             self.restore(drill=True, target="drill")
-            self.assertEqual(order, ["restore"])
+            self.restore()
+        self.assertEqual(found, [functions.before, dict.fromkeys(functions.before, 0)])
+        self.assertEqual(functions.reserved, found[1], "writes to the old stack would be lost")
+        for command in (f"put-function-concurrency --function-name {STACK}-add --reserved-concurrent-executions 60",
+                        f"delete-function-concurrency --function-name {STACK}-delete"):  # fmt: skip
+            self.assertIn(f"\n  aws lambda {command}\n", self.printed.getvalue())
 
     def test_the_copy_goes_also_where_its_snapshot_fails(self):
         self.stack()
@@ -145,22 +185,55 @@ class Restore(Account):
             self.restore()
         self.assertEqual(self.names("instance"), ([STACK], []))
         self.assertEqual(self.runs, [])
+        self.assertEqual(self.clients["lambda"].reserved, self.clients["lambda"].before)
 
-    def test_a_failure_before_there_is_a_copy_is_reported_as_it_is(self):
+    def test_a_failure_before_there_is_a_copy_is_reported_as_it_is_and_writes_are_allowed_again(self):
         self.stack()
         self.database()
-        failure = ClientError({"Error": {"Code": "InvalidRestoreFault"}}, "Restore")
-        with mock.patch.object(self.rds, "restore_db_instance_to_point_in_time", side_effect=failure):
-            self.assertRaisesRegex(ClientError, "InvalidRestoreFault", self.restore)
+        for failure in (ClientError({"Error": {"Code": "InvalidRestoreFault"}}, "Restore"), KeyboardInterrupt("InvalidRestoreFault")):
+            found = []
+            with mock.patch.object(self.rds, "restore_db_instance_to_point_in_time") as called:
+                called.side_effect = lambda **_: found.append(dict(self.clients["lambda"].reserved)) or raise_(failure)
+                self.assertRaisesRegex(type(failure), "InvalidRestoreFault", self.restore)
+            self.assertEqual(set(found[0].values()), {0}, "they were stopped meanwhile")
+            self.assertEqual(self.clients["lambda"].reserved, self.clients["lambda"].before)
+
+    def test_writes_of_which_only_some_could_be_stopped_are_allowed_again(self):
+        self.stack()
+        self.database()
+        self.clients["lambda"] = Functions(failing=(f"{STACK}-update", 0))
+        self.assertRaisesRegex(ClientError, "TooManyRequests", self.restore)
+        self.assertEqual(self.clients["lambda"].reserved, self.clients["lambda"].before)
+
+    def test_a_time_that_cannot_be_restored_is_refused_while_writes_go_on(self):
+        for kind in ("instance", "cluster"):
+            self.anew()
+            self.stack()
+            self.database(kind)
+            for when in (EARLIEST - datetime.timedelta(seconds=1), LATEST + datetime.timedelta(hours=1)):
+                with mock.patch.object(restore.Writes, "stop") as stopped:
+                    self.assertRaisesRegex(environment.Refused, f"from {EARLIEST:%FT%TZ} to .* not to {when:%FT%TZ}", self.restore, when)
+                stopped.assert_not_called()
+            self.assertEqual(self.names(kind), ([STACK], []))
+
+    def test_without_a_backup_nothing_is_begun(self):
+        self.stack()
+        self.database()
+        for backups in ([], [{**self.backups[1], "RestoreWindow": {"EarliestTime": EARLIEST}}], self.backups[:1]):
+            self.backups = backups
+            for when in (self.WHEN, None):
+                with mock.patch.object(restore.Writes, "stop") as stopped:
+                    self.assertRaisesRegex(environment.Refused, "no automated backup", self.restore, when)
+                stopped.assert_not_called()
 
     def test_a_stack_that_is_there_is_not_deployed_over(self):
         self.stack()
         self.stack("conversation-store-prod-2")
         self.assertRaisesRegex(environment.Refused, "already", self.restore)
-        self.clients["lambda"].put_function_concurrency.assert_not_called()
+        self.assertEqual(self.clients["lambda"].reserved, self.clients["lambda"].before)
 
     def test_times_and_names(self):
-        self.assertEqual(self.WHEN.isoformat(), "2026-11-26T12:00:00+00:00")
+        self.assertEqual(restore.moment("2026-11-26T12:00:00Z").isoformat(), "2026-11-26T12:00:00+00:00")
         self.assertIsNone(restore.moment("latest"))
         for wrong in ("yesterday", "2026-11-26T12:00:00"):
             self.assertRaises(environment.Refused, restore.moment, wrong)
@@ -169,7 +242,7 @@ class Restore(Account):
         self.assertRaises(environment.Refused, environment.next_name, "conversation-store-production")
 
     def test_the_copy_is_another_database_to_the_cache(self):
-        # So it has another generation, and no key of the old one is read: nobody has to remember a prefix.
+        # So it has another generation, and no key of the old one is read.
         self.assertIn("Data.Outputs.DatabaseId", references(load("template")["Resources"]["Migration"]["Properties"]["Cache"]))
         self.assertIn("DbiResourceId", str(load("data")["Outputs"]["DatabaseId"]))
 
@@ -191,6 +264,10 @@ class Upgrade(Account):
                 [(stack, overrides)] = self.runs
                 self.assertEqual(stack, STACK)
                 self.assertEqual((overrides["PostgresVersion"], overrides["AllowMajorVersionUpgrade"]), ("18", "true"))
+                # No alarm takes back what cannot be taken back, and no new code waits in a canary for the cache to move.
+                self.assertEqual((overrides["RolloutAlarms"], overrides["Rollout"]), ("false", "AllAtOnce"))
+                configured = dict(one.split("=", 1) for one in self.environment.overrides)
+                self.assertNotEqual(configured["Rollout"], "AllAtOnce", "what is tested is that it is overridden")
 
     def test_what_rds_would_refuse_is_refused_before_anything_is_done(self):
         self.stack()

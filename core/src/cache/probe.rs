@@ -193,7 +193,7 @@ fn guarantee(begun: &Begun, looked: Option<&str>) -> Outcome {
     match (begun.replid.as_str(), plain) {
         ("hidden", _) | (_, None) => Ok(format!(
             "a read sees every write that was acknowledged before it began, except that after a failover of the cache, \
-             which this one does not let anybody see, it may miss one for {} seconds",
+             which this one hides, it may miss one until {} seconds after the last request that was in flight across it",
             UNIDENTIFIED_VALIDITY.as_secs()
         )),
         (script, Some(plain)) if script == plain => Ok(format!(
