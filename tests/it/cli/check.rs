@@ -17,7 +17,7 @@ async fn a_stack_that_works_passes_and_nothing_of_the_probe_is_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stores_are_tried_from_here_as_a_deployment_tries_them() {
     for (kind, guarantee) in
-        [(Kind::Nodes, "failovers of the cache included"), (Kind::Serverless, "for 30 seconds")]
+        [(Kind::Nodes, "failovers of the cache included"), (Kind::Serverless, "until 30 seconds")]
     {
         let stack = Stack::behind(Manners::of(kind)).await;
         let (said, _) = succeeds(&stack, &["check", "--stores"]).await;
