@@ -22,11 +22,11 @@ async fn main() -> ExitCode {
 async fn sweep() -> Result<(), StartupError> {
     // Whatever the event says: that it came is enough.
     let work = async |store: Arc<ConversationStore>, _: IgnoredAny| store.sweep(BUDGET).await;
-    on_event("sweep", open_store, work, |swept| Some(metrics_of(swept)), drop).await
+    on_event("sweep", open_store, work, |swept| Some(report(swept)), drop).await
 }
 
-/// What a sweep did as a log line, and what it found as metrics.
-fn metrics_of(swept: &Swept) -> SweepMetrics {
+/// Logs what a sweep did, and returns what it found as metrics.
+fn report(swept: &Swept) -> SweepMetrics {
     tracing::info!(
         swept.invalidations_drained,
         swept.pending_invalidations,
@@ -38,13 +38,5 @@ fn metrics_of(swept: &Swept) -> SweepMetrics {
         swept.audit.stale_at_1s,
         "swept"
     );
-    SweepMetrics {
-        intents_cleared: swept.intents_cleared as u64,
-        servers_not_swept: swept.servers_not_swept as u64,
-        pending_invalidations: swept.pending_invalidations,
-        pending_invalidation_age: swept.oldest_pending_invalidation.as_secs(),
-        audit_samples: swept.audit.samples,
-        audit_stale_at_1s: swept.audit.stale_at_1s,
-        audit_stale_at_1m: swept.audit.stale_at_1m,
-    }
+    swept.into()
 }

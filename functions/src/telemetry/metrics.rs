@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use conversation_core::{CacheUpdate, Source, StoreStats};
+use conversation_core::{CacheUpdate, Source, StoreStats, Swept};
 use metrique_writer::Entry;
 use metrique_writer::format::Format as _;
 use metrique_writer::unit::Unit;
@@ -42,32 +42,13 @@ pub(super) struct RequestMetrics {
     deferred_writes: Option<AsCount<u64>>,
     window_bytes: Option<AsBytes<u64>>,
     #[entry(flatten)]
-    found: Option<Found>,
+    found: Option<SweepMetrics>,
 }
 
-/// What a sweep finds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SweepMetrics {
-    /// Intents taken away that dead writers had left.
-    pub intents_cleared: u64,
-    /// Cache servers that could not be gone through.
-    pub servers_not_swept: u64,
-    /// Conversations whose cached copy may be behind, 10,000 at most.
-    pub pending_invalidations: u64,
-    /// Seconds for which the oldest of these has been.
-    pub pending_invalidation_age: u64,
-    /// Answers of the cache that were held against Postgres.
-    pub audit_samples: u64,
-    /// Those without a change of more than a second ago.
-    pub audit_stale_at_1s: u64,
-    /// Those without a change of more than a minute ago.
-    pub audit_stale_at_1m: u64,
-}
-
-/// The same, each with its unit.
+/// What a sweep found, each number with its unit.
 #[derive(Debug, Entry)]
 #[entry(rename_all = "PascalCase")]
-struct Found {
+pub struct SweepMetrics {
     intents_cleared: AsCount<u64>,
     servers_not_swept: AsCount<u64>,
     pending_invalidations: AsCount<u64>,
@@ -79,16 +60,16 @@ struct Found {
     audit_stale_at_1m: AsCount<u64>,
 }
 
-impl From<SweepMetrics> for Found {
-    fn from(metrics: SweepMetrics) -> Self {
+impl From<&Swept> for SweepMetrics {
+    fn from(swept: &Swept) -> Self {
         Self {
-            intents_cleared: metrics.intents_cleared.into(),
-            servers_not_swept: metrics.servers_not_swept.into(),
-            pending_invalidations: metrics.pending_invalidations.into(),
-            pending_invalidation_age: metrics.pending_invalidation_age.into(),
-            audit_samples: metrics.audit_samples.into(),
-            audit_stale_at_1s: metrics.audit_stale_at_1s.into(),
-            audit_stale_at_1m: metrics.audit_stale_at_1m.into(),
+            intents_cleared: (swept.intents_cleared as u64).into(),
+            servers_not_swept: (swept.servers_not_swept as u64).into(),
+            pending_invalidations: swept.pending_invalidations.into(),
+            pending_invalidation_age: swept.oldest_pending_invalidation.as_secs().into(),
+            audit_samples: swept.audit.samples.into(),
+            audit_stale_at_1s: swept.audit.stale_at_1s.into(),
+            audit_stale_at_1m: swept.audit.stale_at_1m.into(),
         }
     }
 }
@@ -140,7 +121,7 @@ impl RequestMetrics {
 
     /// With what a sweep found.
     pub(super) fn with(self, metrics: Option<SweepMetrics>) -> Self {
-        Self { found: metrics.map(Found::from), ..self }
+        Self { found: metrics, ..self }
     }
 }
 
