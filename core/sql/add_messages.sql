@@ -6,7 +6,7 @@
 --   p_idempotency_key, p_fingerprint    null, or what identifies the request when it is tried again
 --
 -- outcome: stored | duplicate (all of it was stored before) | conflict (conflict_id was stored with another body) |
--- exists | deleted | moving (another generation) | refused (row_epoch is the row's; null: there is no row)
+-- exists | deleted | refused (row_epoch is the row's; null: there is no row)
 --
 --   p_has_intent    a write intent stands in the cache under p_epoch (null: the cache knew none, so that the row must not
 --                   exist yet); otherwise the commit takes an epoch and defers the invalidation
@@ -33,13 +33,8 @@ declare
     fresh_bodies text[] := p_bodies;
     fresh bigint;
 begin
-    select * into c from conversations r
-        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
-    if p_generation is distinct from (select generation from cache_generation) then
-        outcome := 'moving';
-        return;
-    end if;
-    if not found then
+    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+    if c.key is null then
         if p_has_intent and p_epoch is not null then
             outcome := 'refused';
             return;
@@ -48,13 +43,9 @@ begin
             values (p_owner_id, p_conversation_id, clock_timestamp(), clock_timestamp())
             on conflict do nothing;
         is_new := found;
-        select * into c from conversations r
-            where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+        c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
         if is_new then
             perform set_conversation_fields(c.key, p_fields);
-        elsif p_generation is distinct from (select generation from cache_generation) then
-            outcome := 'moving';
-            return;
         end if;
     end if;
     row_epoch := c.epoch;

@@ -2,7 +2,7 @@
 -- conversation the rest is purged by the sweep, so that the caller does not wait for them. Nobody can read them
 -- meanwhile. Deleting a deleted conversation is no error.
 --
--- outcome: deleted | absent | moving (another generation) | refused
+-- outcome: deleted | absent | refused
 create or replace function delete_conversation(
     p_owner_id text, p_conversation_id text, p_has_intent boolean, p_epoch bigint, p_generation text,
     out outcome text, out row_epoch bigint, out version bigint)
@@ -11,15 +11,10 @@ create or replace function delete_conversation(
 declare
     c conversations;
 begin
-    select * into c from conversations r
-        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
-    if p_generation is distinct from (select generation from cache_generation) then
-        outcome := 'moving';
-        return;
-    end if;
+    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
     row_epoch := c.epoch;
     version := c.version;
-    if not found then
+    if c.key is null then
         outcome := 'absent';
     elsif c.deleted_at is not null then
         outcome := 'deleted';

@@ -1,7 +1,7 @@
 -- Deletes one message. It invalidates facts in every cached copy, so it always takes an epoch, which voids whatever is in
 -- flight, and returns the window.
 --
--- outcome: deleted | absent (no such message or conversation) | moving (another generation) | refused
+-- outcome: deleted | absent (no such message or conversation) | refused
 create or replace function delete_message(
     p_owner_id text, p_conversation_id text, p_message_id text,
     p_has_intent boolean, p_epoch bigint, p_capacity integer, p_generation text,
@@ -10,14 +10,9 @@ create or replace function delete_message(
 declare
     c conversations;
 begin
-    select * into c from conversations r
-        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
-    if p_generation is distinct from (select generation from cache_generation) then
-        outcome := 'moving';
-        return;
-    end if;
+    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
     row_epoch := c.epoch;
-    if not found or c.deleted_at is not null then
+    if c.key is null or c.deleted_at is not null then
         outcome := 'absent';
         return;
     end if;

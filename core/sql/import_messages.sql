@@ -11,7 +11,7 @@
 -- the cached copy after it.
 --
 -- outcome: stored | duplicate (all of it is stored) | conflict (conflict_id: it or its position was stored with
--- something else) | deleted | moving (another generation) | refused (row_epoch is the row's; null: there is no row)
+-- something else) | deleted | refused (row_epoch is the row's; null: there is no row)
 create or replace function import_messages(
     p_owner_id text, p_conversation_id text, p_fields json, p_version bigint, p_last_seq bigint,
     p_created_at bigint, p_updated_at bigint, p_last_message_at bigint,
@@ -24,13 +24,8 @@ declare
     is_new boolean := false;
 begin
     stored := 0;
-    select * into c from conversations r
-        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
-    if p_generation is distinct from (select generation from cache_generation) then
-        outcome := 'moving';
-        return;
-    end if;
-    if not found then
+    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+    if c.key is null then
         if p_has_intent and p_epoch is not null then
             outcome := 'refused';
             return;
@@ -39,13 +34,9 @@ begin
             values (p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at))
             on conflict do nothing;
         is_new := found;
-        select * into c from conversations r
-            where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+        c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
         if is_new then
             perform set_conversation_fields(c.key, p_fields);
-        elsif p_generation is distinct from (select generation from cache_generation) then
-            outcome := 'moving';
-            return;
         end if;
     end if;
     row_epoch := c.epoch;

@@ -1,6 +1,6 @@
 -- Sets fields of a conversation.
 --
--- outcome: updated | duplicate (it was, under this key) | absent | moving (another generation) | refused
+-- outcome: updated | duplicate (it was, under this key) | absent | refused
 create or replace function update_conversation(
     p_owner_id text, p_conversation_id text, p_fields json,
     p_idempotency_key text, p_fingerprint bytea,
@@ -11,14 +11,9 @@ declare
     c conversations;
     take boolean := not p_has_intent or not p_is_valid;
 begin
-    select * into c from conversations r
-        where r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
-    if p_generation is distinct from (select generation from cache_generation) then
-        outcome := 'moving';
-        return;
-    end if;
+    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
     row_epoch := c.epoch;
-    if not found or c.deleted_at is not null then
+    if c.key is null or c.deleted_at is not null then
         outcome := 'absent';
     elsif p_idempotency_key is not null and message_ids_under_key(p_idempotency_key, p_fingerprint, c) is not null then
         outcome := 'duplicate';

@@ -6,6 +6,7 @@
 
 mod client;
 mod inspect;
+mod intent;
 mod key;
 mod lookup;
 mod probe;
@@ -24,10 +25,11 @@ use crate::config::CacheConfig;
 use crate::types::conversation::ConversationKey;
 use crate::types::message::Message;
 use crate::types::page::Limit;
-use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW, Window};
+use crate::types::snapshot::{Snapshot, WINDOW, Window};
 
 use client::{Call, Request, Script};
 pub(crate) use client::{ConnectOptions, Connection};
+pub(crate) use intent::{Begun, Intent};
 pub use key::UNIDENTIFIED_VALIDITY;
 use key::{Keys, LEASED_TTL, PRESUMED_DEAD, TTL, VALIDITY, millis};
 use lookup::RawReply;
@@ -69,53 +71,6 @@ script!(FILL, "fill.lua");
 script!(WRITE_TOMBSTONE, "write_tombstone.lua");
 script!(DROP, "drop.lua");
 script!(WITHDRAW, "withdraw.lua");
-
-/// The field that marks one attempt of one write.
-#[derive(Clone, Debug)]
-pub(crate) struct Intent {
-    operation: Uuid,
-    attempt: u32,
-}
-
-impl Intent {
-    pub(crate) fn new() -> Self {
-        Self { operation: Uuid::now_v7(), attempt: 0 }
-    }
-
-    /// The intent of the operation's next attempt.
-    pub(crate) fn next(&self) -> Self {
-        Self { operation: self.operation, attempt: self.attempt + 1 }
-    }
-
-    fn field(&self) -> String {
-        format!("intent:{}:{}", self.operation.simple(), self.attempt)
-    }
-}
-
-/// An intent that is set, and what begin learned.
-#[derive(Clone, Debug)]
-pub(crate) struct Begun {
-    intent: Intent,
-    replid: String,
-    epoch: Option<i64>,
-    valid: bool,
-    complete: bool,
-}
-
-impl Begun {
-    pub(crate) fn intent(&self) -> &Intent {
-        &self.intent
-    }
-
-    pub(crate) fn epoch(&self) -> Option<i64> {
-        self.epoch
-    }
-
-    /// What the commit needs to know of it.
-    pub(crate) fn outcome(&self) -> IntentOutcome {
-        IntentOutcome::Placed { epoch: self.epoch, valid: self.valid, complete: self.complete }
-    }
-}
 
 /// The answer to a reader that asks to fill an entry.
 #[derive(Debug)]

@@ -203,7 +203,6 @@ impl Database {
         match row.try_get("outcome").map_err(Error::Database)? {
             "deleted" => row.try_get("version").map(Some).map(Commit::Done).map_err(Error::Database),
             "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
-            "moving" => Err(Error::CacheMoving),
             _ => Ok(Commit::Done(None)),
         }
     }
@@ -262,7 +261,7 @@ impl Database {
         row.try_get("removed").map_err(Error::Database)
     }
 
-    /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may be valid, unless the cache is one
+    /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may validate the entry, unless the cache is one
     /// of another generation.
     pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Record, Error> {
         let query = if take_epoch {

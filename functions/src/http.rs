@@ -17,4 +17,4 @@ pub use request::ApiRequest;
 pub(crate) use request::{called, one_direction};
 pub use response::ApiResponse;
 pub(crate) use response::LambdaResponse;
-pub use route::{Operation, ROUTES, Route};
+pub use route::{AddOperation, DeleteOperation, GetOperation, Operation, ROUTES, RecentOperation, Route};

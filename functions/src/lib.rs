@@ -8,7 +8,10 @@ mod serve;
 mod startup;
 mod telemetry;
 
-pub use http::{ApiRequest, ApiResponse, Failure, Operation, ROUTES, Route};
+pub use http::{
+    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, Operation, ROUTES,
+    RecentOperation, Route,
+};
 pub use operations::{Health, add, delete, get, list, recent, update};
 pub use serve::{on_event, serve, start_logging};
 pub use startup::{StartupError, exit, open_index, open_store};

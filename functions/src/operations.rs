@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use conversation_core::{ConversationIndex, ConversationStore};
 
-use crate::http::{ApiRequest, ApiResponse, Failure, Operation};
+use crate::http::{
+    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, Operation, RecentOperation,
+};
 
 pub use health::Health;
 
@@ -27,19 +29,11 @@ pub use health::Health;
 /// # Errors
 /// What is wrong, as the caller is to read it.
 pub async fn add(store: Arc<ConversationStore>, request: ApiRequest) -> Result<ApiResponse, Failure> {
-    match request.operation {
-        Operation::Create => create::answer(&store, request).await,
-        Operation::Add => add::answer(&store, request).await,
-        Operation::AddItems => add_items::answer(&store, request).await,
-        Operation::Recent
-        | Operation::Items
-        | Operation::Item
-        | Operation::Get
-        | Operation::List
-        | Operation::Update
-        | Operation::Delete
-        | Operation::DeleteItem
-        | Operation::Health => Err(Failure::misrouted()),
+    let Operation::Add(operation) = request.operation else { return Err(Failure::misrouted()) };
+    match operation {
+        AddOperation::Conversation => create::answer(&store, request).await,
+        AddOperation::Messages => add::answer(&store, request).await,
+        AddOperation::Items => add_items::answer(&store, request).await,
     }
 }
 
@@ -48,19 +42,11 @@ pub async fn add(store: Arc<ConversationStore>, request: ApiRequest) -> Result<A
 /// # Errors
 /// What is wrong, as the caller is to read it.
 pub async fn recent(store: Arc<ConversationStore>, request: ApiRequest) -> Result<ApiResponse, Failure> {
-    match request.operation {
-        Operation::Recent => recent::answer(&store, request).await,
-        Operation::Items => list_items::answer(&store, request).await,
-        Operation::Item => get_item::answer(&store, request).await,
-        Operation::Create
-        | Operation::Add
-        | Operation::AddItems
-        | Operation::Get
-        | Operation::List
-        | Operation::Update
-        | Operation::Delete
-        | Operation::DeleteItem
-        | Operation::Health => Err(Failure::misrouted()),
+    let Operation::Recent(operation) = request.operation else { return Err(Failure::misrouted()) };
+    match operation {
+        RecentOperation::Messages => recent::answer(&store, request).await,
+        RecentOperation::Items => list_items::answer(&store, request).await,
+        RecentOperation::Item => get_item::answer(&store, request).await,
     }
 }
 
@@ -72,19 +58,10 @@ pub async fn get(
     store: Arc<(ConversationStore, Health)>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
-    match request.operation {
-        Operation::Get => get::answer(&store.0, request).await,
-        Operation::Health => health::answer(&store, &request).await,
-        Operation::Create
-        | Operation::Add
-        | Operation::AddItems
-        | Operation::Recent
-        | Operation::Items
-        | Operation::Item
-        | Operation::List
-        | Operation::Update
-        | Operation::Delete
-        | Operation::DeleteItem => Err(Failure::misrouted()),
+    let Operation::Get(operation) = request.operation else { return Err(Failure::misrouted()) };
+    match operation {
+        GetOperation::Conversation => get::answer(&store.0, request).await,
+        GetOperation::Health => health::answer(&store, &request).await,
     }
 }
 
@@ -93,20 +70,8 @@ pub async fn get(
 /// # Errors
 /// What is wrong, as the caller is to read it.
 pub async fn list(store: Arc<ConversationIndex>, request: ApiRequest) -> Result<ApiResponse, Failure> {
-    match request.operation {
-        Operation::List => list::answer(&store, request).await,
-        Operation::Create
-        | Operation::Add
-        | Operation::AddItems
-        | Operation::Recent
-        | Operation::Items
-        | Operation::Item
-        | Operation::Get
-        | Operation::Update
-        | Operation::Delete
-        | Operation::DeleteItem
-        | Operation::Health => Err(Failure::misrouted()),
-    }
+    let Operation::List = request.operation else { return Err(Failure::misrouted()) };
+    list::answer(&store, request).await
 }
 
 /// Sets fields of a conversation.
@@ -114,20 +79,8 @@ pub async fn list(store: Arc<ConversationIndex>, request: ApiRequest) -> Result<
 /// # Errors
 /// What is wrong, as the caller is to read it.
 pub async fn update(store: Arc<ConversationStore>, request: ApiRequest) -> Result<ApiResponse, Failure> {
-    match request.operation {
-        Operation::Update => update::answer(&store, request).await,
-        Operation::Create
-        | Operation::Add
-        | Operation::AddItems
-        | Operation::Recent
-        | Operation::Items
-        | Operation::Item
-        | Operation::Get
-        | Operation::List
-        | Operation::Delete
-        | Operation::DeleteItem
-        | Operation::Health => Err(Failure::misrouted()),
-    }
+    let Operation::Update = request.operation else { return Err(Failure::misrouted()) };
+    update::answer(&store, request).await
 }
 
 /// Deletes a conversation or an item.
@@ -135,18 +88,9 @@ pub async fn update(store: Arc<ConversationStore>, request: ApiRequest) -> Resul
 /// # Errors
 /// What is wrong, as the caller is to read it.
 pub async fn delete(store: Arc<ConversationStore>, request: ApiRequest) -> Result<ApiResponse, Failure> {
-    match request.operation {
-        Operation::Delete => delete::answer(&store, request).await,
-        Operation::DeleteItem => delete_item::answer(&store, request).await,
-        Operation::Create
-        | Operation::Add
-        | Operation::AddItems
-        | Operation::Recent
-        | Operation::Items
-        | Operation::Item
-        | Operation::Get
-        | Operation::List
-        | Operation::Update
-        | Operation::Health => Err(Failure::misrouted()),
+    let Operation::Delete(operation) = request.operation else { return Err(Failure::misrouted()) };
+    match operation {
+        DeleteOperation::Conversation => delete::answer(&store, request).await,
+        DeleteOperation::Item => delete_item::answer(&store, request).await,
     }
 }

@@ -48,7 +48,7 @@ defences! {
     ClearsOnlySeen,
     /// A publish whose commit took no epoch makes no validity marker.
     WarmDoesNotValidate,
-    /// What was read under an older epoch than the entry's is neither valid nor merged.
+    /// What was read under an older epoch than the entry's neither validates nor is merged.
     NewerEpochWins,
     /// A call that brings a newer epoch without validating takes the older validity marker away.
     NewerEpochInvalidates,

@@ -153,7 +153,7 @@ pub struct Dead {
 /// What became of a publish or a fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stored {
-    /// The window was put in place and valid.
+    /// The window was put in place and validated.
     Validated,
     /// The elements were added.
     Merged,

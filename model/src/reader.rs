@@ -135,7 +135,7 @@ impl Config {
         }
     }
 
-    /// The sweep's command: clears the cache of a conversation in pending invalidation.
+    /// The sweep's command: clears the cache of a conversation that has a pending invalidation.
     pub(crate) fn sweep(&self, state: &mut State, at: usize, sweep: &Sweep, outcome: Outcome) {
         if let Sweep::Clear(version) = *sweep {
             let reply = self.send(state, Side::Primary, &Command::Invalidate, outcome);

@@ -21,7 +21,7 @@ pub enum Process {
     Writer(Writer),
     /// Leases, reads, fills.
     Reader(Reader),
-    /// Pays pending invalidations.
+    /// Drains pending invalidations.
     Sweep(Sweep),
 }
 
@@ -32,7 +32,7 @@ pub struct Writer {
     pub change: Change,
     /// Names it, in its intent and to Postgres.
     pub operation: u8,
-    /// Which cache it intents: [`Side::Next`] if it is of the code to come.
+    /// Which cache its intent stands in: [`Side::Next`] if it is of the code to come.
     pub side: Side,
     /// How often it began.
     pub attempt: u8,
@@ -62,7 +62,7 @@ pub enum WriterStep {
     WriteTombstone(Version),
     /// Clears the cache of what its commit made stale.
     Invalidate(Version),
-    /// Forgets the pending invalidation that is paid.
+    /// Clears the pending invalidation that is drained.
     Forget(Version),
     /// Takes its intent away, with nothing written.
     Withdraw(Intent),
@@ -138,7 +138,7 @@ pub enum Sweep {
 /// Something that must not happen and that no later state would show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flaw {
-    /// A call valid, and the window it left is not whole.
+    /// A call validated, and the window it left is not whole.
     ValidWithGap,
 }
 
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// Notes what the row was before a commit that is about to change it. Once a commit was made under a write intent, nobody may read
-    /// what was before it; one that was not leaves a pending invalidation, and until that is paid they may.
+    /// what was before it; one that was not leaves a pending invalidation, and until that is drained they may.
     pub fn remember(&mut self, before: View, had_intent: bool, keeps_all: bool) {
         self.past.push(before);
         if had_intent {

@@ -100,7 +100,8 @@ impl Contract {
     /// What differs.
     pub fn check(&self) -> Result<(), Mismatch> {
         let watch: BTreeSet<_> = Routes::load()?.all().map(named).collect();
-        let functions = ROUTES.iter().map(|route| (route.method, route.path, route.function)).map(named);
+        let functions =
+            ROUTES.iter().map(|route| (route.method, route.path, route.operation.function())).map(named);
         let template = template_routes()?.into_iter().map(|(method, path, _)| (method, path)).collect();
         for (name, routes) in [
             ("functions/src/http/route.rs", functions.collect()),

@@ -10,11 +10,14 @@ use crate::types::error::Error;
 /// answered within 3 s.
 pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 
-/// A statement that failed, and whether the server may have maybe_applied it.
+/// A statement that failed, and whether the server may have applied it.
 pub(super) struct StatementError {
     pub(super) error: sqlx::Error,
     pub(super) maybe_applied: bool,
 }
+
+/// The SQLSTATE with which `lock_conversation` refuses a write: its cache is of another generation than the one in use.
+const CACHE_MOVING: &str = "CM001";
 
 impl StatementError {
     pub(super) fn of_read(self) -> Error {
@@ -32,6 +35,9 @@ impl StatementError {
         match &self.error {
             sqlx::Error::Database(error) if error.constraint() == Some("idempotency_keys_pkey") => {
                 Error::IdempotencyConflict
+            }
+            sqlx::Error::Database(error) if error.code().as_deref() == Some(CACHE_MOVING) => {
+                Error::CacheMoving
             }
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Database(_)
                 if self.maybe_applied && !is_answer(&self.error) =>

@@ -112,7 +112,6 @@ pub(super) fn added(row: &PgRow, batch: &Batch) -> Result<Commit<Added>, Error> 
         "conflict" => {
             Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
         }
-        "moving" => Err(Error::CacheMoving),
         "exists" => Err(Error::ConversationExists),
         "deleted" => Err(Error::ConversationDeleted),
         _ => {
@@ -127,7 +126,6 @@ pub(super) fn changed(row: &PgRow) -> Result<Commit<Option<Snapshot>>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
         "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
-        "moving" => Err(Error::CacheMoving),
         "absent" => Ok(Commit::Done(None)),
         _ => snapshot(row).map(Some).map(Commit::Done).map_err(Error::Database),
     }

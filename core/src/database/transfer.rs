@@ -275,7 +275,6 @@ fn imported(row: &PgRow) -> Result<Commit<Imported>, Error> {
             Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
         }
         "deleted" => Err(Error::ConversationDeleted),
-        "moving" => Err(Error::CacheMoving),
         outcome => {
             let number = |name: &str| row.try_get(name).map_err(Error::Database);
             let (stored, version) = (number("stored")?, number("row_version")?);

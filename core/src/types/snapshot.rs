@@ -51,7 +51,7 @@ pub(crate) struct Snapshot {
     pub(crate) conversation: Conversation,
     /// The row's epoch when it was read or written.
     pub(crate) epoch: i64,
-    /// Whether the same transaction took that epoch: what was read with it may be valid.
+    /// Whether the same transaction took that epoch: what was read with it may validate the entry.
     pub(crate) took_epoch: bool,
     /// The position of the window's first message, 0 when there is none. With the number of messages it says what a
     /// complete window is.

@@ -129,7 +129,7 @@ impl ApiRequest {
 
     /// The function whose operation it is.
     pub(crate) fn function(&self) -> &'static str {
-        self.target.function
+        self.operation.function()
     }
 
     /// Whose conversations are meant, if that is known.

@@ -10,106 +10,136 @@ pub struct Route {
     pub method: &'static str,
     /// The path, with `{conversation_id}` where the id stands.
     pub path: &'static str,
-    /// The function that answers it.
-    pub function: &'static str,
     /// What it asks for.
     pub operation: Operation,
 }
 
-/// What a caller may ask for.
+/// What a caller may ask for, by the function that answers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Create a conversation.
-    Create,
-    /// Add messages.
-    Add,
-    /// Add items to a conversation that exists.
-    AddItems,
+    /// Create or add.
+    Add(AddOperation),
     /// Read messages.
-    Recent,
-    /// List items.
-    Items,
-    /// Read one item.
-    Item,
-    /// Read what is known of a conversation.
-    Get,
+    Recent(RecentOperation),
+    /// Read a conversation, or the function's health.
+    Get(GetOperation),
     /// List conversations.
     List,
     /// Change title and metadata.
     Update,
-    /// Delete a conversation.
-    Delete,
-    /// Delete one item, which is one message.
-    DeleteItem,
+    /// Delete.
+    Delete(DeleteOperation),
+}
+
+/// What `add` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddOperation {
+    /// Create a conversation.
+    Conversation,
+    /// Add messages.
+    Messages,
+    /// Add items to a conversation that exists.
+    Items,
+}
+
+/// What `recent` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecentOperation {
+    /// Read messages.
+    Messages,
+    /// List items.
+    Items,
+    /// Read one item.
+    Item,
+}
+
+/// What `get` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GetOperation {
+    /// Read a conversation without its messages.
+    Conversation,
     /// Ask whether the function is alive.
     Health,
 }
 
+/// What `delete` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteOperation {
+    /// Delete a conversation.
+    Conversation,
+    /// Delete one item, which is one message.
+    Item,
+}
+
+impl Operation {
+    /// The function that answers it.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Add(_) => "add",
+            Self::Recent(_) => "recent",
+            Self::Get(_) => "get",
+            Self::List => "list",
+            Self::Update => "update",
+            Self::Delete(_) => "delete",
+        }
+    }
+}
+
 /// All routes. The template and the local route table are tested against this.
 pub const ROUTES: &[Route] = &[
-    Route { method: "POST", path: "/v1/conversations", function: "add", operation: Operation::Create },
-    Route { method: "GET", path: "/v1/conversations", function: "list", operation: Operation::List },
+    Route {
+        method: "POST",
+        path: "/v1/conversations",
+        operation: Operation::Add(AddOperation::Conversation),
+    },
+    Route { method: "GET", path: "/v1/conversations", operation: Operation::List },
     Route {
         method: "GET",
         path: "/v1/conversations/{conversation_id}",
-        function: "get",
-        operation: Operation::Get,
+        operation: Operation::Get(GetOperation::Conversation),
     },
-    Route {
-        method: "POST",
-        path: "/v1/conversations/{conversation_id}",
-        function: "update",
-        operation: Operation::Update,
-    },
+    Route { method: "POST", path: "/v1/conversations/{conversation_id}", operation: Operation::Update },
     Route {
         method: "DELETE",
         path: "/v1/conversations/{conversation_id}",
-        function: "delete",
-        operation: Operation::Delete,
+        operation: Operation::Delete(DeleteOperation::Conversation),
     },
     Route {
         method: "POST",
         path: "/v1/conversations/{conversation_id}/messages",
-        function: "add",
-        operation: Operation::Add,
+        operation: Operation::Add(AddOperation::Messages),
     },
     Route {
         method: "GET",
         path: "/v1/conversations/{conversation_id}/messages",
-        function: "recent",
-        operation: Operation::Recent,
+        operation: Operation::Recent(RecentOperation::Messages),
     },
     Route {
         method: "POST",
         path: "/v1/conversations/{conversation_id}/items",
-        function: "add",
-        operation: Operation::AddItems,
+        operation: Operation::Add(AddOperation::Items),
     },
     Route {
         method: "GET",
         path: "/v1/conversations/{conversation_id}/items",
-        function: "recent",
-        operation: Operation::Items,
+        operation: Operation::Recent(RecentOperation::Items),
     },
     Route {
         method: "GET",
         path: "/v1/conversations/{conversation_id}/items/{item_id}",
-        function: "recent",
-        operation: Operation::Item,
+        operation: Operation::Recent(RecentOperation::Item),
     },
     Route {
         method: "DELETE",
         path: "/v1/conversations/{conversation_id}/items/{item_id}",
-        function: "delete",
-        operation: Operation::DeleteItem,
+        operation: Operation::Delete(DeleteOperation::Item),
     },
-    Route { method: "GET", path: "/v1/health", function: "get", operation: Operation::Health },
+    Route { method: "GET", path: "/v1/health", operation: Operation::Get(GetOperation::Health) },
 ];
 
 /// What a request asks for, and the ids in its path, decoded but not checked; empty where the route has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) function: &'static str,
     pub(crate) operation: Operation,
     pub(crate) conversation_id: String,
     pub(crate) item_id: String,
@@ -119,7 +149,7 @@ pub(crate) struct Target {
 pub(crate) fn find(method: &Method, path: &str) -> Option<Target> {
     ROUTES.iter().filter(|route| route.method == method.as_str()).find_map(|route| {
         let [conversation_id, item_id] = matches(route.path, path)?;
-        Some(Target { function: route.function, operation: route.operation, conversation_id, item_id })
+        Some(Target { operation: route.operation, conversation_id, item_id })
     })
 }
 
@@ -150,23 +180,30 @@ mod tests {
 
     #[test]
     fn paths_are_told_apart_and_ids_decoded() {
-        let target = |function, operation, conversation_id: &str, item_id: &str| {
-            Some(Target {
-                function,
-                operation,
-                conversation_id: conversation_id.into(),
-                item_id: item_id.into(),
-            })
+        let target = |operation, conversation_id: &str, item_id: &str| {
+            Some(Target { operation, conversation_id: conversation_id.into(), item_id: item_id.into() })
         };
         let get = |path: &str| find(&Method::GET, path);
-        assert_eq!(get("/v1/conversations"), target("list", Operation::List, "", ""));
-        assert_eq!(get("/v1/conversations/a%20b"), target("get", Operation::Get, "a b", ""));
-        assert_eq!(get("/v1/conversations/c/messages"), target("recent", Operation::Recent, "c", ""));
-        assert_eq!(get("/v1/conversations/c/items"), target("recent", Operation::Items, "c", ""));
-        assert_eq!(get("/v1/conversations/c/items/m"), target("recent", Operation::Item, "c", "m"));
-        assert_eq!(get("/v1/health"), target("get", Operation::Health, "", ""));
+        assert_eq!(get("/v1/conversations"), target(Operation::List, "", ""));
+        assert_eq!(
+            get("/v1/conversations/a%20b"),
+            target(Operation::Get(GetOperation::Conversation), "a b", "")
+        );
+        assert_eq!(
+            get("/v1/conversations/c/messages"),
+            target(Operation::Recent(RecentOperation::Messages), "c", "")
+        );
+        assert_eq!(
+            get("/v1/conversations/c/items"),
+            target(Operation::Recent(RecentOperation::Items), "c", "")
+        );
+        assert_eq!(
+            get("/v1/conversations/c/items/m"),
+            target(Operation::Recent(RecentOperation::Item), "c", "m")
+        );
+        assert_eq!(get("/v1/health"), target(Operation::Get(GetOperation::Health), "", ""));
         let delete = find(&Method::DELETE, "/v1/conversations/c/items/m%2E1");
-        assert_eq!(delete, target("delete", Operation::DeleteItem, "c", "m.1"));
+        assert_eq!(delete, target(Operation::Delete(DeleteOperation::Item), "c", "m.1"));
         for unknown in [
             "/",
             "/v1",
