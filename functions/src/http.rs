@@ -1,6 +1,7 @@
 //! HTTP: requests, responses, routes, and what went wrong in the caller's words.
 
 mod body;
+mod event;
 mod failure;
 mod identity;
 mod item;
@@ -10,9 +11,10 @@ mod response;
 mod route;
 
 pub(crate) use body::{ITEMS, MESSAGES, from_json, metadata, of_items, string};
+pub use event::HttpEvent;
 pub use failure::Failure;
 pub(crate) use item::Item;
-pub(crate) use list::{BODY_BYTES, enveloped, fit, list};
+pub(crate) use list::{enveloped, fit, list};
 pub use request::ApiRequest;
 pub(crate) use request::{called, one_direction};
 pub use response::ApiResponse;

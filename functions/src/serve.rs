@@ -5,13 +5,12 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::IdentityConfig;
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::http::{ApiRequest, ApiResponse, Failure, LambdaResponse};
+use crate::http::{ApiRequest, ApiResponse, Failure, HttpEvent, LambdaResponse};
 use crate::startup::{StartupError, exit};
 use crate::telemetry::{SweepMetrics, Telemetry};
 
@@ -44,12 +43,13 @@ where
     let telemetry = Arc::new(Telemetry::start()?);
     let identity = Arc::new(IdentityConfig::from_env()?);
     let store = Arc::new(open()?);
-    let handler = service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+    let handler = service_fn(move |event: LambdaEvent<HttpEvent>| {
         let (store, identity, answer) = (Arc::clone(&store), Arc::clone(&identity), answer.clone());
         let telemetry = Arc::clone(&telemetry);
         // Boxed, so that the runtime does not wrap layer after layer around all that happens inside.
         Box::pin(async move {
             let LambdaEvent { payload, context, .. } = event;
+            let front_end = payload.front_end();
             let request = ApiRequest::read(payload, &identity);
             let (operation, owner) =
                 request.as_ref().map_or((UNROUTED, None), |request| (request.function(), request.caller()));
@@ -65,7 +65,7 @@ where
             };
             let reply = telemetry.request(operation, owner.as_ref(), &context, answering, outcome).await;
             let answer = reply.map_or_else(Failure::into_answer, ApiResponse::into_answer);
-            Ok(answer.of_request(&context.request_id))
+            Ok(answer.of_request(&context.request_id, front_end))
         }) as Answering
     });
     Ok(run_concurrent(handler).await?)

@@ -1,9 +1,8 @@
-//! An event as API Gateway sends it: whatever is in it, it is read or refused.
+//! An event as a front end sends it: whatever is in it, it is read or refused.
 #![no_main]
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::{IdentityConfig, Limit, OwnerId};
-use conversation_functions::ApiRequest;
+use conversation_functions::{ApiRequest, HttpEvent};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
         IdentityConfig::Jwt { claim: "sub".into() },
         IdentityConfig::TrustedHeader { default_owner: OwnerId::new("local").ok() },
     ] {
-        let Ok(event) = serde_json::from_slice::<ApiGatewayV2httpRequest>(bytes) else { return };
+        let Ok(event) = serde_json::from_slice::<HttpEvent>(bytes) else { return };
         let Ok(mut request) = ApiRequest::read(event, &identity) else { continue };
         let _ = (request.limit(Limit::MAX).is_ok(), request.min_version().is_ok(), request.range().is_ok());
         let _ = (request.items().is_ok(), request.message_id().is_ok());

@@ -18,6 +18,7 @@ mod crowd;
 mod decoders;
 mod duplicates;
 mod emulator;
+mod events;
 mod examples;
 mod generations;
 mod health;

@@ -1,23 +1,24 @@
 //! Who is calling. The owner comes from the authorizer or from a trusted caller, never from the body or the path.
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use conversation_core::{IdentityConfig, OwnerId};
+use lambda_http::Request;
 
+use super::event::Claims;
 use super::failure::Failure;
 
 /// The header in which a trusted caller names the owner.
 const OWNER_HEADER: &str = "x-owner-id";
 
 /// Names the owner of a request.
-pub(crate) fn owner(request: &ApiGatewayV2httpRequest, config: &IdentityConfig) -> Result<OwnerId, Failure> {
+pub(crate) fn owner(request: &Request, claims: &Claims, config: &IdentityConfig) -> Result<OwnerId, Failure> {
     match config {
         IdentityConfig::Jwt { claim } => {
-            let owner = claim_of(request, claim).ok_or_else(|| {
+            let owner = claims.get(request, claim).ok_or_else(|| {
                 Failure::unauthenticated("A verified token with the claim that names the owner is required.")
             })?;
             Ok(OwnerId::new(owner)?)
         }
-        IdentityConfig::TrustedHeader { default_owner } => match request.headers.get(OWNER_HEADER) {
+        IdentityConfig::TrustedHeader { default_owner } => match request.headers().get(OWNER_HEADER) {
             Some(owner) => Ok(OwnerId::new(String::from_utf8_lossy(owner.as_bytes()))
                 .map_err(|invalid| conversation_core::Invalid { param: OWNER_HEADER.into(), ..invalid })?),
             None => default_owner
@@ -25,18 +26,4 @@ pub(crate) fn owner(request: &ApiGatewayV2httpRequest, config: &IdentityConfig) 
                 .ok_or_else(|| Failure::unauthenticated("The header x-owner-id must name the owner.")),
         },
     }
-}
-
-/// A claim of the token that API Gateway's authorizer has verified.
-fn claim_of(request: &ApiGatewayV2httpRequest, claim: &str) -> Option<String> {
-    request
-        .request_context
-        .authorizer
-        .as_ref()?
-        .jwt
-        .as_ref()?
-        .claims
-        .get(claim)
-        .filter(|owner| !owner.is_empty())
-        .cloned()
 }

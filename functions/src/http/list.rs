@@ -8,9 +8,6 @@ use serde_json::Value;
 
 use super::item::Item;
 
-/// The largest body, in bytes as the runtime sends it: inside a JSON string. Below Lambda's 6 MB.
-pub(crate) const BODY_BYTES: usize = 5 * 1024 * 1024;
-
 /// What a list is made of.
 pub(crate) trait Element {
     /// The element as it is answered.
@@ -29,9 +26,9 @@ impl Element for Item {
     }
 }
 
-/// Drops the messages that do not fit, from the end that is farthest from where the reading began.
-pub(crate) fn fit<T: Element>(messages: &mut Vec<T>, forward: bool) -> bool {
-    let mut room = BODY_BYTES - 1_024;
+/// Drops the messages that do not fit into so many bytes, from the end that is farthest from where the reading began.
+pub(crate) fn fit<T: Element>(messages: &mut Vec<T>, answer_bytes: usize, forward: bool) -> bool {
+    let mut room = answer_bytes - 1_024;
     // Escaping makes six bytes of one at the most: as a rule nothing has to be looked at byte by byte.
     if messages.iter().map(|message| 6 * message.json().len() + 1).sum::<usize>() <= room {
         return false;

@@ -1,18 +1,13 @@
 //! From HTTP to what the store takes.
 
-use std::borrow::Cow;
-
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use aws_lambda_events::query_map::QueryMap;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use conversation_core::{
     ConversationId, ConversationKey, IdempotencyKey, IdentityConfig, Invalid, Limit, MessageId, Order,
     OwnerId, Problem,
 };
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use lambda_http::{Request, RequestExt as _};
 
+use super::event::{FrontEnd, HttpEvent};
 use super::failure::Failure;
 use super::identity;
 use super::route::{self, Operation, Target};
@@ -28,34 +23,23 @@ pub struct ApiRequest {
     pub operation: Operation,
     target: Target,
     owner: Result<OwnerId, Failure>,
-    headers: HeaderMap,
-    pub(crate) query: QueryMap,
-    body: Option<String>,
-    /// Whether the body stands there as base64, as what is no text does.
-    is_base64_encoded: bool,
+    request: Request,
+    front_end: FrontEnd,
 }
 
 impl ApiRequest {
     /// Finds the route that a request fits, and who it is from.
     ///
     /// # Errors
-    /// It fits none.
-    pub fn read(request: ApiGatewayV2httpRequest, identity: &IdentityConfig) -> Result<Self, Failure> {
-        let (method, path) = (&request.request_context.http.method, path(&request));
+    /// It fits none, or its body is not encoded as it is said to be.
+    pub fn read(event: HttpEvent, identity: &IdentityConfig) -> Result<Self, Failure> {
+        let front_end = event.front_end();
+        let (request, claims) = event.into_request()?;
+        let (method, path) = (request.method(), request.raw_http_path());
         let target = route::find(method, path)
             .ok_or_else(|| Failure::no_route(method.as_str(), path, &route::methods(path)))?;
-        let owner = identity::owner(&request, identity);
-        // The parameters that the gateway has taken apart are joined by commas where one stands twice.
-        let query = request.raw_query_string.as_deref().unwrap_or_default();
-        Ok(Self {
-            operation: target.operation,
-            target,
-            owner,
-            query: query.parse().unwrap_or_default(),
-            headers: request.headers,
-            body: request.body,
-            is_base64_encoded: request.is_base64_encoded,
-        })
+        let owner = identity::owner(&request, &claims, identity);
+        Ok(Self { operation: target.operation, target, owner, request, front_end })
     }
 
     /// Whose conversations are meant.
@@ -86,7 +70,12 @@ impl ApiRequest {
 
     /// A parameter of the query.
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.query.first(name)
+        self.request.query_string_parameters_ref()?.first(name)
+    }
+
+    /// All parameters of the query, one that stands there several times as often.
+    pub(crate) fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter())
     }
 
     /// A whole number of the query.
@@ -139,27 +128,32 @@ impl ApiRequest {
 
     /// Whether the request may be sent again: it is done once.
     pub(crate) fn is_repeatable(&self) -> bool {
-        self.headers.contains_key(IDEMPOTENCY_KEY)
+        self.request.headers().contains_key(IDEMPOTENCY_KEY)
     }
 
     /// The key under which it is done once.
     pub(crate) fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Failure> {
-        let key = self.headers.get(IDEMPOTENCY_KEY);
+        let key = self.request.headers().get(IDEMPOTENCY_KEY);
         Ok(key.map(|key| IdempotencyKey::new(String::from_utf8_lossy(key.as_bytes()))).transpose()?)
     }
 
     /// The body's text.
-    pub(crate) fn body(&self) -> Result<Cow<'_, str>, Failure> {
-        let json = self.headers.get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
+    pub(crate) fn body(&self) -> Result<&str, Failure> {
+        let json = self.request.headers().get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
         if !json {
             return Err(Failure::not_json_type());
         }
-        let text = self.body.as_deref().unwrap_or_default();
-        let text = if self.is_base64_encoded { decoded(text)?.into() } else { Cow::Borrowed(text) };
-        if text.len() > BODY_BYTES {
+        let body: &[u8] = self.request.body();
+        if body.len() > BODY_BYTES {
             return Err(Failure::body_too_large(BODY_BYTES));
         }
-        Ok(text)
+        std::str::from_utf8(body)
+            .map_err(|error| Failure::bad_body(format!("The body must be UTF-8; {error}.")))
+    }
+
+    /// How many bytes the answer's body may have.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.front_end.body_bytes()
     }
 }
 
@@ -177,27 +171,6 @@ pub(crate) fn one_direction() -> Failure {
 fn is_json(kind: &[u8]) -> bool {
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
-}
-
-/// The text of a body that the gateway took for something else.
-fn decoded(base64: &str) -> Result<String, Failure> {
-    let bytes = STANDARD.decode(base64).map_err(|error| {
-        Failure::bad_body(format!("The body must be base64, as it is said to be; {error}."))
-    })?;
-    if bytes.len() > BODY_BYTES {
-        return Err(Failure::body_too_large(BODY_BYTES));
-    }
-    String::from_utf8(bytes).map_err(|error| Failure::bad_body(format!("The body must be UTF-8; {error}.")))
-}
-
-/// The path as it was sent, without the stage that API Gateway puts before it.
-fn path(request: &ApiGatewayV2httpRequest) -> &str {
-    let path = request.raw_path.as_deref().unwrap_or_default();
-    let stage = request.request_context.stage.as_deref();
-    stage
-        .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
-        .filter(|rest| rest.starts_with('/'))
-        .unwrap_or(path)
 }
 
 #[cfg(test)]

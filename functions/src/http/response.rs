@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use conversation_core::{CacheUpdate, Conversation, ConversationId, Error, Read, Source};
+use http::StatusCode;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::event::FrontEnd;
 use super::failure::Failure;
 use crate::outcome::{CacheStatus, Outcome};
 
@@ -111,21 +113,44 @@ impl Failure {
     }
 }
 
-/// HTTP as API Gateway takes it from a function, in payload format 2.0.
+/// HTTP as the front ends take it from a function: API Gateway in both payload formats, function URLs, VPC Lattice.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LambdaResponse {
     status_code: u16,
     headers: BTreeMap<&'static str, String>,
+    /// What a load balancer takes besides.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    load_balancer: Option<LoadBalancerResponse>,
     /// A JSON string already: most of an answer is its body, and most of the work to make it a string.
     body: Box<RawValue>,
     is_base64_encoded: bool,
 }
 
+/// A load balancer takes the second form of the headers where its target group has multi-value headers, else the first.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoadBalancerResponse {
+    status_description: String,
+    multi_value_headers: BTreeMap<&'static str, [String; 1]>,
+}
+
 impl LambdaResponse {
-    /// Says what the request is called in the log, for whoever reports of it.
-    pub(crate) fn of_request(mut self, id: &str) -> Self {
+    /// Says what the request is called in the log, for whoever reports of it, in the form that its front end takes.
+    pub(crate) fn of_request(mut self, id: &str, front_end: FrontEnd) -> Self {
         self.headers.insert("x-request-id", id.to_owned());
+        if front_end == FrontEnd::LoadBalancer {
+            let reason =
+                StatusCode::from_u16(self.status_code).ok().and_then(|status| status.canonical_reason());
+            self.load_balancer = Some(LoadBalancerResponse {
+                status_description: format!("{} {}", self.status_code, reason.unwrap_or_default()),
+                multi_value_headers: self
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (*name, [value.clone()]))
+                    .collect(),
+            });
+        }
         self
     }
 }
@@ -143,6 +168,7 @@ fn respond<const N: usize>(
     LambdaResponse {
         status_code,
         headers: always.into_iter().chain(headers).collect(),
+        load_balancer: None,
         body,
         is_base64_encoded: false,
     }

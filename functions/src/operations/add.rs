@@ -14,7 +14,7 @@ pub(super) async fn answer(
     let (key, batch) = (request.key()?, request.batch()?);
     let added = store.add(&key, &batch).await.map_err(Failure::about(Some(&key.id)))?;
     let cache_update = added.cache_update;
-    Ok(response(added).written(cache_update))
+    Ok(response(added, request.answer_bytes()).written(cache_update))
 }
 
 #[derive(Deserialize)]
@@ -36,17 +36,17 @@ impl ApiRequest {
             messages: Option<&'a RawValue>,
         }
         let body = self.body()?;
-        if from_json::<Probe<'_>>(&body)?.messages.is_none() {
-            return Ok(Batch::new(vec![NewMessage::parse(&body)?])?.under(self.idempotency_key()?));
+        if from_json::<Probe<'_>>(body)?.messages.is_none() {
+            return Ok(Batch::new(vec![NewMessage::parse(body)?])?.under(self.idempotency_key()?));
         }
-        let fields: BatchFields<'_> = from_json(&body)?;
+        let fields: BatchFields<'_> = from_json(body)?;
         Ok(Batch::new(MESSAGES.read(fields.messages)?)?.under(self.idempotency_key()?))
     }
 }
 
 /// The messages of an add. Where they do not all fit into an answer, the first ones stay; all are stored.
-fn response(mut added: Added) -> ApiResponse {
-    let has_more = fit(&mut added.messages, true);
+fn response(mut added: Added, answer_bytes: usize) -> ApiResponse {
+    let has_more = fit(&mut added.messages, answer_bytes, true);
     let conversation = [
         ("id", Value::from(added.conversation.id.as_str())),
         ("version", Value::from(added.conversation.version)),

@@ -42,7 +42,7 @@ impl ApiRequest {
     /// The body breaks a rule.
     pub fn new_conversation(&self) -> Result<NewConversation, Failure> {
         let body = self.body()?;
-        let fields: NewFields<'_> = from_json(&body)?;
+        let fields: NewFields<'_> = from_json(body)?;
         Ok(NewConversation {
             id: fields
                 .id

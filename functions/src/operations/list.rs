@@ -7,7 +7,7 @@ use conversation_core::{
 };
 use serde::Serialize;
 
-use crate::http::{ApiRequest, ApiResponse, BODY_BYTES, Failure, enveloped, one_direction};
+use crate::http::{ApiRequest, ApiResponse, Failure, enveloped, one_direction};
 
 pub(super) async fn answer(
     index: &ConversationIndex,
@@ -18,10 +18,11 @@ pub(super) async fn answer(
     loop {
         let listing = index.list(&owner, &metadata, order, cursor.as_ref(), limit).await;
         let listing = listing.map_err(Failure::about(None))?;
-        if let Some(reply) = response(&listing, &owner) {
+        if let Some(reply) = response(&listing, &owner, request.answer_bytes()) {
             return Ok(reply.read_from(Source::Bypass));
         }
-        // A hundred conversations fit, unless all their metadata is as long as may be and made of control characters.
+        // A hundred conversations fit, unless their metadata is as long as may be and the answer goes to a load balancer, or
+        // it is made of control characters.
         limit = limit.half();
     }
 }
@@ -48,7 +49,7 @@ impl ApiRequest {
     /// It breaks a rule of metadata, or one key is to have two values.
     pub fn metadata(&self) -> Result<Metadata, Failure> {
         let mut pairs = BTreeMap::new();
-        for (name, value) in self.query.iter() {
+        for (name, value) in self.query_pairs() {
             let Some(key) = name.strip_prefix("metadata") else { continue };
             let key = key.strip_prefix('[').and_then(|key| key.strip_suffix(']'));
             // What is nested has no meaning here, and is no key either.
@@ -64,7 +65,7 @@ impl ApiRequest {
 }
 
 /// Conversations, and the cursors to the pages beside them. None: they do not fit into an answer.
-fn response(listing: &Listing, owner: &OwnerId) -> Option<ApiResponse> {
+fn response(listing: &Listing, owner: &OwnerId, answer_bytes: usize) -> Option<ApiResponse> {
     #[derive(Serialize)]
     struct List<'a> {
         object: &'static str,
@@ -87,5 +88,5 @@ fn response(listing: &Listing, owner: &OwnerId) -> Option<ApiResponse> {
     };
     // Every part of it has a JSON form.
     let body = serde_json::to_string(&list).unwrap_or_default();
-    (enveloped(&body) <= BODY_BYTES).then(|| ApiResponse::new(body))
+    (enveloped(&body) <= answer_bytes).then(|| ApiResponse::new(body))
 }

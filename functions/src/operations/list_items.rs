@@ -19,7 +19,7 @@ pub(super) async fn answer(
         }
         (Order::Ascending, Some(id)) => store.adjacent_to(&key, &Anchor::After(id), limit, min_version).await,
     };
-    ApiResponse::found(read, &key.id, |page| response(&page, order))
+    ApiResponse::found(read, &key.id, |page| response(&page, request.answer_bytes(), order))
 }
 
 impl ApiRequest {
@@ -34,11 +34,11 @@ impl ApiRequest {
 }
 
 /// Items in either order. Where they do not all fit into an answer, the first ones stay.
-fn response(page: &Page<Message>, order: Order) -> ApiResponse {
+fn response(page: &Page<Message>, answer_bytes: usize, order: Order) -> ApiResponse {
     let mut items: Vec<Item> = page.items.iter().map(Item::of).collect();
     if order == Order::Descending {
         items.reverse();
     }
-    let has_more = fit(&mut items, true) || page.has_more;
+    let has_more = fit(&mut items, answer_bytes, true) || page.has_more;
     ApiResponse::new(list(&items, &[], &[("has_more", has_more.into())])).of_window()
 }

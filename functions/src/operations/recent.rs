@@ -15,7 +15,7 @@ pub(super) async fn answer(
         Some(range) => store.history(&key, range, limit, min_version).await,
     };
     let forward = matches!(range, Some(Range::After(_)));
-    ApiResponse::found(read, &key.id, |page| response(page, forward))
+    ApiResponse::found(read, &key.id, |page| response(page, request.answer_bytes(), forward))
 }
 
 impl ApiRequest {
@@ -37,8 +37,8 @@ impl ApiRequest {
 /// `before` is null where there is nothing older; newer messages may always come.
 ///
 /// Where they do not all fit into an answer, those nearest to where the reading began stay.
-fn response(mut page: Page<Message>, forward: bool) -> ApiResponse {
-    if fit(&mut page.items, forward) {
+fn response(mut page: Page<Message>, answer_bytes: usize, forward: bool) -> ApiResponse {
+    if fit(&mut page.items, answer_bytes, forward) {
         page.has_more = true;
     }
     // Positions begin at 1, so that only what lies before a later one can be older.

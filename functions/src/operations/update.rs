@@ -36,7 +36,7 @@ impl ApiRequest {
     /// The body breaks a rule, or names nothing to change.
     pub fn change(&self) -> Result<Change, Failure> {
         let body = self.body()?;
-        let fields: ChangeFields<'_> = from_json(&body)?;
+        let fields: ChangeFields<'_> = from_json(body)?;
         let title = |value: &RawValue| match value.get() {
             "null" => Ok(None),
             _ => string("title")(value).and_then(Title::new).map(Some),
