@@ -6,8 +6,8 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use conversation_core::{
-    ConversationId, ConversationIndex, ConversationKey, ConversationStore, Cursor, DatabaseConfig, Direction,
-    Limit, Metadata, Order, OwnerId, Range, Source,
+    ConversationFilter, ConversationId, ConversationIndex, ConversationKey, ConversationStore, Cursor,
+    DatabaseConfig, Direction, Limit, Order, OwnerId, Range, Source,
 };
 use sqlx::{Connection as _, PgConnection};
 
@@ -159,7 +159,7 @@ impl Tables {
                 let (owner, order) = (OwnerId::new(OWNER)?, Order::Descending);
                 let listing = self
                     .index
-                    .list(&owner, &Metadata::default(), order, Some(&self.middle), Limit::LIST)
+                    .list(&owner, &ConversationFilter::default(), order, Some(&self.middle), Limit::LIST)
                     .await?;
                 if listing.page.items.len() < Limit::LIST.get() {
                     return Err("the list is empty".into());
@@ -180,7 +180,7 @@ impl Tables {
 async fn cursor_to(index: &ConversationIndex, n: usize) -> Outcome<Cursor> {
     let (owner, order) = (OwnerId::new(OWNER)?, Order::Descending);
     let first = index
-        .list(&owner, &Metadata::default(), order, None, Limit::LIST)
+        .list(&owner, &ConversationFilter::default(), order, None, Limit::LIST)
         .await?
         .after
         .ok_or("one page holds all")?;

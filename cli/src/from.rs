@@ -156,7 +156,7 @@ fn conversation(owner: &OwnerId, row: &Row) -> Result<ConversationRecord, String
     let has_messages = row.message.is_some();
     let record = ConversationRecord {
         key: ConversationKey { owner: owner.clone(), id },
-        fields: ConversationFields { title: Some(title), metadata: Some(metadata(row.metadata.as_deref())?) },
+        fields: ConversationFields::of(title, metadata(row.metadata.as_deref())?),
         version: 0,
         last_seq: row.total,
         message_count: row.total,

@@ -8,14 +8,15 @@
 //! `body` is the client's JSON, to the byte. Where that has line breaks in it, `body` is a string that holds it instead.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use conversation_core::{
     ConversationFields, ConversationId, ConversationKey, ConversationRecord, Invalid, MessageId,
-    MessageRecord, Metadata, OwnerId, Record, Title,
+    MessageRecord, OwnerId, Record,
 };
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// Why a line is not one of an export.
@@ -42,18 +43,15 @@ struct Kind<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConversationLine<'a> {
+struct ConversationLine<'a, Fields> {
     #[serde(borrow)]
     record: Cow<'a, str>,
     #[serde(borrow)]
     owner: Cow<'a, str>,
     #[serde(borrow)]
     id: Cow<'a, str>,
-    #[serde(default)]
-    title: Option<String>,
-    #[serde(default)]
-    metadata: Cow<'a, BTreeMap<String, String>>,
+    #[serde(flatten)]
+    fields: Fields,
     version: i64,
     last_seq: i64,
     message_count: i64,
@@ -109,17 +107,12 @@ pub fn write(record: &Record, of: &ConversationId, out: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-fn conversation_line(record: &ConversationRecord) -> ConversationLine<'_> {
+fn conversation_line(record: &ConversationRecord) -> ConversationLine<'_, &ConversationFields> {
     ConversationLine {
         record: "conversation".into(),
         owner: record.key.owner.as_str().into(),
         id: record.key.id.as_str().into(),
-        title: record.fields.title.as_ref().and_then(Option::as_ref).map(|title| title.as_str().to_owned()),
-        metadata: record
-            .fields
-            .metadata
-            .as_ref()
-            .map_or_else(Cow::default, |metadata| Cow::Borrowed(metadata.pairs())),
+        fields: &record.fields,
         version: record.version,
         last_seq: record.last_seq,
         message_count: record.message_count,
@@ -148,17 +141,22 @@ pub fn read(line: &str, of: Option<&ConversationId>) -> Result<Record, LineError
     }
 }
 
-fn read_conversation(line: ConversationLine<'_>) -> Result<ConversationRecord, LineError> {
+fn read_conversation(
+    line: ConversationLine<'_, Map<String, Value>>,
+) -> Result<ConversationRecord, LineError> {
+    let mut fields = ConversationFields::default();
+    for (name, value) in line.fields {
+        if !fields.set(&name, value)? {
+            return Err(LineError::Json(serde_json::Error::custom(format_args!("unknown field `{name}`"))));
+        }
+    }
     let key = ConversationKey {
         owner: OwnerId::new(line.owner.into_owned())?,
         id: ConversationId::new(line.id.into_owned())?,
     };
     let record = ConversationRecord {
         key,
-        fields: ConversationFields {
-            title: Some(line.title.map(Title::new).transpose()?),
-            metadata: Some(Metadata::new(line.metadata.into_owned())?),
-        },
+        fields,
         version: line.version,
         last_seq: line.last_seq,
         message_count: line.message_count,
@@ -223,7 +221,9 @@ mod tests {
             (&message.replace("\"role\"", "\"id\":\"other\",\"role\""), "id: not the id"),
             (&CONVERSATION.replace("ann", "a n n"), "owner: not an owner id"),
             (&CONVERSATION.replace("\"version\":7", "\"version\":-7"), "version: not a whole number"),
-            (&CONVERSATION.replace("\"version\"", "\"edition\""), "unknown field `edition`"),
+            (&CONVERSATION.replace("\"version\"", "\"edition\""), "missing field `version`"),
+            (&CONVERSATION.replace("\"title\"", "\"name\""), "unknown field `name`"),
+            (&CONVERSATION.replace("{\"k\":\"v\"}", "[]"), "metadata: not an object"),
         ] {
             let error = read(line, Some(&of)).unwrap_err().to_string();
             assert!(error.contains(expected), "{line}: {error}");

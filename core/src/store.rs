@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::database::{Database, Migrated};
-use crate::types::conversation::{Metadata, OwnerId};
+use crate::types::conversation::OwnerId;
 use crate::types::error::Error;
-use crate::types::page::{Cursor, Direction, Limit, Order, Page};
+use crate::types::page::{ConversationFilter, Cursor, Direction, Limit, Order, Page};
 
 pub use audit::Audit;
 pub use probe::{Check, ProbeError, Probed};
@@ -91,19 +91,19 @@ impl ConversationIndex {
         self.database.current_generation().await
     }
 
-    /// Lists an owner's conversations by their last activity: those whose metadata has all the pairs given.
+    /// Lists an owner's conversations by their last activity: those that the filter lets through.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
     pub async fn list(
         &self,
         owner: &OwnerId,
-        metadata: &Metadata,
+        filter: &ConversationFilter,
         order: Order,
         cursor: Option<&Cursor>,
         limit: Limit,
     ) -> Result<Listing, Error> {
-        let mut listed = self.database.list(owner, metadata, order, cursor, limit).await?;
+        let mut listed = self.database.list(owner, filter, order, cursor, limit).await?;
         let more = listed.len() > limit.get();
         let backwards = cursor.is_some_and(|cursor| cursor.direction == Direction::Before);
         if more {

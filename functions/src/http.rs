@@ -10,7 +10,7 @@ mod request;
 mod response;
 mod route;
 
-pub(crate) use body::{ITEMS, MESSAGES, from_json, metadata, of_items, string};
+pub(crate) use body::{Fields, ITEMS, MESSAGES, from_json, of_items, string};
 pub use event::HttpEvent;
 pub use failure::Failure;
 pub(crate) use item::Item;

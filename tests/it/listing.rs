@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use conversation_core::{Limit, Metadata, Order, OwnerId};
+use conversation_core::{ConversationFilter, Limit, Metadata, Order, OwnerId};
 use conversation_tests::{Api, Stack, all_reported};
 use serde_json::json;
 
@@ -88,9 +88,9 @@ async fn fill(stack: &Stack) {
     sqlx::query(generic).execute(&mut postgres).await.unwrap();
 }
 
-fn having(pairs: &[&str]) -> Metadata {
+fn having(pairs: &[&str]) -> ConversationFilter {
     let pairs: BTreeMap<_, _> = pairs.iter().map(|key| ((*key).to_owned(), "yes".to_owned())).collect();
-    Metadata::new(pairs).unwrap()
+    ConversationFilter { metadata: Metadata::new(pairs).unwrap() }
 }
 
 /// How many index entries were read, and how many rows one after the other, since the database was made.
@@ -108,15 +108,15 @@ async fn a_page_reads_what_it_shows_however_many_conversations_there_are() {
     let stack = Stack::start().await;
     fill(&stack).await;
     let owner = OwnerId::new("local").unwrap();
-    let pages = async |metadata: &Metadata, order: Order| -> (i64, i64) {
+    let pages = async |filter: &ConversationFilter, order: Order| -> (i64, i64) {
         let before = read_so_far(&stack).await;
         let index = stack.index();
         // A cursor is a place in the whole list, whatever was listed.
         let middle = index.list(&owner, &having(&["middle"]), order, None, Limit::new(1).unwrap()).await;
-        let mut cursor = middle.unwrap().after.filter(|_| metadata.pairs().is_empty());
+        let mut cursor = middle.unwrap().after.filter(|_| filter.metadata.pairs().is_empty());
         for page in 0..TIMES {
-            let found = index.list(&owner, metadata, order, cursor.as_ref(), Limit::LIST).await.unwrap();
-            assert_eq!(found.page.items.len(), 20, "{metadata:?}, page {page}");
+            let found = index.list(&owner, filter, order, cursor.as_ref(), Limit::LIST).await.unwrap();
+            assert_eq!(found.page.items.len(), 20, "{filter:?}, page {page}");
             cursor = found.after;
         }
         drop(index);
@@ -125,7 +125,7 @@ async fn a_page_reads_what_it_shows_however_many_conversations_there_are() {
     };
     // What it takes to find out how many have a pair, if many do.
     let counted = 20_000;
-    for (metadata, order, most) in [
+    for (filter, order, most) in [
         (having(&[]), Order::Descending, 100),
         (having(&[]), Order::Ascending, 100),
         (having(&["all"]), Order::Descending, counted + 300),
@@ -133,8 +133,8 @@ async fn a_page_reads_what_it_shows_however_many_conversations_there_are() {
         // Those that have it are the last in the list.
         (having(&["old"]), Order::Descending, counted + 3 * MANY),
     ] {
-        let (entries, rows) = pages(&metadata, order).await;
-        assert!(entries <= most && rows == 0, "{metadata:?}: {entries} entries and {rows} rows a page");
+        let (entries, rows) = pages(&filter, order).await;
+        assert!(entries <= most && rows == 0, "{filter:?}: {entries} entries and {rows} rows a page");
     }
     let before = read_so_far(&stack).await;
     let index = stack.index();

@@ -7,7 +7,8 @@
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    Change, ConversationFields, Error, Limit, Message, MessageId, Metadata, NewConversation, Order, Range,
+    Change, ConversationFields, ConversationFilter, Error, Limit, Message, MessageId, NewConversation, Order,
+    Range,
 };
 use conversation_tests::{Stack, all_reported, batch, key, report, size, user};
 use sqlx::PgConnection;
@@ -73,8 +74,10 @@ async fn assert_gone(stack: &Stack, last: i64) {
     };
     let created = store.create(c.owner.clone(), new).await;
     assert!(matches!(created, Err(Error::ConversationDeleted)), "{created:?}");
-    let listed =
-        index.list(&c.owner, &Metadata::default(), Order::Descending, None, Limit::LIST).await.unwrap();
+    let listed = index
+        .list(&c.owner, &ConversationFilter::default(), Order::Descending, None, Limit::LIST)
+        .await
+        .unwrap();
     assert!(listed.page.items.is_empty());
     store.delete(&c).await.unwrap();
 }

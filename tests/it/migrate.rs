@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    CacheUpdate, DatabaseConfig, Limit, MessageId, Metadata, Migrated, Order, OwnerId, conversation_index,
-    migrate,
+    CacheUpdate, ConversationFilter, DatabaseConfig, Limit, MessageId, Migrated, Order, OwnerId,
+    conversation_index, migrate,
 };
 use conversation_tests::{OWNER, Stack, batch, key, store_at, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -33,8 +33,10 @@ async fn use_it(database_url: &str, stack: &Stack) {
     store.sweep(Duration::from_secs(10)).await.unwrap();
     let index = conversation_index(&DatabaseConfig::from_url(database_url).unwrap());
     let owner = OwnerId::new(OWNER).unwrap();
-    let listing =
-        index.list(&owner, &Metadata::default(), Order::Descending, None, Limit::MAX).await.unwrap();
+    let listing = index
+        .list(&owner, &ConversationFilter::default(), Order::Descending, None, Limit::MAX)
+        .await
+        .unwrap();
     assert_eq!(listing.page.items.len(), 1);
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use conversation_core::{
-    Anchor, Change, ConversationFields, ConversationIndex, ConversationStore, Limit, MessageId, Metadata,
-    NewConversation, Order, OwnerId, Range, Title,
+    Anchor, Change, ConversationFields, ConversationFilter, ConversationIndex, ConversationStore, Limit,
+    MessageId, NewConversation, Order, OwnerId, Range, Title,
 };
 use conversation_tests::{OWNER, Stack, all_reported, batch, key, report, user_as};
 use sqlx::PgConnection;
@@ -73,12 +73,18 @@ async fn read(store: &ConversationStore, index: &ConversationIndex, asked: &mut 
     assert_eq!(store.recent(&long, Limit::MAX, None).await.unwrap().found.unwrap().items.len(), 100);
     asked.note().await;
     for order in [Order::Descending, Order::Ascending] {
-        let first = index.list(&owner, &Metadata::default(), order, None, Limit::LIST).await.unwrap();
-        let second =
-            index.list(&owner, &Metadata::default(), order, first.after.as_ref(), Limit::LIST).await.unwrap();
+        let first =
+            index.list(&owner, &ConversationFilter::default(), order, None, Limit::LIST).await.unwrap();
+        let second = index
+            .list(&owner, &ConversationFilter::default(), order, first.after.as_ref(), Limit::LIST)
+            .await
+            .unwrap();
         assert_eq!(second.page.items.len(), Limit::LIST.get());
         asked.note().await;
-        index.list(&owner, &Metadata::default(), order, second.before.as_ref(), Limit::LIST).await.unwrap();
+        index
+            .list(&owner, &ConversationFilter::default(), order, second.before.as_ref(), Limit::LIST)
+            .await
+            .unwrap();
         asked.note().await;
     }
 }

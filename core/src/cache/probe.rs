@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use crate::types::conversation::{Conversation, ConversationKey, Kind, Metadata};
+use crate::types::conversation::{Conversation, ConversationKey};
 use crate::types::message::Message;
 use crate::types::page::Limit;
 use crate::types::snapshot::{Snapshot, WINDOW_BYTES, Window};
@@ -216,15 +216,9 @@ const LESS: Limit = Limit::LIST;
 /// One message at each version; the second is the only one that is left at the third.
 fn snapshot(key: &ConversationKey, version: i64, window: Option<Window>) -> Snapshot {
     let conversation = Conversation {
-        id: key.id.clone(),
-        object: Kind::Conversation,
-        title: None,
-        metadata: Metadata::default(),
         message_count: if version == 2 { 2 } else { 1 },
         version,
-        created_at: 0,
-        updated_at: 0,
-        last_message_at: None,
+        ..Conversation::empty(key.id.clone())
     };
     let first_seq = if version == 3 { 2 } else { 1 };
     Snapshot { conversation, epoch: EPOCH, took_epoch: window.is_some(), first_seq, window }

@@ -7,7 +7,7 @@ use sqlx::{FromRow as _, Row as _};
 
 use crate::types::conversation::{Metadata, OwnerId};
 use crate::types::error::Error;
-use crate::types::page::{Cursor, Direction, Limit, Order};
+use crate::types::page::{ConversationFilter, Cursor, Direction, Limit, Order};
 
 use super::Database;
 
@@ -66,19 +66,19 @@ const PAIRS: &str = "select pair, (select count(*) from
     order by holders";
 
 impl Database {
-    /// One conversation more than `limit` from a cursor on, in the order of the list, of those whose metadata has all
-    /// these pairs.
+    /// One conversation more than `limit` from a cursor on, in the order of the list, of those that the filter
+    /// lets through.
     pub(crate) async fn list(
         &self,
         owner: &OwnerId,
-        metadata: &Metadata,
+        filter: &ConversationFilter,
         order: Order,
         cursor: Option<&Cursor>,
         limit: Limit,
     ) -> Result<Vec<Listed>, Error> {
         let backwards = cursor.is_some_and(|cursor| cursor.direction == Direction::Before);
         let upwards = (order == Order::Ascending) != backwards;
-        let pairs = self.pairs(owner, metadata).await?;
+        let pairs = self.pairs(owner, &filter.metadata).await?;
         let statements = match pairs.first() {
             None => ALL,
             Some((_, holders)) if *holders < FEW => OF_FEW,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::error::{Invalid, Problem};
@@ -210,6 +211,25 @@ pub struct ConversationFields {
 }
 
 impl ConversationFields {
+    /// A title, if there is one, and metadata; what else there is is left as it is.
+    pub fn of(title: Option<Title>, metadata: Metadata) -> Self {
+        Self { title: Some(title), metadata: Some(metadata) }
+    }
+
+    /// Sets the field of that name from its JSON, as callers and exports write it; null removes what it holds. Whether
+    /// there is such a field.
+    ///
+    /// # Errors
+    /// The value breaks the field's rule.
+    pub fn set(&mut self, name: &str, value: Value) -> Result<bool, Invalid> {
+        match name {
+            "title" => self.title = Some(title_of(value)?),
+            "metadata" => self.metadata = Some(metadata_of(value)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// Whether every field is left as it is.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -222,7 +242,36 @@ impl ConversationFields {
     }
 }
 
+fn title_of(value: Value) -> Result<Option<Title>, Invalid> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(title) => Title::new(title).map(Some),
+        _ => Err(Problem::Type { expected: "a string" }.of("title")),
+    }
+}
+
+fn metadata_of(value: Value) -> Result<Metadata, Invalid> {
+    let pairs: Option<BTreeMap<String, String>> = serde_json::from_value(value)
+        .map_err(|_| Problem::Type { expected: "an object with string values" }.of("metadata"))?;
+    Metadata::new(pairs.unwrap_or_default())
+}
+
 impl Conversation {
+    /// A conversation of that id in which nothing was set or stored yet.
+    pub(crate) fn empty(id: ConversationId) -> Self {
+        Self {
+            id,
+            object: Kind::Conversation,
+            title: None,
+            metadata: Metadata::default(),
+            message_count: 0,
+            version: 0,
+            created_at: 0,
+            updated_at: 0,
+            last_message_at: None,
+        }
+    }
+
     /// The conversation as the API returns it and the cache holds it.
     pub fn to_json(&self) -> String {
         // Every part of it has a JSON form.

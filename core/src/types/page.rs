@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::conversation::{ConversationId, OwnerId};
+use super::conversation::{ConversationId, Metadata, OwnerId};
 use super::error::{Invalid, Problem};
 use super::message::MessageId;
 
@@ -78,6 +78,13 @@ pub enum Order {
     Descending,
     /// The oldest activity first.
     Ascending,
+}
+
+/// Which of an owner's conversations are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Those that have all these pairs.
+    pub metadata: Metadata,
 }
 
 /// Where a page of conversations ends, and in which direction the next one lies. A list is ordered by (last activity,

@@ -1,9 +1,11 @@
 //! The JSON of a request's body.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use conversation_core::{BATCH, Invalid, Metadata, NewMessage, Problem};
-use serde::Deserialize;
+use conversation_core::{BATCH, ConversationFields, Invalid, NewMessage, Problem};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
@@ -54,11 +56,51 @@ pub(crate) fn of_items(invalid: Invalid) -> Invalid {
     Invalid { param, ..invalid }
 }
 
-pub(crate) fn metadata(object: &RawValue) -> Result<Metadata, Invalid> {
-    let expected = "an object with string values";
-    let pairs: BTreeMap<String, String> =
-        serde_json::from_str(object.get()).map_err(|_| Problem::Type { expected }.of("metadata"))?;
-    Metadata::new(pairs)
+/// The fields of a body that are none of the operation's own: those of a conversation, or unknown.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+                let mut fields = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if fields.iter().any(|(other, _)| *other == name) {
+                        return Err(M::Error::custom(format_args!("duplicate field `{name}`")));
+                    }
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+impl Fields {
+    /// Those that are given: not null, which in a new conversation is nothing.
+    pub(crate) fn given(mut self) -> Self {
+        self.0.retain(|(_, value)| !value.is_null());
+        self
+    }
+
+    pub(crate) fn read(self) -> Result<ConversationFields, Failure> {
+        let mut fields = ConversationFields::default();
+        for (name, value) in self.0 {
+            if !fields.set(&name, value)? {
+                return Err(Failure::bad_body(format!("The body does not fit: unknown field `{name}`.")));
+            }
+        }
+        Ok(fields)
+    }
 }
 
 pub(crate) fn string(param: &'static str) -> impl Fn(&RawValue) -> Result<String, Invalid> {

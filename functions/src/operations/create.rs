@@ -1,13 +1,11 @@
 //! Creates a conversation.
 
-use conversation_core::{
-    Batch, ConversationFields, ConversationId, ConversationStore, NewConversation, Title,
-};
+use conversation_core::{Batch, ConversationId, ConversationStore, NewConversation};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::http::{
-    ApiRequest, ApiResponse, Failure, ITEMS, MESSAGES, called, from_json, metadata, of_items, string,
+    ApiRequest, ApiResponse, Failure, Fields, ITEMS, MESSAGES, called, from_json, of_items, string,
 };
 
 pub(super) async fn answer(
@@ -21,18 +19,15 @@ pub(super) async fn answer(
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct NewFields<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
-    title: Option<&'a RawValue>,
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow)]
     messages: Option<&'a RawValue>,
     #[serde(borrow)]
     items: Option<&'a RawValue>,
+    #[serde(flatten)]
+    fields: Fields,
 }
 
 impl ApiRequest {
@@ -51,10 +46,7 @@ impl ApiRequest {
                 .map(ConversationId::new)
                 .transpose()
                 .map_err(called("id"))?,
-            fields: ConversationFields {
-                title: fields.title.map(string("title")).transpose()?.map(Title::new).transpose()?.map(Some),
-                metadata: fields.metadata.map(metadata).transpose()?,
-            },
+            fields: fields.fields.given().read()?,
             messages: match (fields.messages, fields.items) {
                 (Some(_), Some(_)) => return Err(one_kind()),
                 (messages, None) => Batch::initial(MESSAGES.read(messages)?)?,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    Conversation, ConversationIndex, Cursor, Direction, Limit, Listing, Metadata, Order, OwnerId, Source,
+    Conversation, ConversationFilter, ConversationIndex, Cursor, Direction, Limit, Listing, Metadata, Order,
+    OwnerId, Source,
 };
 use serde::Serialize;
 
@@ -14,9 +15,9 @@ pub(super) async fn answer(
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
     let (owner, mut limit) = (request.owner()?, request.limit(Limit::LIST)?);
-    let ((order, cursor), metadata) = (request.cursor(&owner)?, request.metadata()?);
+    let ((order, cursor), filter) = (request.cursor(&owner)?, request.filter()?);
     loop {
-        let listing = index.list(&owner, &metadata, order, cursor.as_ref(), limit).await;
+        let listing = index.list(&owner, &filter, order, cursor.as_ref(), limit).await;
         let listing = listing.map_err(Failure::about(None))?;
         if let Some(reply) = response(&listing, &owner, request.answer_bytes()) {
             return Ok(reply.read_from(Source::Bypass));
@@ -43,11 +44,11 @@ impl ApiRequest {
         Ok((order, cursor))
     }
 
-    /// The metadata that conversations must have to be listed: `metadata[key]=value`, all that are given.
+    /// Which conversations are listed: those with all pairs given as `metadata[key]=value`.
     ///
     /// # Errors
-    /// It breaks a rule of metadata, or one key is to have two values.
-    pub fn metadata(&self) -> Result<Metadata, Failure> {
+    /// A pair breaks a rule of metadata, or one key is to have two values.
+    pub fn filter(&self) -> Result<ConversationFilter, Failure> {
         let mut pairs = BTreeMap::new();
         for (name, value) in self.query_pairs() {
             let Some(key) = name.strip_prefix("metadata") else { continue };
@@ -60,7 +61,7 @@ impl ApiRequest {
                 return Err(Failure::bad_param(name, format!("{name} must not have two values.")));
             }
         }
-        Ok(Metadata::new(pairs)?)
+        Ok(ConversationFilter { metadata: Metadata::new(pairs)? })
     }
 }
 

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    Change, ConversationFields, ConversationId, ConversationKey, ConversationStore, Limit, Message,
-    MessageId, Metadata, NewConversation, Order, OwnerId, Source, Title,
+    Change, ConversationFields, ConversationFilter, ConversationId, ConversationKey, ConversationStore,
+    Limit, Message, MessageId, Metadata, NewConversation, Order, OwnerId, Source, Title,
 };
 use conversation_tests::{Stack, batch, key, user, user_as};
 
@@ -81,8 +81,10 @@ async fn what_was_exported_and_imported_is_exported_again_to_the_byte() {
         let owner = OwnerId::new(owner).unwrap();
         let list = async |stack: &Stack| {
             let index = stack.index();
-            let listing =
-                index.list(&owner, &Metadata::default(), Order::Descending, None, Limit::LIST).await.unwrap();
+            let listing = index
+                .list(&owner, &ConversationFilter::default(), Order::Descending, None, Limit::LIST)
+                .await
+                .unwrap();
             listing.page.items
         };
         assert_eq!(list(&from).await, list(&to).await);
