@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use conversation_local::{Gateway, Lambda};
+use conversation_local::{Authorizer, Functions, Gateway, Lambda, LambdaSettings, Routes};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
-use crate::fail;
+use crate::{OWNER, fail, functions_folder};
 
 /// The functions behind their front.
 #[derive(Debug)]
@@ -121,4 +121,35 @@ impl Answer {
     pub fn is_hit(&self) -> bool {
         self.cache_status.as_deref().is_some_and(|said| said.starts_with("redis; hit"))
     }
+}
+
+/// Serves the API on these stores.
+pub(crate) async fn serve(
+    database_url: &str,
+    redis_url: &str,
+    changes: &[(&str, &str)],
+    (instances, concurrency): (usize, usize),
+) -> Api {
+    let mut environment: Vec<(String, String)> = [
+        ("DATABASE_URL", database_url),
+        ("REDIS_URL", redis_url),
+        ("AUTH_MODE", "trusted_header"),
+        ("DEFAULT_OWNER", OWNER),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    environment.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+    environment.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let logs = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
+    let log = logs.path().join("functions.log");
+    let authorizer = match changes.iter().find(|(name, _)| *name == "AUTH_MODE") {
+        Some((_, "jwt")) => Authorizer::Jwt,
+        _ => Authorizer::Open,
+    };
+    let (binaries, log) = (functions_folder(), Some(log));
+    let settings = LambdaSettings { binaries, environment, log, instances, concurrency };
+    let lambda = Lambda::start(settings).await.unwrap_or_else(|error| fail(&error));
+    let routes = Routes::load().unwrap_or_else(|error| fail(&error));
+    let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone()), authorizer).await;
+    Api::new(gateway.unwrap_or_else(|error| fail(&error)), lambda, logs)
 }

@@ -6,6 +6,7 @@ mod check;
 mod clients;
 mod failovers;
 mod faults;
+mod options;
 mod record;
 mod report;
 mod servers;
@@ -13,7 +14,6 @@ mod subject;
 
 use std::time::Duration;
 
-use clap::ValueEnum;
 use conversation_core::{ConversationStore, Limit, Message, Source};
 use fastrand::Rng;
 use sqlx::PgConnection;
@@ -21,12 +21,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
 use crate::proxy::LinkMode;
-use crate::{Broken, Profile, key};
+use crate::{Broken, key};
 
 pub use check::Violation;
 use clients::Crew;
 use failovers::{BOUND, Failovers};
 pub use faults::Fault;
+pub use options::{Options, Protocol};
 use record::{Conversation, Record};
 pub use report::{Count, Report};
 use servers::Servers;
@@ -35,34 +36,6 @@ use servers::Servers;
 const SWEEP: Duration = Duration::from_millis(1_500);
 /// Longer than an intent or a lease is taken to have somebody behind it.
 const INTENTS_ARE_DEAD: Duration = Duration::from_millis(5_500);
-
-/// What keeps Redis and Postgres together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
-    /// The store's own.
-    EpochFencing,
-    /// Commit; read the list, append to it, write it back.
-    Naive,
-    /// Commit; delete the list. Readers fill it.
-    CacheAside,
-    /// Commit; add to the list, in one script. Readers fill it, and believe it if it has no gap.
-    CommitThenPublish,
-}
-
-/// A run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What is tried.
-    pub protocol: Protocol,
-    /// With what kind of cache. The usual protocols are tried with a plain one.
-    pub profile: Profile,
-    /// How long things go wrong.
-    pub duration: Duration,
-    /// What the clients' choices and the order of faults follow from. The interleaving does not.
-    pub seed: u64,
-    /// How many clients there are.
-    pub clients: usize,
-}
 
 /// Runs it, and holds every read against the history.
 ///

@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Api, INSTANCES, Server, connection_to, fail, new_database, serve, tools};
+use crate::api::serve;
+use crate::{Api, INSTANCES, Server, connection_to, fail, new_database, tools};
 
 /// A few clusters at a time are enough for a machine.
 static TURNS: Semaphore = Semaphore::const_new(2);

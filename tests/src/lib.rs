@@ -29,9 +29,7 @@ use conversation_core::{
     Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, NewMessage,
     OwnerId,
 };
-use conversation_local::{
-    Authorizer, Functions, Gateway, Lambda, LambdaSettings, Postgres, Routes, Tools, Valkey,
-};
+use conversation_local::{Postgres, Tools, Valkey};
 use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
@@ -143,36 +141,6 @@ pub fn port_of(url: &str) -> u16 {
 /// The same server, reached through another port.
 pub fn at_port(url: &str, port: u16) -> String {
     url.replacen(&format!(":{}/", port_of(url)), &format!(":{port}/"), 1)
-}
-
-async fn serve(
-    database_url: &str,
-    redis_url: &str,
-    changes: &[(&str, &str)],
-    (instances, concurrency): (usize, usize),
-) -> Api {
-    let mut environment: Vec<(String, String)> = [
-        ("DATABASE_URL", database_url),
-        ("REDIS_URL", redis_url),
-        ("AUTH_MODE", "trusted_header"),
-        ("DEFAULT_OWNER", OWNER),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    environment.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-    environment.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let logs = tempfile::tempdir().unwrap_or_else(|error| fail(&error));
-    let log = logs.path().join("functions.log");
-    let authorizer = match changes.iter().find(|(name, _)| *name == "AUTH_MODE") {
-        Some((_, "jwt")) => Authorizer::Jwt,
-        _ => Authorizer::Open,
-    };
-    let (binaries, log) = (functions_folder(), Some(log));
-    let settings = LambdaSettings { binaries, environment, log, instances, concurrency };
-    let lambda = Lambda::start(settings).await.unwrap_or_else(|error| fail(&error));
-    let routes = Routes::load().unwrap_or_else(|error| fail(&error));
-    let gateway = Gateway::start(0, routes, Functions::Processes(lambda.clone()), authorizer).await;
-    Api::new(gateway.unwrap_or_else(|error| fail(&error)), lambda, logs)
 }
 
 /// A Valkey of one's own, for tests that need no more.

@@ -5,71 +5,21 @@
 //! administration. A deployment must be served by that, so the store's tests run behind it.
 
 mod line;
+mod manners;
 mod rules;
 mod wire;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::{Access, Profile};
-
-/// What a front presents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A node of a cluster, as it is; only the way to it is the front's.
-    Nodes,
-    /// ElastiCache Serverless.
-    Serverless,
-}
-
-impl Kind {
-    /// The profile of a store that is behind it.
-    pub(crate) fn profile(self) -> Profile {
-        match self {
-            Self::Nodes => Profile::Nodes,
-            Self::Serverless => Profile::Serverless,
-        }
-    }
-}
-
-/// How a front behaves.
-#[derive(Clone, Debug)]
-pub struct Manners {
-    /// What it presents.
-    pub kind: Kind,
-    /// What its user may do.
-    pub access: Access,
-    /// The scripts of all connections are forgotten before each such call of one.
-    pub forgets_before_every: Option<u32>,
-    /// One call of a script in so many is answered NOSCRIPT, whatever was sent before.
-    pub forgets_one_in: Option<u32>,
-    /// One command in so many is throttled.
-    pub throttles_one_in: Option<u32>,
-    /// How long a connection may be idle until it is cut.
-    pub idle: Option<Duration>,
-}
-
-impl Manners {
-    /// As a cache of this kind that the template made behaves at its best.
-    pub fn of(kind: Kind) -> Self {
-        Self {
-            kind,
-            access: Access::of_the_template(),
-            forgets_before_every: None,
-            forgets_one_in: None,
-            throttles_one_in: None,
-            idle: None,
-        }
-    }
-}
+use manners::Shared;
+pub use manners::{Kind, Manners};
 
 /// A front on a port of 127.0.0.1, gone when dropped.
 #[derive(Debug)]
@@ -77,33 +27,6 @@ pub struct Managed {
     port: u16,
     shared: Arc<Shared>,
     listens: AbortHandle,
-}
-
-/// What its connections have in common.
-#[derive(Debug)]
-struct Shared {
-    manners: Manners,
-    target: AtomicU16,
-    /// The port that it says it is at.
-    announced: AtomicU16,
-    /// How many calls of scripts there were.
-    calls: AtomicU32,
-    /// What was refused, each with what was said.
-    refused: Mutex<BTreeSet<String>>,
-    over: watch::Sender<bool>,
-}
-
-impl Shared {
-    /// How often all scripts were forgotten until now; one more call comes.
-    fn forgotten(&self) -> u32 {
-        let calls = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        self.manners.forgets_before_every.map_or(0, |every| calls / every)
-    }
-
-    fn note(&self, what: &str, said: &str) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.insert(format!("{what}: {said}"));
-    }
 }
 
 impl Drop for Managed {

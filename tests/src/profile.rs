@@ -24,6 +24,14 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// That of a store behind a front which presents this.
+    pub(crate) fn behind(kind: Kind) -> Self {
+        match kind {
+            Kind::Nodes => Self::Nodes,
+            Kind::Serverless => Self::Serverless,
+        }
+    }
+
     /// How a front before its server behaves; none: there is nothing that one would have to do.
     pub fn manners(self) -> Option<Manners> {
         Some(match self {

@@ -7,10 +7,11 @@ use conversation_local::{Postgres, Valkey};
 use redis::aio::MultiplexedConnection;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::api::serve;
 use crate::profile::cluster_of_one;
 use crate::{
     Api, Failpoint, INSTANCES, Managed, Manners, Profile, Proxy, Server, as_deployed, at_port, connection_to,
-    fail, migrated, new_database, port_of, serve, store_with, tools, valkey,
+    fail, migrated, new_database, port_of, store_with, tools, valkey,
 };
 
 /// The stores of one test.
@@ -82,7 +83,7 @@ impl Stack {
     pub async fn behind(manners: Manners) -> Self {
         let database_url = new_database().await.unwrap_or_else(|error| fail(&error));
         let stack = Self::of(database_url, one_node().await, None);
-        Self { profile: manners.kind.profile(), ..stack }.fronted(Some(manners)).await
+        Self { profile: Profile::behind(manners.kind), ..stack }.fronted(Some(manners)).await
     }
 
     /// The same cache behind another front.

@@ -8,9 +8,8 @@ use redis::{AsyncCommands as _, RedisResult, Script};
 
 use crate::{Broken, store_at};
 
-use super::Protocol;
-use super::record::FULL;
-use super::subject::Named;
+use super::options::Protocol;
+use super::record::{FULL, Named, named};
 
 /// Nobody listens there: a store that uses it works on Postgres alone.
 const NOWHERE: &str = "redis://127.0.0.1:1/";
@@ -72,8 +71,7 @@ impl Baseline {
             return Ok((Some(held), Source::Hit));
         }
         let page = self.durable.recent(key, Limit::MAX, None).await?.found;
-        let stored: Option<Vec<Named>> =
-            page.map(|page| page.items.iter().map(super::subject::named).collect());
+        let stored: Option<Vec<Named>> = page.map(|page| page.items.iter().map(named).collect());
         let window = stored.as_deref().unwrap_or_default();
         let filled = match self.protocol {
             Protocol::CommitThenPublish => self.merge(&list, window).await,

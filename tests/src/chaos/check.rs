@@ -13,8 +13,7 @@ use sqlx::{PgConnection, Row as _};
 use crate::Broken;
 
 use super::failovers::Failovers;
-use super::record::{Conversation, Read, Record, Sight, Wrote, hash_of};
-use super::subject::{Named, sight};
+use super::record::{Conversation, Named, Read, Record, Sight, Wrote, hash_of, sight};
 
 /// The states of one conversation, by version; version 0: it does not exist.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::{Broken, Profile, batch, key, user_as};
 
+use super::options::{Options, Protocol};
 use super::record::{Conversation, Read, Record, Wrote};
 use super::servers::Servers;
 use super::subject::Subject;
-use super::{Options, Protocol};
 
 /// How many conversations are used at a time.
 const CONVERSATIONS: usize = 6;

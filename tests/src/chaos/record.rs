@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use conversation_core::{CacheUpdate, Source};
+use conversation_core::{CacheUpdate, Message, Source};
 
 /// A conversation: those in one place follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,4 +92,20 @@ pub(super) enum Record {
     Failed(&'static str),
     /// An operation failed as it may not.
     Odd(String),
+}
+
+/// A message's position and id.
+pub(super) type Named = (i64, String);
+
+/// What a reader makes of the newest messages.
+pub(super) fn sight(messages: &[Named], short: bool) -> Sight {
+    let newest = |count: usize| hash_of(&messages[messages.len().saturating_sub(count)..]);
+    if short { Sight::Short(newest(SHORT)) } else { Sight::Full(newest(FULL)) }
+}
+
+pub(super) fn named(message: &Message) -> Named {
+    let id = serde_json::from_str::<serde_json::Value>(message.json())
+        .ok()
+        .and_then(|json| json["id"].as_str().map(str::to_owned));
+    (message.seq(), id.unwrap_or_default())
 }

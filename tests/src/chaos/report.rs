@@ -7,8 +7,8 @@ use conversation_core::{CacheUpdate, Source};
 
 use super::check::{Verdict, Violation};
 use super::faults::Fault;
+use super::options::{Options, Protocol};
 use super::record::{Read, Record, Sight};
-use super::{Options, Protocol};
 
 /// How often something happened.
 pub type Count = BTreeMap<String, usize>;

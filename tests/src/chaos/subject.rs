@@ -7,9 +7,9 @@ use conversation_core::{
 
 use crate::{Broken, Profile};
 
-use super::Protocol;
 use super::baseline_protocols::Baseline;
-use super::record::{FULL, SHORT, Sight, hash_of};
+use super::options::Protocol;
+use super::record::{SHORT, Sight, hash_of, named, sight};
 
 /// A client's own access to both stores, as a function has it.
 pub(super) enum Subject {
@@ -105,22 +105,6 @@ impl Subject {
     pub(super) async fn delete(&self, key: &ConversationKey) -> Result<CacheUpdate, Error> {
         self.store().delete(key).await
     }
-}
-
-/// A message's position and id.
-pub(super) type Named = (i64, String);
-
-/// What a reader makes of the newest messages.
-pub(super) fn sight(messages: &[Named], short: bool) -> Sight {
-    let newest = |count: usize| hash_of(&messages[messages.len().saturating_sub(count)..]);
-    if short { Sight::Short(newest(SHORT)) } else { Sight::Full(newest(FULL)) }
-}
-
-pub(super) fn named(message: &Message) -> Named {
-    let id = serde_json::from_str::<serde_json::Value>(message.json())
-        .ok()
-        .and_then(|json| json["id"].as_str().map(str::to_owned));
-    (message.seq(), id.unwrap_or_default())
 }
 
 fn limit(count: usize) -> Limit {

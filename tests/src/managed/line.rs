@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::manners::{Kind, Shared};
+use super::rules;
 use super::wire::{self, Command};
-use super::{Kind, Shared, rules};
 use crate::access::{BEHIND, USER};
 
 /// What a serverless cache says of commands that scripts may not use.

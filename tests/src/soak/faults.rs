@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use crate::proxy::{LinkMode, Proxy};
 use crate::{Broken, redis_at};
 
-use super::Stage;
+use super::stage::Stage;
 
 /// How often each thing went wrong.
 pub(super) type Faults = BTreeMap<&'static str, usize>;

@@ -5,10 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use crate::Broken;
-
-use super::traffic::Traffic;
-
 /// All conversations of a run.
 #[derive(Debug)]
 pub(super) struct Ledger(Vec<Mutex<Place>>);
@@ -20,7 +16,7 @@ pub(super) struct Place {
     /// Its deletion was asked for.
     pub(super) closing: bool,
     /// Messages that were acknowledged: the id, and the text.
-    acknowledged: HashMap<String, String>,
+    pub(super) acknowledged: HashMap<String, String>,
     /// Ids of all that was ever asked to be added.
     asked: HashSet<String>,
 }
@@ -57,26 +53,6 @@ impl Ledger {
         let place = self.place(at);
         place.id != id || place.closing || place.acknowledged.is_empty()
     }
-
-    /// Reads everything back and holds it against what was acknowledged.
-    pub(super) async fn verify(&self, traffic: &Traffic) -> Result<Kept, Broken> {
-        let mut kept = Kept::default();
-        for at in 0..self.len() {
-            let place = self.place(at).clone();
-            if place.closing {
-                continue;
-            }
-            let history = traffic.history(&place.id).await?;
-            kept.conversations += usize::from(!history.is_empty());
-            kept.acknowledged += place.acknowledged.len();
-            place.compare(&history, &mut kept);
-            let recent = traffic.recent(&place.id).await?;
-            if recent != history[history.len().saturating_sub(100)..] {
-                kept.wrong.push(format!("{}: the recent messages are not the last ones", place.id));
-            }
-        }
-        Ok(kept)
-    }
 }
 
 impl Place {
@@ -95,7 +71,7 @@ impl Place {
         self.acknowledged.extend(messages);
     }
 
-    fn compare(&self, history: &[Value], kept: &mut Kept) {
+    pub(super) fn compare(&self, history: &[Value], kept: &mut Kept) {
         let mut seen = HashSet::new();
         for (at, message) in history.iter().enumerate() {
             let id = message["id"].as_str().unwrap_or_default();

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::Broken;
 
-use super::Options;
 use super::faults::Faults;
 use super::ledger::Kept;
+use super::options::Options;
 use super::traffic::Sent;
 use super::vitals::Seen;
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Broken;
 
-use super::ledger::Ledger;
+use super::ledger::{Kept, Ledger};
 
 /// How often a write is sent before it is given up.
 const TRIES: u32 = 30;
@@ -88,6 +88,26 @@ impl Operation {
 }
 
 impl Traffic {
+    /// Reads everything back and holds it against what was acknowledged.
+    pub(super) async fn verify(&self) -> Result<Kept, Broken> {
+        let mut kept = Kept::default();
+        for at in 0..self.ledger.len() {
+            let place = self.ledger.place(at).clone();
+            if place.closing {
+                continue;
+            }
+            let history = self.history(&place.id).await?;
+            kept.conversations += usize::from(!history.is_empty());
+            kept.acknowledged += place.acknowledged.len();
+            place.compare(&history, &mut kept);
+            let recent = self.recent(&place.id).await?;
+            if recent != history[history.len().saturating_sub(100)..] {
+                kept.wrong.push(format!("{}: the recent messages are not the last ones", place.id));
+            }
+        }
+        Ok(kept)
+    }
+
     pub(super) fn new(client: Client, url: &str, ledger: Arc<Ledger>, seed: u64) -> Self {
         Self { client, url: format!("{url}/v1/conversations"), ledger, sent: Arc::default(), seed }
     }
