@@ -5,14 +5,16 @@
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
 # Programs that search or send load for a while are optimised.
-FAST := cargo build --quiet --profile fast -p conversation-tests -p conversation-local --bins
+FAST := cargo build --quiet --profile fast --workspace --bins
 LOCAL := $(or $(CARGO_TARGET_DIR),target)/debug/conversation-local
 CONTRACT := $(or $(CARGO_TARGET_DIR),target)/debug/contract
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
 # Built by themselves, the functions have the features that they are deployed with.
 FUNCTIONS := cargo build --quiet --release -p conversation-functions --bins
-RELEASE := $(FUNCTIONS) && cargo build --quiet --release -p conversation-bench -p conversation-local --bins
-BENCH := $(or $(CARGO_TARGET_DIR),target)/release/conversation-bench
+# What is measured: as it is deployed (release), or built in a fifth of the time (fast), to see that the benchmarks run.
+PROFILE_MEASURED := release
+MEASURED := $(if $(filter fast,$(PROFILE_MEASURED)),$(FAST),$(FUNCTIONS) && cargo build --quiet --release -p conversation-bench -p conversation-local --bins)
+BENCH := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE_MEASURED)/conversation-bench
 # The tools that build, deploy and check infra/.
 INFRA := .venv-infra
 ON_AWS := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/python
@@ -37,7 +39,8 @@ test: ## Run all tests, or those whose names contain NAME
 	@exec $(LOCAL) test -- $(if $(filter command,$(origin NAME)),$(NAME))
 
 model: ## Model-check the cache protocol, then with each rule disabled (ARGS: --short, --long, --defence NAME)
-	@cargo run --quiet --profile fast --package conversation-model -- $(ARGS)
+	@$(FAST)
+	@exec $(or $(CARGO_TARGET_DIR),target)/fast/conversation-model $(ARGS)
 
 check: $(TOOLS)/bin/cargo-deny ## Check formatting, lints, documentation, licences, and the contract against routes, template and reference
 	cargo fmt --all --check
@@ -93,15 +96,15 @@ reference: ## Generate docs/api.md from infra/openapi.yaml
 	@$(CONTRACT) reference
 
 bench: ## Run benchmarks against baselines in the same run (ONLY, ROUNDS, SCALE messages, ARGS=--short)
-	@$(RELEASE)
+	@$(MEASURED)
 	@exec $(BENCH) run $(ARGS)
 
 bench-peers: ## Run benchmarks of other libraries that store conversations (ROUNDS)
-	@$(RELEASE)
+	@$(MEASURED)
 	@exec $(BENCH) peers
 
 bench-compare: ## List the figures of the last make bench that are over 10 % worse than in bench/baseline.json
-	@$(RELEASE)
+	@$(MEASURED)
 	@exec $(BENCH) compare
 
 fuzz: ## Fuzz the parsers (DURATION s or RUNS for each target, TARGETS)
