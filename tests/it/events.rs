@@ -188,6 +188,11 @@ async fn answer(lambda: &Lambda, function: &str, event: &Value) -> Value {
     answer
 }
 
+/// More fields than a body needs, none of which there is.
+fn many_fields() -> Value {
+    (0..200_000).map(|n| (format!("f{n:x}"), Value::from(0))).collect::<Map<_, _>>().into()
+}
+
 /// Requests that are answered alike however often they are sent.
 fn requests() -> Vec<(Sent, u16)> {
     let (create, add) = (
@@ -199,11 +204,13 @@ fn requests() -> Vec<(Sent, u16)> {
     let message = json!({ "role": "user", "content": "hé\u{2028} \"\\ \u{1f600}" });
     let body = |body: &str| Sent { body: Some(body.into()), ..add.clone() };
     vec![
-        (create.body(&json!({ "id": "c1", "metadata": { "a b": "x&y=z%25+ü,," } })), 200),
+        (create.clone().body(&json!({ "id": "c1", "metadata": { "a b": "x&y=z%25+ü,," } })), 200),
         (add.clone().body(&message), 200),
         (Sent { base64: true, ..add.clone().body(&message) }, 200),
         (Sent { base64: true, ..body("{") }, 400),
         (body(""), 400),
+        (create.clone().body(&json!({ "id": "c2", "foo": null })), 400),
+        (create.clone().body(&many_fields()), 400),
         (Sent { headers: vec![("X-Owner-Id", "ann")], ..body("{}") }, 415),
         (sent("get", "GET", "/v1/conversations/c1"), 200),
         (sent("get", "GET", "/v1/conversations/c%31"), 200),
@@ -249,8 +256,14 @@ async fn a_request_is_answered_alike_through_every_front_end() {
             assert_eq!(given, expected, "{front_end:?}: {sent:?}");
         }
     }
-    let filtered = answer(&lambda, "list", &LoadBalancer.event(&requests()[13].0)).await;
+    let filtered = answer(&lambda, "list", &LoadBalancer.event(&requests()[15].0)).await;
     assert!(filtered["body"].as_str().unwrap().contains("\"c1\""), "the filter found it: {filtered}");
+
+    // Of two owners none is taken, whichever a front end passes on first.
+    let two = sent("list", "GET", "/v1/conversations").header("X-Owner-Id", "eve");
+    for front_end in [RestApi, LoadBalancerMulti] {
+        assert_eq!(answer(&lambda, "list", &front_end.event(&two)).await["statusCode"], 401, "{front_end:?}");
+    }
 
     // Two values of one name are seen where the front end hands both on.
     let twice = sent("list", "GET", "/v1/conversations").query(&[("metadata[a]", "1"), ("metadata[a]", "2")]);

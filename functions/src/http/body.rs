@@ -3,7 +3,7 @@
 use std::fmt;
 
 use conversation_core::{BATCH, ConversationFields, Invalid, NewMessage, Problem};
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -56,9 +56,13 @@ pub(crate) fn of_items(invalid: Invalid) -> Invalid {
     Invalid { param, ..invalid }
 }
 
-/// The fields of a body that are none of the operation's own: those of a conversation, or unknown.
+/// The fields of a body that are none of the operation's own: those of a conversation.
 #[derive(Debug, Default)]
-pub(crate) struct Fields(Vec<(String, Value)>);
+pub(crate) struct Fields {
+    given: Vec<(String, Value)>,
+    /// The first that is none.
+    unknown: Option<String>,
+}
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -71,33 +75,44 @@ impl<'de> Deserialize<'de> for Fields {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
-                let mut fields = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if fields.iter().any(|(other, _)| *other == name) {
+                let mut fields = Fields::default();
+                // Only known names are kept, each once, however many a body has.
+                while let Some(name) = map.next_key::<String>()? {
+                    if fields.unknown.is_some() || !is_known(&name) {
+                        map.next_value::<IgnoredAny>()?;
+                        fields.unknown.get_or_insert(name);
+                    } else if fields.given.iter().any(|(other, _)| *other == name) {
                         return Err(M::Error::custom(format_args!("duplicate field `{name}`")));
+                    } else {
+                        fields.given.push((name, map.next_value()?));
                     }
-                    fields.push((name, value));
                 }
-                Ok(Fields(fields))
+                Ok(fields)
             }
         }
         deserializer.deserialize_map(Collect)
     }
 }
 
+/// Whether a conversation has a field of that name; each takes null.
+fn is_known(name: &str) -> bool {
+    matches!(ConversationFields::default().set(name, Value::Null), Ok(true))
+}
+
 impl Fields {
-    /// Those that are given: not null, which in a new conversation is nothing.
-    pub(crate) fn given(mut self) -> Self {
-        self.0.retain(|(_, value)| !value.is_null());
+    /// Without those that are null, which in a new conversation is nothing.
+    pub(crate) fn without_nulls(mut self) -> Self {
+        self.given.retain(|(_, value)| !value.is_null());
         self
     }
 
     pub(crate) fn read(self) -> Result<ConversationFields, Failure> {
+        if let Some(name) = self.unknown {
+            return Err(Failure::bad_body(format!("The body does not fit: unknown field `{name}`.")));
+        }
         let mut fields = ConversationFields::default();
-        for (name, value) in self.0 {
-            if !fields.set(&name, value)? {
-                return Err(Failure::bad_body(format!("The body does not fit: unknown field `{name}`.")));
-            }
+        for (name, value) in self.given {
+            fields.set(&name, value)?;
         }
         Ok(fields)
     }

@@ -123,7 +123,12 @@ fn take_from(request: &mut LambdaRequest) -> Taken {
             }
         }
         LambdaRequest::ApiGatewayV1(event) => {
-            event.headers.remove(http::header::HOST);
+            // These have all values, and those the last of each, which would replace them.
+            if event.multi_value_headers.is_empty() {
+                event.headers.remove(http::header::HOST);
+            } else {
+                event.headers.clear();
+            }
             event.request_context.domain_name = None;
             // The path of a REST API is without its stage.
             event.request_context.stage = None;

@@ -46,7 +46,7 @@ impl ApiRequest {
                 .map(ConversationId::new)
                 .transpose()
                 .map_err(called("id"))?,
-            fields: fields.fields.given().read()?,
+            fields: fields.fields.without_nulls().read()?,
             messages: match (fields.messages, fields.items) {
                 (Some(_), Some(_)) => return Err(one_kind()),
                 (messages, None) => Batch::initial(MESSAGES.read(messages)?)?,
