@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut files: Vec<_> =
         fs::read_dir(root.join("sql"))?.map(|file| file.map(|file| file.path())).collect::<Result<_, _>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "sql"));
     files.sort();
     let functions = files.iter().map(fs::read_to_string).collect::<Result<Vec<_>, _>>()?.join("\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("functions.sql"), functions)?;

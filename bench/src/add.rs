@@ -19,8 +19,8 @@ const SCRIPT: &str = "\\set c random(1, :most)
 begin;
 update conversations set version = version + 1, last_seq = last_seq + 1, message_count = message_count + 1,
     updated_at = clock_timestamp(), last_message_at = clock_timestamp() where key = :c returning last_seq \\gset
-insert into messages (conversation_key, seq, message_id, id_in_body, body, created_at)
-    values (:c, :last_seq, 'msg_' || gen_random_uuid(), false, 'MESSAGE', clock_timestamp());
+insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
+    values (0, :c, :last_seq, 'msg_' || gen_random_uuid(), false, 'MESSAGE', clock_timestamp());
 end;
 ";
 
@@ -55,8 +55,8 @@ async fn prepare(stage: &Stage, peer: &str, many: usize) -> Outcome<()> {
         store.add(&key(&format!("add{n}"))?, &batch(1)?).await?;
     }
     let statement = format!(
-        "insert into conversations (owner_id, conversation_id, version, last_seq, message_count, created_at, updated_at)
-            select '{OWNER}', 'add' || n, 1, 0, 0, now(), now() from generate_series(1, {many}) n;
+        "insert into conversations (shard, owner_id, conversation_id, version, last_seq, message_count, created_at, updated_at)
+            select 0, '{OWNER}', 'add' || n, 1, 0, 0, now(), now() from generate_series(1, {many}) n;
          analyze"
     );
     let mut postgres = PgConnection::connect(peer).await?;

@@ -195,6 +195,10 @@ fn owner_of(n: usize) -> String {
     if n % 2 == 1 { OWNER.to_owned() } else { format!("owner{}", n % 1_000) }
 }
 
+fn shard_of(n: usize) -> Outcome<i32> {
+    Ok(OwnerId::new(owner_of(n))?.shard())
+}
+
 fn key_of(n: usize) -> Outcome<ConversationKey> {
     Ok(ConversationKey { owner: OwnerId::new(owner_of(n))?, id: ConversationId::new(format!("c{n}"))? })
 }
@@ -211,7 +215,7 @@ fn moment_of(n: usize) -> String {
 
 async fn copy_conversations(postgres: &mut PgConnection, conversations: usize, long: usize) -> Outcome<()> {
     let statement =
-        "copy conversations (key, owner_id, conversation_id, version, last_seq, message_count, created_at,
+        "copy conversations (shard, key, owner_id, conversation_id, version, last_seq, message_count, created_at,
         updated_at, last_message_at) from stdin";
     let mut copy = postgres.copy_in_raw(statement).await?;
     for chunk in (1..=conversations).collect::<Vec<_>>().chunks(CHUNK) {
@@ -219,8 +223,12 @@ async fn copy_conversations(postgres: &mut PgConnection, conversations: usize, l
         for n in chunk {
             let (count, at) = (if *n == 1 { long } else { EACH }, moment_of(*n));
             // Writing to a String cannot fail.
-            let _ =
-                writeln!(text, "{n}\t{}\tc{n}\t{count}\t{count}\t{count}\t{at}\t{at}\t{at}", owner_of(*n));
+            let _ = writeln!(
+                text,
+                "{}\t{n}\t{}\tc{n}\t{count}\t{count}\t{count}\t{at}\t{at}\t{at}",
+                shard_of(*n)?,
+                owner_of(*n)
+            );
         }
         copy.send(text.into_bytes()).await?;
     }
@@ -232,14 +240,15 @@ async fn copy_conversations(postgres: &mut PgConnection, conversations: usize, l
 
 async fn copy_messages(postgres: &mut PgConnection, conversations: usize, long: usize) -> Outcome<()> {
     let statement =
-        "copy messages (conversation_key, seq, message_id, id_in_body, body, created_at) from stdin";
+        "copy messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at) from stdin";
     let mut copy = postgres.copy_in_raw(statement).await?;
     let mut text = String::new();
     for n in 1..=conversations {
+        let shard = shard_of(n)?;
         for seq in 1..=if n == 1 { long } else { EACH } {
             let _ = writeln!(
                 text,
-                "{n}\t{seq}\tmsg_{n:016x}{seq:016x}\tf\t{{\"role\":\"user\",\"content\":\"message {seq} of {n}: the quick brown fox jumps over the lazy dog\"}}\t2023-11-14 22:13:20+00"
+                "{shard}\t{n}\t{seq}\tmsg_{n:016x}{seq:016x}\tf\t{{\"role\":\"user\",\"content\":\"message {seq} of {n}: the quick brown fox jumps over the lazy dog\"}}\t2023-11-14 22:13:20+00"
             );
             if text.len() > 1 << 20 {
                 copy.send(std::mem::take(&mut text).into_bytes()).await?;

@@ -1,8 +1,12 @@
 -- A later change of a table is a later file. What reads and writes the tables is in ../sql.
 
+-- Every table has a column `shard`, by which a distributed Postgres can spread the rows: that of the owner, shard_of in
+-- ../sql/shard_of.sql. It is in every unique index, last, where it only makes the index one that a shard can keep by itself.
+
 -- One row per conversation. A deleted conversation leaves its row as a tombstone, so that its id is never reused.
 create table conversations (
-    key             bigint generated always as identity primary key,
+    key             bigint generated always as identity,
+    shard           integer     not null,
     owner_id        text        not null,
     conversation_id text        not null,
     title           text,
@@ -19,25 +23,31 @@ create table conversations (
     updated_at      timestamptz not null,
     last_message_at timestamptz,
     deleted_at      timestamptz,
-    constraint conversations_owner_id_conversation_id_key unique (owner_id, conversation_id)
+    primary key (key, shard),
+    unique (owner_id, conversation_id, shard)
 ) with (fillfactor = 50);
 
 -- Lists are read in this order; the id breaks ties, so that a page boundary never skips one.
 create index conversations_owner_id_updated_at_idx
-    on conversations (owner_id, updated_at, conversation_id) where deleted_at is null;
+    on conversations (owner_id, updated_at, conversation_id, shard) where deleted_at is null;
+
+-- Otherwise a plan would count on an owner's rows being spread over all shards.
+create statistics conversations_shard_of_owner (dependencies) on shard, owner_id from conversations;
 
 -- No foreign key: a conversation's row is never removed, and every insert already holds its lock.
 create table messages (
+    -- What is aligned to eight bytes comes first, then the rest: between them nothing is left empty.
     conversation_key bigint      not null,
     seq              bigint      not null,
-    message_id       text        not null,
+    created_at       timestamptz not null,
+    shard            integer     not null,
     -- The client chose the id, and the body carries it; otherwise the store made it, beside the body.
     id_in_body       boolean     not null,
+    message_id       text        not null,
     -- `json`, not `jsonb`: key order, the spelling of numbers and \u0000 survive.
     body             json        not null,
-    created_at       timestamptz not null,
-    constraint messages_pkey primary key (conversation_key, seq),
-    constraint messages_conversation_key_message_id_key unique (conversation_key, message_id)
+    primary key (conversation_key, seq, shard),
+    unique (conversation_key, message_id, shard)
 );
 
 -- Conversations are found by their metadata. The pairs stand in a table of their own, which only a change of metadata
@@ -46,8 +56,9 @@ create table metadata_pairs (
     owner_id         text   not null,
     -- The hash of key and value, so that the longest of them fit into an index.
     pair             bytea  not null,
-    conversation_key bigint not null,
-    constraint metadata_pairs_pkey primary key (owner_id, pair, conversation_key)
+    conversation_key bigint  not null,
+    shard            integer not null,
+    primary key (owner_id, pair, conversation_key, shard)
 );
 
 -- A conversation at one version, as snapshot_of reads it.

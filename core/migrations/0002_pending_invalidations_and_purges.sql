@@ -1,11 +1,13 @@
 -- Conversations whose cached copy may be stale, because the cache was not updated. The sweep drops the copy, then the row,
 -- provided that no newer version has been noted meanwhile.
 create table pending_invalidations (
-    conversation_key bigint      primary key,
+    conversation_key bigint      not null,
     owner_id         text        not null,
     conversation_id  text        not null,
     version          bigint      not null,
-    since            timestamptz not null default now()
+    since            timestamptz not null default now(),
+    shard            integer     not null,
+    primary key (conversation_key, shard)
 );
 create index pending_invalidations_since_idx on pending_invalidations (since);
 
@@ -13,8 +15,10 @@ create index pending_invalidations_since_idx on pending_invalidations (since);
 -- believes of a table that shrinks under it, a batch reads only the messages that it removes, and none that earlier batches
 -- left dead in the index.
 create table purges (
-    conversation_key bigint      primary key,
+    conversation_key bigint      not null,
     since            timestamptz not null default now(),
-    next_seq         bigint      not null default 1
+    next_seq         bigint      not null default 1,
+    shard            integer     not null,
+    primary key (conversation_key, shard)
 );
 create index purges_since_idx on purges (since);

@@ -11,6 +11,7 @@ create table idempotency_keys (
     -- The messages that it added, in order.
     message_ids      text[]      not null,
     created_at       timestamptz not null default now(),
-    constraint idempotency_keys_pkey primary key (owner_id, idempotency_key)
+    shard            integer     not null,
+    primary key (owner_id, idempotency_key, shard)
 );
 create index idempotency_keys_conversation_key_seq_idx on idempotency_keys (conversation_key, seq);

@@ -1,12 +1,14 @@
 -- Adds messages, and the conversation when it is new. Positions have no gaps; all or nothing is stored.
 --
+--   p_shard                             shard_of(p_owner_id), as in every function that begins with it
 --   p_ids, p_ids_in_bodies, p_bodies    parallel; the ids are unique within the call. One that a body carries came from
 --                                       the client, so it may have been stored before
 --   p_create                            the conversation must be new: refuse one that exists
+--   p_existing                          the conversation must exist: create none
 --   p_idempotency_key, p_fingerprint    null, or what identifies the request when it is tried again
 --
 -- outcome: stored | duplicate (all of it was stored before) | conflict (conflict_id was stored with another body) |
--- exists | deleted | refused (row_epoch is the row's; null: there is no row)
+-- exists | absent | deleted | refused (row_epoch is the row's; null: there is no row)
 --
 --   p_has_intent    a write intent stands in the cache under p_epoch (null: the cache knew none, so that the row must not
 --                   exist yet); otherwise the commit takes an epoch and defers the invalidation
@@ -16,8 +18,8 @@
 -- stored_ids, stored_seqs and stored_ats say where the messages are, in the order given. A position is null where the
 -- message was deleted since; stored_ids is null where the ids are those given.
 create or replace function add_messages(
-    p_owner_id text, p_conversation_id text, p_fields json,
-    p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_create boolean,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_fields json,
+    p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_create boolean, p_existing boolean,
     p_idempotency_key text, p_fingerprint bytea,
     p_has_intent boolean, p_epoch bigint, p_is_valid boolean, p_want_window boolean, p_capacity integer, p_generation text,
     out outcome text, out row_epoch bigint, out conflict_id text,
@@ -27,25 +29,28 @@ declare
     c conversations;
     is_new boolean := false;
     take boolean := false;
-    moment timestamptz;
+    moment timestamptz := clock_timestamp();
     fresh_ids text[] := p_ids;
     fresh_ids_in_bodies boolean[] := p_ids_in_bodies;
     fresh_bodies text[] := p_bodies;
     fresh bigint;
 begin
-    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+    c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
     if c.key is null then
+        if p_existing then
+            outcome := 'absent';
+            return;
+        end if;
         if p_has_intent and p_epoch is not null then
             outcome := 'refused';
             return;
         end if;
-        insert into conversations (owner_id, conversation_id, created_at, updated_at)
-            values (p_owner_id, p_conversation_id, clock_timestamp(), clock_timestamp())
-            on conflict do nothing;
+        insert into conversations (shard, owner_id, conversation_id, created_at, updated_at)
+            values (p_shard, p_owner_id, p_conversation_id, moment, moment) on conflict do nothing;
         is_new := found;
-        c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+        c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
         if is_new then
-            perform set_conversation_fields(c.key, p_fields);
+            c := set_conversation_fields(c, p_fields);
         end if;
     end if;
     row_epoch := c.epoch;
@@ -66,7 +71,7 @@ begin
     elsif not is_new and true = any (p_ids_in_bodies) then
         select m.message_id into conflict_id
             from unnest(p_ids, p_bodies) as given(id, body)
-            join messages m on m.conversation_key = c.key and m.message_id = given.id
+            join messages m on m.shard = p_shard and m.conversation_key = c.key and m.message_id = given.id
             where m.body::text <> given.body limit 1;
         if found then
             outcome := 'conflict';
@@ -78,7 +83,7 @@ begin
             into fresh_ids, fresh_ids_in_bodies, fresh_bodies
             from unnest(p_ids, p_ids_in_bodies, p_bodies) with ordinality as given(id, id_in_body, body, at)
             where not exists (select 1 from messages m
-                              where m.conversation_key = c.key and m.message_id = given.id);
+                              where m.shard = p_shard and m.conversation_key = c.key and m.message_id = given.id);
     end if;
     fresh := cardinality(fresh_ids);
 
@@ -93,8 +98,8 @@ begin
         -- The clock may step back; a conversation's times do not.
         moment := greatest(clock_timestamp(), c.updated_at);
         take := is_new or not p_has_intent or not p_is_valid;
-        insert into messages (conversation_key, seq, message_id, id_in_body, body, created_at)
-            select c.key, c.last_seq + given.at, given.id, given.id_in_body, given.body::json, moment
+        insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
+            select p_shard, c.key, c.last_seq + given.at, given.id, given.id_in_body, given.body::json, moment
             from unnest(fresh_ids, fresh_ids_in_bodies, fresh_bodies)
                 with ordinality as given(id, id_in_body, body, at);
         update conversations r set
@@ -104,7 +109,7 @@ begin
             message_count = r.message_count + fresh,
             updated_at = moment,
             last_message_at = case when fresh > 0 then moment else r.last_message_at end
-            where r.key = c.key returning * into c;
+            where r.shard = p_shard and r.key = c.key returning * into c;
         if not p_has_intent then
             perform defer_invalidation(c);
         end if;
@@ -121,7 +126,7 @@ begin
         select array_agg(m.seq order by given.at), array_agg(unix_seconds(m.created_at) order by given.at)
             into stored_seqs, stored_ats
             from unnest(coalesce(stored_ids, p_ids)) with ordinality as given(id, at)
-            left join messages m on m.conversation_key = c.key and m.message_id = given.id;
+            left join messages m on m.shard = p_shard and m.conversation_key = c.key and m.message_id = given.id;
     end if;
     s := snapshot_of(c, take, p_want_window or take or outcome = 'duplicate', p_capacity);
 end $$;

@@ -15,6 +15,7 @@ create or replace function propose_cache_generation(p_settings text) returns tex
 declare
     g cache_generation;
     wanted text := p_settings || ' ' || database_identity();
+    token text := substr(md5(wanted || clock_timestamp() || random()), 1, 8);
 begin
     select * into g from cache_generation for no key update;
     if g.made_for = wanted then
@@ -22,7 +23,7 @@ begin
     end if;
     if g.proposed_made_for is distinct from wanted then
         update cache_generation set proposed_made_for = wanted,
-            proposed = (g.moves + 1) || '-' || substr(md5(wanted || clock_timestamp() || random()), 1, 8)
+            proposed = (g.moves + 1) || '-' || token
             returning * into g;
     end if;
     -- Where there is nothing yet, nobody has cached anything.

@@ -14,17 +14,32 @@ create or replace function conversation_json(c conversations) returns text
         'last_message_at', unix_seconds(c.last_message_at))::text
 $$;
 
--- Sets what callers may set of a conversation. A field that p_fields does not name keeps its value; null clears a title.
-create or replace function set_conversation_fields(p_key bigint, p_fields json) returns void
-    language sql as $$
+-- Sets what callers may set of a conversation, and returns it. A field that p_fields does not name keeps its value; null
+-- clears a title.
+create or replace function set_conversation_fields(before conversations, p_fields json) returns conversations
+    language plpgsql as $$
+declare
+    c conversations;
+begin
+    if p_fields::text = '{}' then
+        return before;
+    end if;
     update conversations r set
         title = case when p_fields -> 'title' is null then r.title else p_fields ->> 'title' end,
         metadata = coalesce(p_fields -> 'metadata', r.metadata)
-        where r.key = p_key and p_fields::text <> '{}'
-$$;
+        where r.shard = before.shard and r.key = before.key returning * into c;
+    perform index_metadata(c, before.metadata);
+    return c;
+end $$;
 
--- Removes what callers have set: a tombstone has no content.
-create or replace function clear_conversation_fields(p_key bigint) returns void
-    language sql as $$
-    update conversations set title = null, metadata = '{}' where key = p_key
-$$;
+-- Removes what callers have set, and returns the conversation: a tombstone has no content.
+create or replace function clear_conversation_fields(before conversations) returns conversations
+    language plpgsql as $$
+declare
+    c conversations;
+begin
+    update conversations r set title = null, metadata = '{}'
+        where r.shard = before.shard and r.key = before.key returning * into c;
+    perform index_metadata(c, before.metadata);
+    return c;
+end $$;

@@ -4,14 +4,16 @@
 --
 -- outcome: deleted | absent | refused
 create or replace function delete_conversation(
-    p_owner_id text, p_conversation_id text, p_has_intent boolean, p_epoch bigint, p_generation text,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_has_intent boolean, p_epoch bigint, p_generation text,
     out outcome text, out row_epoch bigint, out version bigint)
     language plpgsql as $$
 #variable_conflict use_column
 declare
+    moment timestamptz;
     c conversations;
 begin
-    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+    c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
+    moment := clock_timestamp();
     row_epoch := c.epoch;
     version := c.version;
     if c.key is null then
@@ -22,13 +24,13 @@ begin
         outcome := 'refused';
     else
         outcome := 'deleted';
-        insert into purges (conversation_key) values (c.key);
-        perform purge_messages(c.key, 1000);
-        perform clear_conversation_fields(c.key);
+        insert into purges (shard, conversation_key) values (p_shard, c.key);
+        perform purge_messages(p_shard, c.key, 1000);
+        c := clear_conversation_fields(c);
         update conversations r set
             epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null,
-            updated_at = greatest(clock_timestamp(), r.updated_at), deleted_at = clock_timestamp()
-            where r.key = c.key returning * into c;
+            updated_at = greatest(moment, r.updated_at), deleted_at = moment
+            where r.shard = p_shard and r.key = c.key returning * into c;
         perform defer_invalidation(c);
         version := c.version;
     end if;

@@ -3,31 +3,33 @@
 --
 -- outcome: deleted | absent (no such message or conversation) | refused
 create or replace function delete_message(
-    p_owner_id text, p_conversation_id text, p_message_id text,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_message_id text,
     p_has_intent boolean, p_epoch bigint, p_capacity integer, p_generation text,
     out outcome text, out row_epoch bigint, out s snapshot)
     language plpgsql as $$
 declare
+    moment timestamptz;
     c conversations;
 begin
-    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+    c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
+    moment := clock_timestamp();
     row_epoch := c.epoch;
     if c.key is null or c.deleted_at is not null then
         outcome := 'absent';
         return;
     end if;
-    perform 1 from messages m where m.conversation_key = c.key and m.message_id = p_message_id;
+    perform 1 from messages m where m.shard = p_shard and m.conversation_key = c.key and m.message_id = p_message_id;
     if not found then
         outcome := 'absent';
     elsif p_has_intent and p_epoch is distinct from c.epoch then
         outcome := 'refused';
     else
         outcome := 'deleted';
-        delete from messages m where m.conversation_key = c.key and m.message_id = p_message_id;
+        delete from messages m where m.shard = p_shard and m.conversation_key = c.key and m.message_id = p_message_id;
         update conversations r set
             epoch = r.epoch + 1, version = r.version + 1, message_count = r.message_count - 1,
-            updated_at = greatest(clock_timestamp(), r.updated_at)
-            where r.key = c.key returning * into c;
+            updated_at = greatest(moment, r.updated_at)
+            where r.shard = p_shard and r.key = c.key returning * into c;
         perform defer_invalidation(c);
         s := snapshot_of(c, true, true, p_capacity);
     end if;

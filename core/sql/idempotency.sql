@@ -1,7 +1,7 @@
 -- The ids of the messages that a request added when it was done; null: it was not. Called under the lock of the
 -- conversation's row, so that of two tries one sees the other.
 --
--- A key that stands for another request fails the statement, just as the insert of it does where two requests of different
+-- A key that stands for another request fails the statement with IK001, here, or below where two requests of different
 -- conversations use it at once: whatever the statement wrote is undone.
 create or replace function message_ids_under_key(
     p_idempotency_key text, p_fingerprint bytea, c conversations) returns text[]
@@ -10,10 +10,9 @@ declare
     k idempotency_keys;
 begin
     select * into k from idempotency_keys r
-        where r.owner_id = c.owner_id and r.idempotency_key = p_idempotency_key;
+        where r.shard = c.shard and r.owner_id = c.owner_id and r.idempotency_key = p_idempotency_key;
     if found and (k.conversation_key <> c.key or k.fingerprint <> p_fingerprint) then
-        raise unique_violation using constraint = 'idempotency_keys_pkey',
-            message = 'the idempotency key stands for another request';
+        raise exception using errcode = 'IK001', message = 'the idempotency key stands for another request';
     end if;
     return k.message_ids;
 end $$;
@@ -21,7 +20,12 @@ end $$;
 -- Stores what a request did, under its key.
 create or replace function store_idempotency_key(
     p_idempotency_key text, p_fingerprint bytea, p_message_ids text[], c conversations) returns void
-    language sql as $$
-    insert into idempotency_keys (owner_id, idempotency_key, conversation_key, seq, fingerprint, message_ids)
-        values (c.owner_id, p_idempotency_key, c.key, greatest(c.last_seq, 1), p_fingerprint, p_message_ids)
-$$;
+    language plpgsql as $$
+begin
+    insert into idempotency_keys (shard, owner_id, idempotency_key, conversation_key, seq, fingerprint, message_ids)
+        values (c.shard, c.owner_id, p_idempotency_key, c.key, greatest(c.last_seq, 1), p_fingerprint, p_message_ids)
+        on conflict do nothing;
+    if not found then
+        raise exception using errcode = 'IK001', message = 'the idempotency key stands for another request';
+    end if;
+end $$;

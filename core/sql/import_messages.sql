@@ -13,7 +13,7 @@
 -- outcome: stored | duplicate (all of it is stored) | conflict (conflict_id: it or its position was stored with
 -- something else) | deleted | refused (row_epoch is the row's; null: there is no row)
 create or replace function import_messages(
-    p_owner_id text, p_conversation_id text, p_fields json, p_version bigint, p_last_seq bigint,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_fields json, p_version bigint, p_last_seq bigint,
     p_created_at bigint, p_updated_at bigint, p_last_message_at bigint,
     p_seqs bigint[], p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_ats bigint[], p_last boolean,
     p_has_intent boolean, p_epoch bigint, p_generation text,
@@ -24,19 +24,19 @@ declare
     is_new boolean := false;
 begin
     stored := 0;
-    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+    c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
     if c.key is null then
         if p_has_intent and p_epoch is not null then
             outcome := 'refused';
             return;
         end if;
-        insert into conversations (owner_id, conversation_id, created_at, updated_at)
-            values (p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at))
+        insert into conversations (shard, owner_id, conversation_id, created_at, updated_at)
+            values (p_shard, p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at))
             on conflict do nothing;
         is_new := found;
-        c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+        c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
         if is_new then
-            perform set_conversation_fields(c.key, p_fields);
+            c := set_conversation_fields(c, p_fields);
         end if;
     end if;
     row_epoch := c.epoch;
@@ -50,8 +50,8 @@ begin
         -- A duplicate is found before the epoch is compared: it writes nothing that a reader could miss.
         if (not p_last or c.version >= p_version) and not exists (
             select from unnest(p_seqs, p_ids, p_bodies) as given(seq, id, body)
-            where not exists (select from messages m where m.conversation_key = c.key and m.seq = given.seq
-                              and m.message_id = given.id and m.body::text = given.body)) then
+            where not exists (select from messages m where m.shard = p_shard and m.conversation_key = c.key
+                              and m.seq = given.seq and m.message_id = given.id and m.body::text = given.body)) then
             outcome := 'duplicate';
             return;
         end if;
@@ -61,28 +61,33 @@ begin
         end if;
     end if;
 
-    begin
-        insert into messages (conversation_key, seq, message_id, id_in_body, body, created_at)
-            select c.key, given.seq, given.id, given.id_in_body, given.body::json, from_unix_micros(given.at)
-            from unnest(p_seqs, p_ids, p_ids_in_bodies, p_bodies, p_ats) as given(seq, id, id_in_body, body, at)
-            on conflict do nothing;
-        get diagnostics stored = row_count;
-        if stored < cardinality(p_seqs) then
-            select given.id into conflict_id from unnest(p_seqs, p_ids, p_bodies) as given(seq, id, body)
-                where not exists (select from messages m where m.conversation_key = c.key and m.seq = given.seq
-                                  and m.message_id = given.id and m.body::text = given.body) limit 1;
-            if found then
-                raise exception using errcode = 'IM001', message = 'undone';
-            end if;
-        end if;
-    exception when sqlstate 'IM001' then
+    -- Under the row's lock nobody else adds messages here: what is not there now is free. Counted before, and not by how many
+    -- rows an insert stored that leaves out what conflicts: a distributed engine counts those, too.
+    select given.id into conflict_id from unnest(p_ids) as given(id) group by given.id having count(*) > 1 limit 1;
+    if not found and not is_new then
+        select given.id into conflict_id from unnest(p_seqs, p_ids, p_bodies) as given(seq, id, body)
+            where exists (select from messages m where m.shard = p_shard and m.conversation_key = c.key
+                          and m.seq = given.seq and (m.message_id <> given.id or m.body::text <> given.body))
+                or exists (select from messages m where m.shard = p_shard and m.conversation_key = c.key
+                           and m.message_id = given.id and m.seq <> given.seq)
+            limit 1;
+    end if;
+    if conflict_id is not null then
         outcome := 'conflict';
         return;
-    end;
+    end if;
+    select count(*) into stored from unnest(p_seqs) as given(seq)
+        where not exists (select from messages m where m.shard = p_shard and m.conversation_key = c.key
+                          and m.seq = given.seq);
+    insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
+        select p_shard, c.key, given.seq, given.id, given.id_in_body, given.body::json, from_unix_micros(given.at)
+        from unnest(p_seqs, p_ids, p_ids_in_bodies, p_bodies, p_ats) as given(seq, id, id_in_body, body, at)
+        where not exists (select from messages m where m.shard = p_shard and m.conversation_key = c.key
+                          and m.seq = given.seq);
 
     outcome := 'stored';
     if p_last and c.version < p_version then
-        perform set_conversation_fields(c.key, p_fields);
+        c := set_conversation_fields(c, p_fields);
     end if;
     update conversations r set
         epoch = r.epoch + 1,
@@ -91,7 +96,7 @@ begin
         message_count = r.message_count + stored,
         updated_at = greatest(r.updated_at, from_unix_micros(p_updated_at)),
         last_message_at = greatest(r.last_message_at, from_unix_micros(p_last_message_at))
-        where r.key = c.key returning * into c;
+        where r.shard = p_shard and r.key = c.key returning * into c;
     row_version := c.version;
     if not p_has_intent then
         perform defer_invalidation(c);

@@ -4,28 +4,21 @@ create or replace function metadata_pair(p_key text, p_value text) returns bytea
     select sha256(convert_to(p_key, 'UTF8') || '\x00' || convert_to(p_value, 'UTF8'))
 $$;
 
--- Keeps a conversation's pairs in step with its metadata, whoever changes it.
-create or replace function note_metadata_pairs() returns trigger
+-- Brings a conversation's pairs in step with its metadata, which was p_before.
+create or replace function index_metadata(c conversations, p_before json) returns void
     language plpgsql as $$
 begin
-    if tg_op = 'UPDATE' then
-        delete from metadata_pairs p using json_each_text(old.metadata) m
-            where p.owner_id = old.owner_id and p.conversation_key = old.key
-                and p.pair = metadata_pair(m.key, m.value);
+    if p_before::text = c.metadata::text then
+        return;
     end if;
-    insert into metadata_pairs (owner_id, pair, conversation_key)
-        select distinct new.owner_id, metadata_pair(m.key, m.value), new.key from json_each_text(new.metadata) m;
-    return null;
-end $$;
-
--- A trigger is created once: to create it anew would lock the table.
-do $$
-begin
-    if not exists (select from pg_trigger where tgrelid = 'conversations'::regclass
-                   and tgname = 'conversations_metadata_of_new') then
-        create trigger conversations_metadata_of_new after insert on conversations
-            for each row when (new.metadata::text <> '{}') execute function note_metadata_pairs();
-        create trigger conversations_metadata_of_changed after update of metadata on conversations
-            for each row when (new.metadata::text <> old.metadata::text) execute function note_metadata_pairs();
+    if p_before::text <> '{}' then
+        delete from metadata_pairs p
+            where p.shard = c.shard and p.owner_id = c.owner_id and p.conversation_key = c.key
+                and p.pair = any (array(select metadata_pair(m.key, m.value) from json_each_text(p_before) m));
+    end if;
+    if c.metadata::text <> '{}' then
+        insert into metadata_pairs (shard, owner_id, pair, conversation_key)
+            select distinct c.shard, c.owner_id, metadata_pair(m.key, m.value), c.key
+            from json_each_text(c.metadata) m;
     end if;
 end $$;

@@ -2,16 +2,18 @@
 --
 -- outcome: updated | duplicate (it was, under this key) | absent | refused
 create or replace function update_conversation(
-    p_owner_id text, p_conversation_id text, p_fields json,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_fields json,
     p_idempotency_key text, p_fingerprint bytea,
     p_has_intent boolean, p_epoch bigint, p_is_valid boolean, p_want_window boolean, p_capacity integer, p_generation text,
     out outcome text, out row_epoch bigint, out s snapshot)
     language plpgsql as $$
 declare
+    moment timestamptz;
     c conversations;
     take boolean := not p_has_intent or not p_is_valid;
 begin
-    c := lock_conversation(p_owner_id, p_conversation_id, p_generation);
+    c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
+    moment := clock_timestamp();
     row_epoch := c.epoch;
     if c.key is null or c.deleted_at is not null then
         outcome := 'absent';
@@ -22,12 +24,12 @@ begin
         outcome := 'refused';
     else
         outcome := 'updated';
-        perform set_conversation_fields(c.key, p_fields);
+        c := set_conversation_fields(c, p_fields);
         update conversations r set
             epoch = r.epoch + take::int,
             version = r.version + 1,
-            updated_at = greatest(clock_timestamp(), r.updated_at)
-            where r.key = c.key returning * into c;
+            updated_at = greatest(moment, r.updated_at)
+            where r.shard = p_shard and r.key = c.key returning * into c;
         if p_idempotency_key is not null then
             perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', c);
         end if;

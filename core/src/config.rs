@@ -2,6 +2,7 @@
 
 mod cache;
 mod database;
+mod sharding;
 
 use std::env::VarError;
 
@@ -11,6 +12,7 @@ use crate::types::conversation::OwnerId;
 
 pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
+pub use sharding::Sharding;
 
 /// A setting that is missing or cannot be read. One line, naming it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -19,7 +19,7 @@ use std::time::Duration;
 use redis::AsyncConnectionConfig;
 
 use crate::cache::{Cache, ConnectOptions, Connection};
-use crate::config::{CacheConfig, DatabaseConfig};
+use crate::config::{CacheConfig, DatabaseConfig, Sharding};
 use crate::database::{Database, Migrated, Sessions};
 use crate::iam::Tokens;
 use crate::store::{ConversationIndex, ConversationStore};
@@ -40,15 +40,16 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
     ConversationStore::new(ConversationIndex::new(database), Cache::new(connection, cache))
 }
 
-/// Applies the migrations that are missing, for about so long.
+/// Applies the migrations that are missing, for about so long, and spreads the tables.
 ///
 /// # Errors
 /// A migration failed, or one that was applied has changed since.
 pub async fn migrate(
     database: &DatabaseConfig,
+    sharding: Sharding,
     budget: Duration,
 ) -> Result<Migrated, sqlx::migrate::MigrateError> {
-    Database::new(Sessions::new(database)).migrate_for(budget).await
+    Database::new(Sessions::new(database)).migrate_for(sharding, budget).await
 }
 
 /// Postgres alone.

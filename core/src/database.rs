@@ -1,5 +1,5 @@
-//! Postgres: the only SQL of the crate. Every statement is one round trip and names the owner, so that the tables can
-//! be sharded by owner without a change of query.
+//! Postgres: the only SQL of the crate. Every statement is one round trip. Those of a conversation name the shard of its owner
+//! for every table that they read, so that a distributed Postgres runs them where the rows are; `docs/scaling.md` says more.
 
 mod error;
 mod generation;
@@ -10,6 +10,7 @@ mod probe;
 mod role;
 mod rows;
 mod session;
+mod sharding;
 mod transfer;
 
 use error::StatementError;
@@ -105,14 +106,14 @@ impl Database {
         intent: IntentOutcome,
     ) -> Result<Commit<Added>, Error> {
         let messages = batch.messages();
-        let existing = options.precondition == Precondition::MustExist;
         let fields = options.fields.to_json();
         let fingerprint = batch.idempotency_key().map(|_| {
             let options = [options.precondition.name(), &fields];
             let bodies = messages.iter().map(|message| message.body.as_str());
             Fingerprint::of(options.into_iter().chain(bodies)).0.to_vec()
         });
-        let query = sqlx::query(if existing { ADD_TO_EXISTING } else { ADD })
+        let query = sqlx::query(ADD)
+            .bind(key.owner.shard())
             .bind(key.owner.as_str())
             .bind(key.id.as_str())
             .bind(fields.as_str())
@@ -120,6 +121,7 @@ impl Database {
             .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
             .bind(options.precondition == Precondition::MustNotExist)
+            .bind(options.precondition == Precondition::MustExist)
             .bind(batch.idempotency_key().map(IdempotencyKey::as_str))
             .bind(fingerprint)
             .bind(intent.has_intent())
@@ -129,9 +131,6 @@ impl Database {
             .bind(CAPACITY)
             .bind(self.generation());
         let rows = self.rows(query).await.map_err(StatementError::of_write)?;
-        if existing && rows.is_empty() {
-            return Err(Error::NotFound);
-        }
         added(&only(rows)?, batch)
     }
 
@@ -148,8 +147,9 @@ impl Database {
         let query = sqlx::query(select_snapshot!(
             "u.outcome, u.row_epoch, ",
             "(u.s).",
-            "update_conversation($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11) u"
+            "update_conversation($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12) u"
         ))
+        .bind(key.owner.shard())
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(fields.as_str())
@@ -174,8 +174,9 @@ impl Database {
         let query = sqlx::query(select_snapshot!(
             "d.outcome, d.row_epoch, ",
             "(d.s).",
-            "delete_message($1, $2, $3, $4, $5, $6, $7) d"
+            "delete_message($1, $2, $3, $4, $5, $6, $7, $8) d"
         ))
+        .bind(key.owner.shard())
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(message_id)
@@ -192,13 +193,15 @@ impl Database {
         key: &ConversationKey,
         intent: IntentOutcome,
     ) -> Result<Commit<Option<i64>>, Error> {
-        let query =
-            sqlx::query("select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4, $5)")
-                .bind(key.owner.as_str())
-                .bind(key.id.as_str())
-                .bind(intent.has_intent())
-                .bind(intent.epoch())
-                .bind(self.generation());
+        let query = sqlx::query(
+            "select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(key.owner.shard())
+        .bind(key.owner.as_str())
+        .bind(key.id.as_str())
+        .bind(intent.has_intent())
+        .bind(intent.epoch())
+        .bind(self.generation());
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         match row.try_get("outcome").map_err(Error::Database)? {
             "deleted" => row.try_get("version").map(Some).map(Commit::Done).map_err(Error::Database),
@@ -215,10 +218,11 @@ impl Database {
         version: i64,
     ) -> Result<(), Error> {
         let query = sqlx::query(
-            "delete from pending_invalidations where version <= $3 and conversation_key =
-                (select key from conversations where owner_id = $1 and conversation_id = $2)
-                and $4 = (select generation from cache_generation)",
+            "delete from pending_invalidations where shard = $1 and version <= $4 and conversation_key =
+                (select key from conversations where shard = $1 and owner_id = $2 and conversation_id = $3)
+                and $5 = (select generation from cache_generation)",
         )
+        .bind(key.owner.shard())
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(version)
@@ -254,9 +258,21 @@ impl Database {
         Ok((pending_invalidations, Duration::from_secs(age)))
     }
 
-    /// Removes at most so many messages of a deleted conversation; how many it removed, none if nothing waits for it.
-    pub(crate) async fn purge(&self, limit: i32) -> Result<Option<i64>, Error> {
-        let query = sqlx::query("select purge_some($1) as removed").bind(limit);
+    /// Deleted conversations that still have messages, those that wait longest first: the shard and key of each. Across all
+    /// shards, so nothing is locked: whoever purges one looks whether somebody else does.
+    pub(crate) async fn waiting_purges(&self, limit: i64) -> Result<Vec<(i32, i64)>, Error> {
+        let query =
+            sqlx::query("select shard, conversation_key from purges order by since limit $1").bind(limit);
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
+        let purge = |row: &PgRow| Ok((row.try_get("shard")?, row.try_get("conversation_key")?));
+        rows.iter().map(purge).collect::<sqlx::Result<_>>().map_err(Error::Database)
+    }
+
+    /// Removes at most so many messages of a deleted conversation; how many it removed, none if nothing of it waits or somebody
+    /// else is at it.
+    pub(crate) async fn purge(&self, (shard, key): (i32, i64), limit: i32) -> Result<Option<i64>, Error> {
+        let query =
+            sqlx::query("select purge_if_free($1, $2, $3) as removed").bind(shard).bind(key).bind(limit);
         let row = only(self.rows(query).await.map_err(StatementError::of_read)?)?;
         row.try_get("removed").map_err(Error::Database)
     }
@@ -265,11 +281,12 @@ impl Database {
     /// of another generation.
     pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Record, Error> {
         let query = if take_epoch {
-            sqlx::query(select_snapshot!("", "r.", "read_window_taking_epoch($1, $2, $3, $4) r"))
+            sqlx::query(select_snapshot!("", "r.", "read_window_taking_epoch($1, $2, $3, $4, $5) r"))
         } else {
-            sqlx::query(select_snapshot!("", "r.", "read_window($1, $2, $3) r"))
+            sqlx::query(select_snapshot!("", "r.", "read_window($1, $2, $3, $4) r"))
         };
-        let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
+        let query =
+            query.bind(key.owner.shard()).bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
         let query = if take_epoch { query.bind(self.generation()) } else { query };
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         record(rows.first()).map_err(Error::Database)
@@ -283,15 +300,7 @@ const _: () = assert!(WINDOW == 100 && Limit::MAX.get() == WINDOW);
 const ADD: &str = select_snapshot!(
     "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
     "(a.s).",
-    "add_messages($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a"
-);
-// What the function is called with comes from the row, so that it is called only where there is one. A row never goes.
-const ADD_TO_EXISTING: &str = select_snapshot!(
-    "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
-    "(a.s).",
-    "conversations c cross join lateral add_messages(
-        c.owner_id, c.conversation_id, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) a
-    where c.owner_id = $1 and c.conversation_id = $2"
+    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) a"
 );
 
 impl Database {

@@ -10,10 +10,9 @@ mod transfer;
 mod write;
 
 use crate::types::read::Listing;
-use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::database::{Database, Migrated};
+use crate::database::Database;
 use crate::types::conversation::OwnerId;
 use crate::types::error::Error;
 use crate::types::page::{ConversationFilter, Cursor, Direction, Limit, Order, Page};
@@ -23,9 +22,6 @@ pub use probe::{Check, ProbeError, Probed};
 pub use sweep::Swept;
 pub use transfer::Export;
 pub use write::Imported;
-
-/// After how long migrations begin anew to wait for locks.
-const MIGRATION: Duration = Duration::from_secs(60);
 
 /// What only Postgres knows: which conversations an owner has.
 #[derive(Clone, Debug)]
@@ -45,15 +41,6 @@ pub struct ConversationStore {
 impl ConversationIndex {
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
-    }
-
-    /// Applies the migrations that are missing.
-    ///
-    /// # Errors
-    /// A migration failed, or one that was applied has changed since.
-    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        while self.database.migrate_for(MIGRATION).await? == Migrated::Some {}
-        Ok(())
     }
 
     /// Lets a user of the database use the store: change its rows, and not its schema. Who is not there is made,

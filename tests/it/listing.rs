@@ -73,14 +73,17 @@ const MANY: i64 = 50_000;
 async fn fill(stack: &Stack) {
     let mut postgres = stack.postgres().await;
     let conversations =
-        "insert into conversations (owner_id, conversation_id, metadata, created_at, updated_at)
-        select owner, 'c' || n, json_build_object('all', 'yes',
+        "insert into conversations (shard, owner_id, conversation_id, metadata, created_at, updated_at)
+        select shard_of(owner), owner, 'c' || n, json_build_object('all', 'yes',
                 case when n % 1000 = 0 then 'rare' else 'often' end, 'yes',
                 case when n < $1 / 2 then 'old' else 'new' end, 'yes',
                 case when n / 2 = $1 / 4 then 'middle' else 'margin' end, 'yes'),
             now(), timestamptz '2026-01-01' + n / 2 * interval '1 second'
         from generate_series(1, $1) n, unnest(array['local', 'other']) owner";
     sqlx::query(conversations).bind(MANY).execute(&mut postgres).await.unwrap();
+    let pairs = "insert into metadata_pairs (shard, owner_id, pair, conversation_key)
+        select c.shard, c.owner_id, metadata_pair(m.key, m.value), c.key from conversations c, json_each_text(c.metadata) m";
+    sqlx::query(pairs).execute(&mut postgres).await.unwrap();
     sqlx::query("analyze").execute(&mut postgres).await.unwrap();
     // Sooner or later Postgres may keep a plan for whatever comes; here it does at once.
     let generic = "do $$ begin

@@ -22,9 +22,9 @@ async fn long_conversation(stack: &Stack, postgres: &mut PgConnection, messages:
     let store = stack.store();
     store.add(&key("c"), &batch([user("first")])).await.unwrap();
     let grow = "with grown as (
-            update conversations set last_seq = $1, message_count = $1, version = version + 1 returning key)
-        insert into messages
-            select key, n, 'm' || n, false, '{\"role\":\"user\",\"content\":\"x\"}', now()
+            update conversations set last_seq = $1, message_count = $1, version = version + 1 returning shard, key)
+        insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
+            select shard, key, n, 'm' || n, false, '{\"role\":\"user\",\"content\":\"x\"}', now()
             from grown, generate_series(2, $1) n";
     sqlx::query(grow).bind(messages).execute(postgres).await.unwrap();
     redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();

@@ -50,6 +50,7 @@ mod recording;
 mod redis_servers;
 mod rights;
 mod run;
+mod shards;
 mod sizes;
 mod start;
 mod sweep;

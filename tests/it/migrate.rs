@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    CacheUpdate, ConversationFilter, DatabaseConfig, Limit, MessageId, Migrated, Order, OwnerId,
+    CacheUpdate, ConversationFilter, DatabaseConfig, Limit, MessageId, Migrated, Order, OwnerId, Sharding,
     conversation_index, migrate,
 };
 use conversation_tests::{OWNER, Stack, batch, key, store_at, user, user_as};
@@ -147,7 +147,7 @@ async fn functions_are_created_anew_and_name_only_what_is_there() {
         language sql immutable parallel safe as 'select -1::bigint'";
     sql(&mut postgres, wrong).await;
     let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
-    assert_eq!(migrate(&database, Duration::from_secs(60)).await.unwrap(), Migrated::All);
+    assert_eq!(migrate(&database, Sharding::None, Duration::from_secs(60)).await.unwrap(), Migrated::All);
     assert!(truth(&mut postgres, "select unix_seconds(to_timestamp(5.9)) = 5").await);
     let bodies = "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace";
     let bodies: Vec<String> = sqlx::query_scalar(bodies).fetch_all(&mut postgres).await.unwrap();
@@ -174,13 +174,13 @@ async fn applied(connection: &mut PgConnection) -> i64 {
 async fn migrations_come_in_slices_and_each_one_brings_something() {
     let (_stack, database, mut connection) = empty().await;
     let mut slices = 0;
-    while migrate(&database, Duration::ZERO).await.unwrap() == Migrated::Some {
+    while migrate(&database, Sharding::None, Duration::ZERO).await.unwrap() == Migrated::Some {
         slices += 1;
         assert_eq!(applied(&mut connection).await, slices);
     }
     assert_eq!(applied(&mut connection).await, slices + 1);
     assert!(slices > 3, "there are more migrations than {slices}");
-    assert_eq!(migrate(&database, Duration::ZERO).await.unwrap(), Migrated::All);
+    assert_eq!(migrate(&database, Sharding::None, Duration::ZERO).await.unwrap(), Migrated::All);
 }
 
 #[tokio::test]
@@ -189,12 +189,16 @@ async fn a_migration_does_not_wait_for_long_and_tries_again() {
     // What somebody else has not finished yet: who wants the same has to wait for it.
     sql(&mut holder, "begin; create table conversations (x int)").await;
     let began = Instant::now();
-    let slice = tokio::time::timeout(Duration::from_secs(20), migrate(&database, Duration::from_secs(1)));
+    let slice = tokio::time::timeout(
+        Duration::from_secs(20),
+        migrate(&database, Sharding::None, Duration::from_secs(1)),
+    );
     assert_eq!(slice.await.unwrap().unwrap(), Migrated::Some);
     let took = began.elapsed();
     assert!(took > Duration::from_secs(2) && took < Duration::from_secs(8), "{took:?}");
 
-    let migrating = tokio::spawn(async move { migrate(&database, Duration::from_secs(60)).await });
+    let migrating =
+        tokio::spawn(async move { migrate(&database, Sharding::None, Duration::from_secs(60)).await });
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(!migrating.is_finished());
     sql(&mut holder, "rollback").await;
@@ -205,8 +209,8 @@ async fn a_migration_does_not_wait_for_long_and_tries_again() {
 async fn two_deployments_do_not_migrate_at_a_time() {
     let (_stack, database, mut connection) = empty().await;
     let both = tokio::join!(
-        migrate(&database, Duration::from_secs(60)),
-        migrate(&database, Duration::from_secs(60))
+        migrate(&database, Sharding::None, Duration::from_secs(60)),
+        migrate(&database, Sharding::None, Duration::from_secs(60))
     );
     assert_eq!((both.0.unwrap(), both.1.unwrap()), (Migrated::All, Migrated::All));
     let twice = "select exists (select from _sqlx_migrations group by version having count(*) > 1)";

@@ -16,17 +16,17 @@ const ROWS: i64 = 5_000;
 /// Tables of a size at which it matters how they are read.
 async fn fill(postgres: &mut PgConnection) {
     let statements = format!(
-        "insert into conversations (owner_id, conversation_id, version, last_seq, message_count, created_at, updated_at)
-            select case when n % 2 = 0 then '{OWNER}' else 'owner' || n end, 'c' || n, 1, 3, 3, now(),
-                now() - n * interval '1 second' from generate_series(1, {ROWS}) n;
-         insert into messages (conversation_key, seq, message_id, id_in_body, body, created_at)
-            select key, seq, 'm' || seq, false, '{{\"role\":\"user\",\"content\":\"\"}}', now()
+        "insert into conversations (shard, owner_id, conversation_id, version, last_seq, message_count, created_at, updated_at)
+            select shard_of(owner), owner, 'c' || n, 1, 3, 3, now(), now() - n * interval '1 second'
+            from generate_series(1, {ROWS}) n, lateral (select case when n % 2 = 0 then '{OWNER}' else 'owner' || n end) o (owner);
+         insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
+            select shard, key, seq, 'm' || seq, false, '{{\"role\":\"user\",\"content\":\"\"}}', now()
             from conversations, generate_series(1, case when conversation_id = 'c2' then {ROWS} else 3 end) seq;
          update conversations set last_seq = {ROWS}, message_count = {ROWS} where conversation_id = 'c2';
-         insert into pending_invalidations (conversation_key, owner_id, conversation_id, version)
-            select key, owner_id, conversation_id, 0 from conversations where conversation_id <> 'c2';
+         insert into pending_invalidations (shard, conversation_key, owner_id, conversation_id, version)
+            select shard, key, owner_id, conversation_id, 0 from conversations where conversation_id <> 'c2';
          update conversations set deleted_at = now() where owner_id <> '{OWNER}';
-         insert into purges (conversation_key) select key from conversations where deleted_at is not null;
+         insert into purges (shard, conversation_key) select shard, key from conversations where deleted_at is not null;
          vacuum (analyze)"
     );
     // VACUUM cannot be sent together with others.

@@ -1,10 +1,11 @@
 //! Postgres behind a pooler that gives every transaction another connection.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use conversation_core::{
     CacheConfig, Change, ConversationFields, ConversationKey, ConversationStore, DatabaseConfig, Error,
-    Limit, Message, MessageId, Range, Title,
+    Limit, Message, MessageId, Range, Sharding, Title,
 };
 use conversation_tests::{PgBouncer, Stack, batch, key, user, user_as};
 use serde_json::Value;
@@ -153,7 +154,7 @@ async fn nothing_of_a_session_is_left_on_a_pooled_connection() {
     let left = sqlx::raw_sql(left).fetch_one(&mut pooled).await.unwrap();
     assert_eq!(sqlx::Row::get::<i64, _>(&left, 0), 0);
     // After a while without use a connection is tried before it is used, through the pooler too.
-    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
     store.add(&key("c"), &batch([user("y")])).await.unwrap();
 }
 
@@ -161,7 +162,8 @@ async fn nothing_of_a_session_is_left_on_a_pooled_connection() {
 async fn migrations_are_not_made_through_a_pooler() {
     let stack = Stack::start().await;
     let settings = [("DATABASE_URL", stack.database_url.as_str()), ("DATABASE_POOLER", "true")];
-    let index = conversation_core::conversation_index(&DatabaseConfig::from_settings(&settings).unwrap());
-    let said = index.migrate().await.unwrap_err().to_string();
+    let database = DatabaseConfig::from_settings(&settings).unwrap();
+    let migrated = conversation_core::migrate(&database, Sharding::None, Duration::from_secs(60));
+    let said = migrated.await.unwrap_err().to_string();
     assert!(said.contains("DATABASE_POOLER"), "{said}");
 }

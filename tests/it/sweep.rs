@@ -113,7 +113,7 @@ async fn without_a_cache_the_rest_of_a_sweep_is_done() {
     let store = stack.store();
     store.add(&key("c"), &batch([user("x")])).await.unwrap();
     store.delete(&key("c")).await.unwrap();
-    let purge = "insert into purges (conversation_key) select key from conversations on conflict do nothing";
+    let purge = "insert into purges (shard, conversation_key) select shard, key from conversations on conflict do nothing";
     sqlx::query(purge).execute(&mut stack.postgres().await).await.unwrap();
     let database = DatabaseConfig::from_url(&stack.database_url).unwrap();
     let nowhere = CacheConfig::from_url("redis://127.0.0.1:1/", "").unwrap();

@@ -140,7 +140,8 @@ async fn taking_an_epoch_is_a_heap_only_update(profile: Profile) {
     let (mut updates, mut hot) = (0_i64, 0_i64);
     for _ in 0..100 {
         (updates, hot) = sqlx::query_as(
-            "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'conversations'",
+            "select sum(n_tup_upd)::bigint, sum(n_tup_hot_upd)::bigint from pg_stat_user_tables
+                where relname ~ '^conversations(_[0-9]+)?$'",
         )
         .fetch_one(&mut postgres)
         .await
@@ -162,17 +163,18 @@ async fn a_commit_under_another_epoch_is_refused_and_writes_nothing(profile: Pro
     let stack = Stack::in_profile(profile).await;
     stack.store().add(&key("c"), &batch([user_as("m", "x")])).await.unwrap();
     let mut postgres = stack.postgres().await;
+    let shard = key("c").owner.shard();
     let fields = "select outcome, row_epoch, (select string_agg(version || ' ' || message_count, ',') from conversations)";
     for epoch in ["null", "0", "2"] {
         for call in [
             format!(
-                "add_messages('local', 'c', '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, null, null, true, {epoch}, true, false, 100, '')"
+                "add_messages({shard}, 'local', 'c', '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, false, null, null, true, {epoch}, true, false, 100, '')"
             ),
             format!(
-                "update_conversation('local', 'c', '{{\"title\":\"x\"}}', null, null, true, {epoch}, true, false, 100, '')"
+                "update_conversation({shard}, 'local', 'c', '{{\"title\":\"x\"}}', null, null, true, {epoch}, true, false, 100, '')"
             ),
-            format!("delete_message('local', 'c', 'm', true, {epoch}, 100, '')"),
-            format!("delete_conversation('local', 'c', true, {epoch}, '')"),
+            format!("delete_message({shard}, 'local', 'c', 'm', true, {epoch}, 100, '')"),
+            format!("delete_conversation({shard}, 'local', 'c', true, {epoch}, '')"),
         ] {
             let query = sqlx::AssertSqlSafe(format!("{fields} from {call}"));
             let refused: (String, i64, String) =

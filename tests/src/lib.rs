@@ -20,6 +20,7 @@ mod servers;
 pub mod soak;
 mod stack;
 mod statistics;
+mod variant;
 
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -46,6 +47,7 @@ pub use proxy::{Failpoint, LinkFault, LinkMode, Loss, Proxy};
 pub use servers::{Server, certificates, packaged_postgres};
 pub use stack::{Behind, Stack};
 pub use statistics::all_reported;
+pub use variant::sharding;
 
 /// The owner that requests have which name none.
 pub const OWNER: &str = "local";
@@ -78,17 +80,27 @@ fn shared_postgres() -> &'static Postgres {
     // OnceLock alone would let every waiting test hold a thread of the runtime's.
     let _one = MIGRATED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     POSTGRES.get_or_init(|| {
-        let postgres = Postgres::throwaway(tools()).unwrap_or_else(|error| fail(&error));
-        migrated(&postgres, "template").unwrap_or_else(|error| fail(&error));
+        let postgres = variant::postgres(tools()).unwrap_or_else(|error| fail(&error));
+        migrated(&postgres, "template", &sharding()).unwrap_or_else(|error| fail(&error));
+        if sharding() == "citus" {
+            variant::seal(&postgres, "template").unwrap_or_else(|error| fail(&error));
+        }
         postgres
     })
 }
 
 /// Makes a database and brings its schema up to date, with the function that deployments run.
-fn migrated(postgres: &Postgres, name: &str) -> Result<(), Broken> {
+fn migrated(postgres: &Postgres, name: &str, sharding: &str) -> Result<(), Broken> {
     postgres.create_database(tools(), name)?;
+    if sharding == "citus" {
+        variant::prepare(postgres, name, port_of(&postgres.url(name)))?;
+    }
     let mut migrate = Command::new(functions_folder().join("migrate"));
-    let status = migrate.env("DATABASE_URL", postgres.url(name)).env("LOG_LEVEL", "warn").status()?;
+    let status = migrate
+        .env("DATABASE_URL", postgres.url(name))
+        .env("DATABASE_SHARDING", sharding)
+        .env("LOG_LEVEL", "warn")
+        .status()?;
     if status.success() { Ok(()) } else { Err("the schema cannot be migrated".into()) }
 }
 

@@ -200,6 +200,6 @@ fn own_postgres() -> Postgres {
 }
 
 fn migrated_own(postgres: &Postgres) -> String {
-    migrated(postgres, "own").unwrap_or_else(|error| fail(&error));
+    migrated(postgres, "own", "none").unwrap_or_else(|error| fail(&error));
     postgres.url("own")
 }

@@ -18,6 +18,8 @@ pub(super) struct StatementError {
 
 /// The SQLSTATE with which `lock_conversation` refuses a write: its cache is of another generation than the one in use.
 const CACHE_MOVING: &str = "CM001";
+/// The SQLSTATE of a key that stands for another request. Not the name of a constraint: a distributed engine has others.
+const IDEMPOTENCY_CONFLICT: &str = "IK001";
 
 impl StatementError {
     pub(super) fn of_read(self) -> Error {
@@ -33,7 +35,7 @@ impl StatementError {
     /// was not done.
     pub(super) fn of_write(self) -> Error {
         match &self.error {
-            sqlx::Error::Database(error) if error.constraint() == Some("idempotency_keys_pkey") => {
+            sqlx::Error::Database(error) if error.code().as_deref() == Some(IDEMPOTENCY_CONFLICT) => {
                 Error::IdempotencyConflict
             }
             sqlx::Error::Database(error) if error.code().as_deref() == Some(CACHE_MOVING) => {

@@ -13,7 +13,11 @@ use super::rows::{message, message_range, newest};
 impl Database {
     /// The newest messages. None: there is no such conversation.
     pub(crate) async fn newest(&self, key: &ConversationKey, limit: Limit) -> Result<Option<Newest>, Error> {
-        let query = sqlx::query(NEWEST).bind(key.owner.as_str()).bind(key.id.as_str()).bind(limit.rows());
+        let query = sqlx::query(NEWEST)
+            .bind(key.owner.shard())
+            .bind(key.owner.as_str())
+            .bind(key.id.as_str())
+            .bind(limit.rows());
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         newest(&rows).map_err(Error::Database)
     }
@@ -29,7 +33,12 @@ impl Database {
             Range::Before(at) => (sqlx::query(BEFORE), at),
             Range::After(at) => (sqlx::query(AFTER), at),
         };
-        let query = query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(at).bind(limit.rows() + 1);
+        let query = query
+            .bind(key.owner.shard())
+            .bind(key.owner.as_str())
+            .bind(key.id.as_str())
+            .bind(at)
+            .bind(limit.rows() + 1);
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         message_range(&rows).map_err(Error::Database)
     }
@@ -45,8 +54,12 @@ impl Database {
             Anchor::Before(id) => (sqlx::query(BEFORE_MESSAGE), id),
             Anchor::After(id) => (sqlx::query(AFTER_MESSAGE), id),
         };
-        let query =
-            query.bind(key.owner.as_str()).bind(key.id.as_str()).bind(id.as_str()).bind(limit.rows() + 1);
+        let query = query
+            .bind(key.owner.shard())
+            .bind(key.owner.as_str())
+            .bind(key.id.as_str())
+            .bind(id.as_str())
+            .bind(limit.rows() + 1);
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         message_range(&rows).map_err(Error::Database)
     }
@@ -57,7 +70,11 @@ impl Database {
         key: &ConversationKey,
         id: &MessageId,
     ) -> Result<Option<Message>, Error> {
-        let query = sqlx::query(ONE).bind(key.owner.as_str()).bind(key.id.as_str()).bind(id.as_str());
+        let query = sqlx::query(ONE)
+            .bind(key.owner.shard())
+            .bind(key.owner.as_str())
+            .bind(key.id.as_str())
+            .bind(id.as_str());
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         rows.first().map(message).transpose().map_err(Error::Database)
     }
@@ -69,34 +86,34 @@ const NEWEST: &str = "select c.version, c.message_count, m.* from conversations 
             select *, sum(octet_length(body)) over (order by seq desc) as bytes from (
                 select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at,
                     body::text as body
-                from messages where conversation_key = c.key order by seq desc limit $3) newest) sized
+                from messages where shard = $1 and conversation_key = c.key order by seq desc limit $4) newest) sized
         where bytes <= 6291456) m on true
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
 
 // A conversation without messages there still answers one row, so that it differs from none.
 const BEFORE: &str = "select c.version, true as anchor_found, m.* from conversations c left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where conversation_key = c.key and seq < $3 order by seq desc limit $4) m on true
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+        from messages where shard = $1 and conversation_key = c.key and seq < $4 order by seq desc limit $5) m on true
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
 const AFTER: &str = "select c.version, true as anchor_found, m.* from conversations c left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where conversation_key = c.key and seq > $3 order by seq limit $4) m on true
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+        from messages where shard = $1 and conversation_key = c.key and seq > $4 order by seq limit $5) m on true
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
 
 const BEFORE_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
-    left join messages a on a.conversation_key = c.key and a.message_id = $3
+    left join messages a on a.shard = $1 and a.conversation_key = c.key and a.message_id = $4
     left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where conversation_key = c.key and seq < a.seq order by seq desc limit $4) m on true
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+        from messages where shard = $1 and conversation_key = c.key and seq < a.seq order by seq desc limit $5) m on true
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
 const AFTER_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
-    left join messages a on a.conversation_key = c.key and a.message_id = $3
+    left join messages a on a.shard = $1 and a.conversation_key = c.key and a.message_id = $4
     left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where conversation_key = c.key and seq > a.seq order by seq limit $4) m on true
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null order by m.seq";
+        from messages where shard = $1 and conversation_key = c.key and seq > a.seq order by seq limit $5) m on true
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
 
 const ONE: &str = "select m.seq, case when not m.id_in_body then m.message_id end as id,
         unix_seconds(m.created_at) as at, m.body::text as body
-    from conversations c join messages m on m.conversation_key = c.key and m.message_id = $3
-    where c.owner_id = $1 and c.conversation_id = $2 and c.deleted_at is null";
+    from conversations c join messages m on m.shard = $1 and m.conversation_key = c.key and m.message_id = $4
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null";

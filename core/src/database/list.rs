@@ -15,26 +15,28 @@ use super::Database;
 /// full. Either way is slow where the other is fast.
 const FEW: i64 = 20_000;
 
-/// A page of the list, as a statement. `$1` owner, `$2` and `$3` cursor or null, `$4` rows.
+/// A page of the list, as a statement. `$1` shard, `$2` owner, `$3` and `$4` cursor or null, `$5` rows.
+///
+/// The row is made anew, since a worker of a distributed engine calls the type of its own part otherwise.
 ///
 /// A row comparison with no `or` beside it: the index leads to a page deep in the list as fast as to the first, also in a
 /// plan that was made for any cursor.
 macro_rules! list {
     ($from:literal, $before:literal, $beyond:literal, $order:literal, $having:literal) => {
         concat!(
-            "select conversation_json(c) as conversation, unix_micros(c.updated_at) as at_micros from ",
+            "select conversation_json(row(c.*)::conversations) as conversation, unix_micros(c.updated_at) as at_micros from ",
             $from,
-            " where c.owner_id = $1 and c.deleted_at is null and (c.updated_at, c.conversation_id) ",
+            " where c.shard = $1 and c.owner_id = $2 and c.deleted_at is null and (c.updated_at, c.conversation_id) ",
             $before,
-            " (coalesce(from_unix_micros($2), '",
+            " (coalesce(from_unix_micros($3), '",
             $beyond,
-            "'), coalesce($3, ''))",
+            "'), coalesce($4, ''))",
             $having,
             " order by c.updated_at ",
             $order,
             ", c.conversation_id ",
             $order,
-            " limit $4"
+            " limit $5"
         )
     };
     ($from:literal, $having:literal) => {
@@ -44,25 +46,25 @@ macro_rules! list {
 
 /// Each pair of statements: downwards in time, and upwards.
 const ALL: [&str; 2] = list!("conversations c", "");
-/// `$5` the pair that the fewest have, `$6` all pairs. The lateral join reads just those that have the first.
+/// `$6` the pair that the fewest have, `$7` all pairs. The lateral join reads just those that have the first.
 const OF_FEW: [&str; 2] = list!(
-    "(select conversation_key from metadata_pairs where owner_id = $1 and pair = $5) p
-        cross join lateral (select * from conversations where key = p.conversation_key offset 0) c",
-    " and (select count(*) from metadata_pairs o where o.owner_id = $1 and o.conversation_key = p.conversation_key
-        and o.pair = any ($6)) = cardinality($6)"
+    "(select conversation_key from metadata_pairs where shard = $1 and owner_id = $2 and pair = $6) p
+        cross join lateral (select * from conversations where shard = $1 and key = p.conversation_key offset 0) c",
+    " and (select count(*) from metadata_pairs o where o.shard = $1 and o.owner_id = $2 and o.conversation_key = p.conversation_key
+        and o.pair = any ($7)) = cardinality($7)"
 );
-/// `$5` is not used. A subquery that counts cannot become a join, so the list is walked in its order.
+/// `$6` is not used. A subquery that counts cannot become a join, so the list is walked in its order.
 const OF_MANY: [&str; 2] = list!(
     "conversations c",
-    " and $5::bytea is not null and (select count(*) from metadata_pairs o where o.owner_id = $1 and o.conversation_key = c.key
-        and o.pair = any ($6)) = cardinality($6)"
+    " and $6::bytea is not null and (select count(*) from metadata_pairs o where o.shard = $1 and o.owner_id = $2 and o.conversation_key = c.key
+        and o.pair = any ($7)) = cardinality($7)"
 );
 
-/// The hashes of pairs (`$2` keys, `$3` values), the one first that the fewest conversations have, as far as it matters
-/// (`$4`).
+/// The hashes of pairs (`$3` keys, `$4` values), the one first that the fewest conversations have, as far as it matters
+/// (`$5`).
 const PAIRS: &str = "select pair, (select count(*) from
-        (select 1 from metadata_pairs p where p.owner_id = $1 and p.pair = given.pair limit $4) counted) as holders
-    from (select metadata_pair(key, value) as pair from unnest($2::text[], $3::text[]) as m(key, value)) given
+        (select 1 from metadata_pairs p where p.shard = $1 and p.owner_id = $2 and p.pair = given.pair limit $5) counted) as holders
+    from (select metadata_pair(key, value) as pair from unnest($3::text[], $4::text[]) as m(key, value)) given
     order by holders";
 
 impl Database {
@@ -85,6 +87,7 @@ impl Database {
             Some(_) => OF_MANY,
         };
         let mut query = sqlx::query(statements[usize::from(upwards)])
+            .bind(owner.shard())
             .bind(owner.as_str())
             .bind(cursor.map(|cursor| cursor.at_micros))
             .bind(cursor.map(|cursor| cursor.id.as_str()))
@@ -109,7 +112,8 @@ impl Database {
         }
         let (keys, values): (Vec<_>, Vec<_>) =
             metadata.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str())).unzip();
-        let query = sqlx::query(PAIRS).bind(owner.as_str()).bind(keys).bind(values).bind(FEW);
+        let query =
+            sqlx::query(PAIRS).bind(owner.shard()).bind(owner.as_str()).bind(keys).bind(values).bind(FEW);
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let pair = |row: &PgRow| Ok((row.try_get("pair")?, row.try_get("holders")?));
         rows.iter().map(pair).collect::<sqlx::Result<_>>().map_err(Error::Database)

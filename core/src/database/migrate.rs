@@ -10,6 +10,8 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
 use super::Database;
+use super::sharding::{spread_functions, spread_tables};
+use crate::config::Sharding;
 
 /// How long a migration waits for a lock, and lets nobody pass.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '3s'";
@@ -38,7 +40,11 @@ impl Database {
     /// else holds what it needs. Those that only newer code knows are no trouble: a deployment that is taken back finds the
     /// schema already ahead, and it stays there. Not through a pooler: they are kept apart from others that run at the same
     /// time by a lock that belongs to the session.
-    pub(crate) async fn migrate_for(&self, budget: Duration) -> Result<Migrated, MigrateError> {
+    pub(crate) async fn migrate_for(
+        &self,
+        sharding: Sharding,
+        budget: Duration,
+    ) -> Result<Migrated, MigrateError> {
         if self.sessions.is_pooled() {
             let why =
                 "migrations need the database itself, and DATABASE_POOLER says that DATABASE_URL is a pooler";
@@ -47,7 +53,7 @@ impl Database {
         let mut migrator = sqlx::migrate!();
         migrator.set_ignore_missing(true);
         let mut session = self.sessions.own().await?;
-        slice(&migrator, &mut session, Instant::now() + budget).await
+        slice(&migrator, &mut session, sharding, Instant::now() + budget).await
     }
 }
 
@@ -55,12 +61,13 @@ impl Database {
 async fn slice(
     migrator: &Migrator,
     session: &mut PgConnection,
+    sharding: Sharding,
     until: Instant,
 ) -> Result<Migrated, MigrateError> {
     sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *session).await?;
     let mut pause = FIRST_PAUSE;
     loop {
-        match advance(migrator, session, until).await {
+        match advance(migrator, session, sharding, until).await {
             Err(error) if is_locked(&error) => tracing::warn!(%error, "a migration waits for others"),
             done => return done,
         }
@@ -75,6 +82,7 @@ async fn slice(
 async fn advance(
     migrator: &Migrator,
     session: &mut PgConnection,
+    sharding: Sharding,
     until: Instant,
 ) -> Result<Migrated, MigrateError> {
     let Left { missing, is_ahead } = left(migrator, session).await?;
@@ -89,7 +97,9 @@ async fn advance(
     // Nothing is left to apply; it holds those that are against what they were when they were.
     migrator.run_direct(None, session, false).await?;
     if !is_ahead {
+        spread_tables(session, sharding).await?;
         create_functions(session).await?;
+        spread_functions(session).await?;
     }
     Ok(Migrated::All)
 }

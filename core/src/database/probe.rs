@@ -147,14 +147,10 @@ impl Database {
 
     /// Removes a conversation that a probe has made, all of it: nobody else has ever known its id.
     pub(crate) async fn forget_probe(&self, key: &ConversationKey) -> Result<(), String> {
-        let query = sqlx::query(
-            "with gone as (delete from conversations where owner_id = $1 and conversation_id = $2 returning key),
-                purged as (delete from purges where conversation_key in (select key from gone)),
-                paid as (delete from pending_invalidations where conversation_key in (select key from gone))
-            delete from messages where conversation_key in (select key from gone)",
-        )
-        .bind(key.owner.as_str())
-        .bind(key.id.as_str());
+        let query = sqlx::query("select forget_conversation($1, $2, $3)")
+            .bind(key.owner.shard())
+            .bind(key.owner.as_str())
+            .bind(key.id.as_str());
         self.rows(query).await.map(drop).map_err(|failure| wrong(&failure.error))
     }
 }

@@ -113,6 +113,7 @@ pub(super) fn added(row: &PgRow, batch: &Batch) -> Result<Commit<Added>, Error> 
             Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
         }
         "exists" => Err(Error::ConversationExists),
+        "absent" => Err(Error::NotFound),
         "deleted" => Err(Error::ConversationDeleted),
         _ => {
             let messages = stored_messages(row, batch).map_err(Error::Database)?;

@@ -14,9 +14,9 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection as _, PgConnection, Postgres};
+use sqlx::{Connection as _, Execute as _, PgConnection, Postgres};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::DatabaseConfig;
 use crate::iam::{Token, Tokens};
@@ -29,6 +29,10 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The last time: a write's intent stands meanwhile, and sends its readers to the same server.
 const LAST_PAUSE: Duration = Duration::from_millis(160);
+/// After how long a statement that could not be ordered is tried again, at most; then twice as long, up to the last. A random
+/// share of it, so that those who met do not meet again.
+const FIRST_RETRY: Duration = Duration::from_millis(4);
+const LAST_RETRY: Duration = Duration::from_millis(64);
 /// A connection older than this is replaced, so that what has changed on the way to the server is noticed.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
@@ -106,7 +110,7 @@ impl Manager for Opener {
         loop {
             // Rare, and large: beside it a statement would be carried around.
             match Box::pin(self.open()).await {
-                Err(error) if is_passing(&error) && pause <= LAST_PAUSE => tokio::time::sleep(pause).await,
+                Err(error) if is_passing(&error) && pause <= LAST_PAUSE => sleep(pause).await,
                 opened => return Ok(Session { connection: opened?, is_sound: true }),
             }
             pause *= 2;
@@ -202,12 +206,36 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Runs one statement. A connection on which it was abandoned is closed: its answer may still come.
+    /// Runs one statement. Where the server could not order it among others, all of it was undone, and it is run again with the
+    /// same ids, within the deadline: everything that an operation does in Postgres is one statement.
     pub(super) async fn rows(
         &self,
-        query: Query<'_, Postgres, PgArguments>,
+        mut query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StatementError> {
         let deadline = Instant::now() + DEADLINE;
+        let arguments = query
+            .take_arguments()
+            .map_err(|error| StatementError { error: sqlx::Error::Encode(error), maybe_applied: false })?;
+        let (arguments, statement) = (arguments.unwrap_or_default(), query.sql());
+        let mut pause = FIRST_RETRY;
+        loop {
+            let query = sqlx::query_with(statement.clone(), arguments.clone());
+            match self.run(query, deadline).await {
+                Err(failed) if is_unordered(&failed.error) && Instant::now() + pause < deadline => {
+                    sleep(pause.mul_f64(random_share())).await;
+                    pause = LAST_RETRY.min(pause * 2);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Runs a statement once. A connection on which it was abandoned is closed: its answer may still come.
+    async fn run(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+        deadline: Instant,
+    ) -> Result<Vec<PgRow>, StatementError> {
         let mut session = timeout_at(deadline, self.acquire())
             .await
             .unwrap_or_else(|_| Err(late()))
@@ -263,6 +291,20 @@ async fn in_transaction(
 /// Whether the server is there and will soon take connections: one that was just closed may still count.
 fn is_passing(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_transient_in_connect_phase)
+}
+
+/// Whether a statement was undone because it could not be ordered among others: 40001 is a serialization failure, which engines
+/// without waiting locks answer to the later of two writers, 40P01 a deadlock.
+fn is_unordered(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "40001" || code == "40P01")
+}
+
+/// A number from 0 to 1.
+fn random_share() -> f64 {
+    let mut byte = [0];
+    // Without randomness it is just the middle.
+    getrandom::fill(&mut byte).map_or(0.5, |()| f64::from(byte[0]) / 255.0)
 }
 
 /// Whether the server takes the user or the password, which may be a token, for wrong.

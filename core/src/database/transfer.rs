@@ -37,14 +37,23 @@ pub(crate) struct Snapshots {
     session: Session,
     ahead: VecDeque<Headed>,
     /// The conversation whose messages are being read, and the position up to which they are.
-    within: Option<(i64, i64)>,
+    within: Option<(Row, i64)>,
     exhausted: bool,
 }
 
-/// A conversation, and its key in the tables.
+/// What names a conversation in the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    shard: i32,
+    key: i64,
+    /// The last position as the conversation was read: a distributed engine may read its messages at a later moment.
+    last_seq: i64,
+}
+
+/// A conversation, and what names it in the tables.
 #[derive(Debug)]
 struct Headed {
-    key: i64,
+    row: Row,
     record: ConversationRecord,
 }
 
@@ -88,6 +97,7 @@ impl Database {
         intent: IntentOutcome,
     ) -> Result<Commit<Imported>, Error> {
         let query = sqlx::query(IMPORT)
+            .bind(of.key.owner.shard())
             .bind(of.key.owner.as_str())
             .bind(of.key.id.as_str())
             .bind(of.fields.to_json())
@@ -110,7 +120,8 @@ impl Database {
 
     /// The highest position ever given out, and the version up to which the cached copy may be stale.
     pub(crate) async fn counters(&self, key: &ConversationKey) -> Result<Option<(i64, Option<i64>)>, Error> {
-        let query = sqlx::query(COUNTERS).bind(key.owner.as_str()).bind(key.id.as_str());
+        let query =
+            sqlx::query(COUNTERS).bind(key.owner.shard()).bind(key.owner.as_str()).bind(key.id.as_str());
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let pair = |row: &PgRow| Ok((row.try_get("last_seq")?, row.try_get("pending_invalidation")?));
         rows.first().map(pair).transpose().map_err(Error::Database)
@@ -143,10 +154,10 @@ impl Database {
 impl Snapshots {
     /// The next records, some hundred at most; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Vec<Record>, Error> {
-        if let Some((key, after)) = self.within {
-            let messages = self.messages_after(key, after).await?;
+        if let Some((row, after)) = self.within {
+            let messages = self.messages_after(row, after).await?;
             let read = i64::try_from(messages.len()).unwrap_or(i64::MAX);
-            self.within = messages.last().filter(|_| read == MESSAGES).map(|last| (key, last.seq));
+            self.within = messages.last().filter(|_| read == MESSAGES).map(|last| (row, last.seq));
             if !messages.is_empty() {
                 return Ok(messages.into_iter().map(Record::Message).collect());
             }
@@ -171,13 +182,14 @@ impl Snapshots {
 
     /// A conversation that is read in pages.
     fn begin_long(&mut self) -> Option<Record> {
-        let Headed { key, record } = self.ahead.pop_front()?;
-        self.within = Some((key, 0));
+        let Headed { row, record } = self.ahead.pop_front()?;
+        self.within = Some((row, 0));
         Some(Record::Conversation(record))
     }
 
-    async fn messages_after(&mut self, key: i64, seq: i64) -> Result<Vec<MessageRecord>, Error> {
-        let query = sqlx::query(PAGE).bind(key).bind(seq).bind(MESSAGES);
+    async fn messages_after(&mut self, row: Row, seq: i64) -> Result<Vec<MessageRecord>, Error> {
+        let query =
+            sqlx::query(PAGE).bind(row.shard).bind(row.key).bind(seq).bind(row.last_seq).bind(MESSAGES);
         let rows = self.rows(query).await?;
         rows.iter().map(message).collect::<Result<_, _>>().map_err(Error::Database)
     }
@@ -193,13 +205,21 @@ impl Snapshots {
             }
             taken.push(next);
         }
-        let keys: Vec<i64> =
-            taken.iter().filter(|next| next.record.message_count > 0).map(|next| next.key).collect();
-        let rows =
-            if keys.is_empty() { Vec::new() } else { self.rows(sqlx::query(WHOLE).bind(keys)).await? };
+        let full = taken.iter().filter(|next| next.record.message_count > 0);
+        let (mut shards, mut keys, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        for Headed { row, .. } in full {
+            shards.push(row.shard);
+            keys.push(row.key);
+            last.push(row.last_seq);
+        }
+        let rows = if keys.is_empty() {
+            Vec::new()
+        } else {
+            self.rows(sqlx::query(WHOLE).bind(shards).bind(keys).bind(last)).await?
+        };
         let mut rows = rows.iter().peekable();
         let mut records = Vec::new();
-        for Headed { key, record } in taken {
+        for Headed { row: Row { key, .. }, record } in taken {
             records.push(Record::Conversation(record));
             let is_its = |row: &&PgRow| row.try_get::<i64, _>("conversation_key").is_ok_and(|of| of == key);
             while let Some(row) = rows.next_if(|row| is_its(row)) {
@@ -221,7 +241,7 @@ fn of_read(error: sqlx::Error) -> Error {
 
 // In an order that no database's collation changes.
 const DECLARE: &str = "declare conversations_to_export no scroll cursor for
-    select key, owner_id, conversation_json(c) as conversation, last_seq, unix_micros(created_at) as created_at,
+    select shard, key, owner_id, conversation_json(row(c.*)::conversations) as conversation, last_seq, unix_micros(created_at) as created_at,
         unix_micros(updated_at) as updated_at, unix_micros(last_message_at) as last_message_at
     from conversations c where deleted_at is null
         and ($1::text is null or owner_id = $1) and ($2::text is null or conversation_id = $2)
@@ -229,17 +249,17 @@ const DECLARE: &str = "declare conversations_to_export no scroll cursor for
 const FETCH: &str = "fetch 200 from conversations_to_export";
 const _: () = assert!(CONVERSATIONS == 200);
 const PAGE: &str = "select seq, message_id, id_in_body, body::text as body, unix_micros(created_at) as at
-    from messages where conversation_key = $1 and seq > $2 order by seq limit $3";
+    from messages where shard = $1 and conversation_key = $2 and seq > $3 and seq <= $4 order by seq limit $5";
 const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_body, m.body::text as body,
         unix_micros(m.created_at) as at
-    from unnest($1::bigint[]) with ordinality as wanted(key, place)
-        join messages m on m.conversation_key = wanted.key
+    from unnest($1::integer[], $2::bigint[], $3::bigint[]) with ordinality as wanted(shard, key, last_seq, place)
+        join messages m on m.shard = wanted.shard and m.conversation_key = wanted.key and m.seq <= wanted.last_seq
     order by wanted.place, m.seq";
 const COUNTERS: &str = "select c.last_seq, d.version as pending_invalidation
-    from conversations c left join pending_invalidations d on d.conversation_key = c.key
-    where c.owner_id = $1 and c.conversation_id = $2";
+    from conversations c left join pending_invalidations d on d.shard = $1 and d.conversation_key = c.key
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3";
 const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version
-    from import_messages($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 fn headed(row: &PgRow) -> sqlx::Result<Headed> {
     let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?).map_err(decode)?;
@@ -254,7 +274,10 @@ fn headed(row: &PgRow) -> sqlx::Result<Headed> {
         updated_at: row.try_get("updated_at")?,
         last_message_at: row.try_get("last_message_at")?,
     };
-    Ok(Headed { key: row.try_get("key")?, record })
+    Ok(Headed {
+        row: Row { shard: row.try_get("shard")?, key: row.try_get("key")?, last_seq: record.last_seq },
+        record,
+    })
 }
 
 fn message(row: &PgRow) -> sqlx::Result<MessageRecord> {

@@ -90,14 +90,25 @@ impl ConversationStore {
     }
 
     async fn purge(&self, swept: &mut Swept, until: Instant) -> Result<(), Error> {
-        while let Some(removed) = self.database().purge(PURGE).await? {
-            swept.messages_purged += removed;
-            if Instant::now() >= until {
-                swept.unfinished = true;
-                break;
+        loop {
+            let waiting = self.database().waiting_purges(BATCH).await?;
+            let mut progressed = false;
+            let all = i64::try_from(waiting.len()).is_ok_and(|waiting| waiting < BATCH);
+            for purge in waiting {
+                while let Some(removed) = self.database().purge(purge, PURGE).await? {
+                    progressed = true;
+                    swept.messages_purged += removed;
+                    if Instant::now() >= until {
+                        swept.unfinished = true;
+                        return Ok(());
+                    }
+                }
+            }
+            // Otherwise others are at what is left.
+            if all || !progressed {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Reads what dead writers left as anyone would who came by: that takes an epoch, so that none of their commits can

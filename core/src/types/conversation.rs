@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::error::{Invalid, Problem};
@@ -43,6 +44,13 @@ impl OwnerId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The shard of its rows, 0 to 4095: the first twelve bits of its SHA-256, from the first two bytes. Rows are stored under
+    /// it, so that it can never change. Postgres has the same as `shard_of`.
+    pub fn shard(&self) -> i32 {
+        let hash = Sha256::digest(self.0.as_bytes());
+        i32::from(u16::from_be_bytes([hash[0], hash[1]]) & 4095)
     }
 }
 
@@ -296,6 +304,17 @@ pub enum Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_owner_has_the_same_shard_for_ever() {
+        let vectors = include_str!("../../sql/shard_of.csv").lines().filter_map(|line| line.rsplit_once(','));
+        let mut tried = 0;
+        for (owner, shard) in vectors.skip(1) {
+            assert_eq!(OwnerId::new(owner).unwrap().shard().to_string(), shard, "{owner}");
+            tried += 1;
+        }
+        assert_eq!(tried, 8);
+    }
 
     #[test]
     fn ids_keep_to_what_needs_no_escaping() {

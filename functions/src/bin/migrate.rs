@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{DatabaseConfig, Migrated, conversation_index, is_on_lambda};
+use conversation_core::{DatabaseConfig, Migrated, Sharding, conversation_index, is_on_lambda};
 use conversation_functions::{StartupError, exit, on_event, start_logging};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ async fn migrate(database: &DatabaseConfig, deployment: Deployment) -> Result<La
         tracing::info!(generation, "the cache has moved");
         return Ok(LambdaResponse { more: false, generation: Some(generation) });
     }
-    if conversation_core::migrate(config, BUDGET).await? == Migrated::Some {
+    if conversation_core::migrate(config, Sharding::from_env()?, BUDGET).await? == Migrated::Some {
         return Ok(LambdaResponse { more: true, generation: None });
     }
     if owner.is_some() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use conversation_core::Sharding;
 use conversation_local::{Postgres, Tools, Valkey};
 use redis::aio::MultiplexedConnection;
 use rustix::process::{Pid, Signal, kill_process};
@@ -68,7 +69,7 @@ impl Servers {
         postgres.create_database(&tools, "chaos")?;
         let database_url = postgres.url("chaos");
         let database = conversation_core::DatabaseConfig::from_url(&database_url)?;
-        conversation_core::conversation_index(&database).migrate().await?;
+        conversation_core::migrate(&database, Sharding::None, Duration::from_secs(60)).await?;
         let mut recorder = PgConnection::connect(&database_url).await?;
         sqlx::raw_sql(include_str!("history.sql")).execute(&mut recorder).await?;
 

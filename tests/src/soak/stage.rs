@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use conversation_core::Sharding;
 use conversation_local::{
     Authorizer, Functions, Gateway, Lambda, LambdaSettings, Postgres, Routes, Tools, Valkey,
 };
@@ -35,7 +36,7 @@ impl Stage {
         postgres.create_database(&tools, "soak")?;
         let database_url = postgres.url("soak");
         let config = conversation_core::DatabaseConfig::from_url(&database_url)?;
-        conversation_core::conversation_index(&config).migrate().await?;
+        conversation_core::migrate(&config, Sharding::None, Duration::from_secs(60)).await?;
         let postgres_way = Proxy::before(port_of(&database_url)).await?;
         let redis_way = Proxy::before(port_of(&valkey.url())).await?;
         let environment = [

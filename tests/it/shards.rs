@@ -1,0 +1,314 @@
+//! What a distributed Postgres asks of the schema and the statements, so that it holds them without a change: the rules are
+//! those of Citus, read from the catalogue and the sources.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use conversation_core::{DatabaseConfig, OwnerId, Sharding, migrate};
+use conversation_local::workspace;
+use conversation_tests::{Stack, sharding};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// The tables whose rows belong to an owner.
+const SHARDED: [&str; 6] =
+    ["conversations", "messages", "pending_invalidations", "purges", "idempotency_keys", "metadata_pairs"];
+const PARTS: u16 = 8;
+
+async fn texts(postgres: &mut PgConnection, query: &str) -> Vec<String> {
+    sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_all(postgres).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_programs_and_postgres_have_the_same_shards() {
+    let stack = Stack::start().await;
+    let mut postgres = stack.postgres().await;
+    let vectors = include_str!("../../core/sql/shard_of.csv").lines().skip(1);
+    let known: Vec<(String, i32)> = vectors
+        .map(|line| line.rsplit_once(',').unwrap())
+        .map(|(owner, shard)| (owner.to_owned(), shard.parse().unwrap()))
+        .collect();
+    assert!(known.len() >= 8);
+    let others = (0..1_000).map(|n| format!("owner-{n}")).map(|owner| {
+        let shard = OwnerId::new(&owner).unwrap().shard();
+        (owner, shard)
+    });
+    for (owner, shard) in known.into_iter().chain(others) {
+        let of_sql: i32 =
+            sqlx::query_scalar("select shard_of($1)").bind(&owner).fetch_one(&mut postgres).await.unwrap();
+        assert_eq!(of_sql, shard, "{owner}");
+        assert!((0..4096).contains(&shard));
+    }
+}
+
+/// What is wrong with the tables and functions of a database.
+async fn breaches(postgres: &mut PgConnection) -> Vec<String> {
+    let tables = SHARDED.map(|table| format!("'{table}'")).join(", ");
+    let mut found = texts(
+        postgres,
+        &format!(
+            "select format('the unique index %s does not end with shard', i.indexrelid::regclass)
+            from pg_index i join pg_class t on t.oid = i.indrelid
+            where t.relname in ({tables}) and i.indisunique and (select attname from pg_attribute a
+                where a.attrelid = t.oid and a.attnum = i.indkey[i.indnkeyatts - 1]) <> 'shard'
+            union all
+            select format('%s has no shard that is never null', t.relname) from pg_class t
+            where t.relname in ({tables}) and not exists (select from pg_attribute a
+                where a.attrelid = t.oid and a.attname = 'shard' and a.attnotnull)
+            union all
+            select format('%s has the trigger %s', tgrelid::regclass, tgname) from pg_trigger where not tgisinternal
+            union all
+            select format('%s refers to %s', conrelid::regclass, confrelid::regclass) from pg_constraint
+            where contype = 'f' and conrelid <> 0"
+        ),
+    )
+    .await;
+    let functions = "select p.proname || ' ' || l.lanname || E'\\n' || p.prosrc from pg_proc p
+        join pg_language l on l.oid = p.prolang where p.pronamespace = 'public'::regnamespace";
+    for function in texts(postgres, functions).await {
+        // What deployments call runs where they connect, and may ask all nodes.
+        if function.starts_with("propose_cache_generation ") {
+            continue;
+        }
+        let (head, body) = function.split_once('\n').unwrap();
+        let (name, language) = head.split_once(' ').unwrap();
+        let body = without_comments(body);
+        let reads = SHARDED.iter().any(|table| mentions(&body, table) > 0);
+        if language == "sql" && reads {
+            found.push(format!("{name} reads a table in SQL"));
+        }
+        if body.contains("row_count") && body.contains("on conflict") {
+            found.push(format!("{name} counts what it left out"));
+        }
+        if reads && body.contains("exception when") {
+            found.push(format!("{name} has a subtransaction"));
+        }
+        for statement in body.split(';') {
+            found.extend(breach(statement).map(|what| format!("{name}: {what}: {statement}")));
+        }
+    }
+    found
+}
+
+fn without_comments(sql: &str) -> String {
+    sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// How often a statement reads or writes a table.
+fn mentions(statement: &str, table: &str) -> usize {
+    let words: Vec<&str> = statement
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    words
+        .windows(2)
+        .filter(|pair| ["from", "join", "into", "update", "using"].contains(&pair[0]) && pair[1] == table)
+        .count()
+}
+
+/// What is wrong with a statement.
+fn breach(statement: &str) -> Option<&'static str> {
+    let reads: usize = SHARDED.iter().map(|table| mentions(statement, table)).sum();
+    let words = |word: &str| {
+        statement.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|other| *other == word).count()
+    };
+    if words("shard") < reads {
+        return Some("it does not name the shard for each table");
+    }
+    let volatile = ["clock_timestamp", "random", "gen_random_uuid", "nextval"];
+    let updates = words("update") > 0 && words("set") > 0;
+    if updates && volatile.iter().any(|function| words(function) > 0) {
+        return Some("an update calls a volatile function");
+    }
+    None
+}
+
+#[tokio::test]
+async fn the_schema_keeps_the_rules_of_distributed_engines() {
+    let stack = Stack::start().await;
+    let mut postgres = stack.postgres().await;
+    let found = breaches(&mut postgres).await;
+    assert!(found.is_empty(), "{found:#?}");
+
+    // Each rule finds what breaks it.
+    let planted = [
+        ("create unique index planted on messages (conversation_key, created_at)", "does not end with shard"),
+        ("alter table purges drop column shard", "has no shard"),
+        (
+            "create function planted() returns trigger language plpgsql as 'begin return null; end';
+            create trigger planted after insert on messages for each row execute function planted()",
+            "has the trigger",
+        ),
+        (
+            "create function planted() returns bigint language sql as 'select count(*) from messages where shard = 1'",
+            "in SQL",
+        ),
+        (
+            "create function planted() returns void language plpgsql as
+                'begin delete from messages where shard = 1; exception when others then null; end'",
+            "a subtransaction",
+        ),
+        (
+            "create function planted() returns void language plpgsql as
+                'begin delete from messages m using conversations c where c.shard = 1 and c.key = m.conversation_key; end'",
+            "does not name the shard",
+        ),
+        (
+            "create function planted() returns void language plpgsql as
+                'begin update conversations set updated_at = clock_timestamp() where shard = 1; end'",
+            "volatile",
+        ),
+        (
+            "create function planted() returns bigint language plpgsql as
+                'declare n bigint; begin insert into purges (shard) values (1) on conflict do nothing;
+                get diagnostics n = row_count; return n; end'",
+            "counts what it left out",
+        ),
+        ("alter table messages add foreign key (conversation_key, shard) references conversations", "refers to"),
+    ];
+    for (statement, what) in planted {
+        let mut transaction = postgres.begin().await.unwrap();
+        if sharding() == "none"
+            || !statement.starts_with("alter table") && !statement.starts_with("create unique")
+        {
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut *transaction).await.unwrap();
+            let found = breaches(&mut transaction).await;
+            assert!(found.iter().any(|found| found.contains(what)), "{what}: {found:#?}");
+        }
+        transaction.rollback().await.unwrap();
+    }
+}
+
+/// The string literals of a source file.
+fn literals(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = source;
+    while let Some(at) = rest.find('"') {
+        let mut text = String::new();
+        let mut chars = rest[at + 1..].char_indices();
+        let end = loop {
+            match chars.next() {
+                Some((_, '\\')) => drop(chars.next()),
+                Some((end, '"')) => break end,
+                Some((_, c)) => text.push(c),
+                None => return found,
+            }
+        };
+        found.push(text);
+        rest = &rest[at + 1 + end + 1..];
+    }
+    found
+}
+
+/// Statements that are for all owners: they lock nothing, and what they find is gone through shard by shard.
+const ACROSS: [&str; 4] = [
+    "select owner_id, conversation_id, version from pending_invalidations",
+    "select count(*) as pending",
+    "select shard, conversation_key from purges order by since",
+    "declare conversations_to_export",
+];
+
+#[test]
+fn every_statement_names_the_shard_for_each_table() {
+    let mut seen = BTreeSet::new();
+    for file in fs::read_dir(workspace().join("core/src/database")).unwrap() {
+        let path = file.unwrap().path();
+        let source = fs::read_to_string(&path).unwrap();
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        let code: String =
+            source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        for literal in literals(&code) {
+            if SHARDED.iter().any(|table| mentions(&literal, table) > 0) {
+                seen.insert(literal);
+            }
+        }
+    }
+    let source = fs::read_to_string(workspace().join("core/src/database.rs")).unwrap();
+    seen.extend(
+        literals(&source).into_iter().filter(|text| SHARDED.iter().any(|table| mentions(text, table) > 0)),
+    );
+    assert!(seen.len() > 10, "{seen:#?}");
+    for statement in seen {
+        let across = ACROSS.iter().any(|across| statement.trim_start().starts_with(across));
+        assert!(across || breach(&statement).is_none(), "{:?}: {statement}", breach(&statement));
+        assert!(!across || !statement.contains("for update"), "{statement}");
+    }
+    // What is put together from pieces names the shard in one of them.
+    let list = fs::read_to_string(workspace().join("core/src/database/list.rs")).unwrap();
+    assert!(list.contains("\" where c.shard = $1 and c.owner_id = $2"));
+    assert!(breach("select * from messages m join conversations c on c.shard = $1").is_some());
+    // Nor does the code know a constraint by its name, which others call otherwise.
+    let errors = fs::read_to_string(workspace().join("core/src/database/error.rs")).unwrap();
+    assert!(!errors.contains(".constraint()"));
+}
+
+/// A database whose tables have partitions.
+async fn partitioned(stack: &Stack) -> String {
+    let mut postgres = stack.postgres().await;
+    let name = format!("parts_{}", uuid::Uuid::now_v7().simple());
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {name} template template0")))
+        .execute(&mut postgres)
+        .await
+        .unwrap();
+    let url = stack.database_url.rsplit_once('/').unwrap().0.to_owned() + "/" + &name;
+    let config = DatabaseConfig::from_url(&url).unwrap();
+    for _ in 0..2 {
+        // The second time nothing is left to do.
+        migrate(&config, Sharding::Partitions(PARTS), Duration::from_secs(60)).await.unwrap();
+    }
+    url
+}
+
+/// The parts of each table that are locked.
+async fn touched(postgres: &mut PgConnection) -> Vec<String> {
+    let parts = "select distinct i.inhparent::regclass || ' ' || c.relname from pg_locks l
+        join pg_inherits i on i.inhrelid = l.relation join pg_class c on c.oid = l.relation
+        where l.pid = pg_backend_pid() and l.locktype = 'relation' and c.relkind = 'r'";
+    texts(postgres, parts).await
+}
+
+#[tokio::test]
+async fn every_operation_touches_one_part_of_each_table() {
+    let stack = Stack::start().await;
+    let url = partitioned(&stack).await;
+    let calls = [
+        "select add_messages(s, 'ann', 'c', '{\"title\":\"t\",\"metadata\":{\"a\":\"b\"}}', '{m1,m2}', '{t,t}',
+            '{\"{\\\"id\\\":\\\"m1\\\"}\",\"{\\\"id\\\":\\\"m2\\\"}\"}', false, false, 'k', '\\x00', false, null, false,
+            true, 100, '')",
+        "select add_messages(s, 'ann', 'c', '{}', '{m2,m3}', '{t,t}', '{\"{\\\"id\\\":\\\"m2\\\"}\",\"{\\\"id\\\":\\\"m3\\\"}\"}',
+            false, true, null, null, false, null, false, true, 100, '')",
+        "select update_conversation(s, 'ann', 'c', '{\"metadata\":{\"a\":\"c\"}}', 'k2', '\\x01', false, null, false,
+            true, 100, '')",
+        "select read_window(s, 'ann', 'c', 100)",
+        "select read_window_taking_epoch(s, 'ann', 'c', 100, '')",
+        "select import_messages(s, 'ann', 'c', '{}', 9, 9, 1, 1, 1, '{7,8}', '{m7,m8}', '{t,t}', '{\"{}\",\"{}\"}', '{1,1}',
+            true, false, null, '')",
+        "select delete_message(s, 'ann', 'c', 'm1', false, null, 100, '')",
+        "select delete_conversation(s, 'ann', 'c', false, null, '')",
+        "select purge_if_free(s, 1, 100)",
+        "select forget_conversation(s, 'ann', 'c')",
+    ];
+    for call in calls {
+        // A plan that is kept for whatever comes locks all parts before it chooses one.
+        let mut postgres = PgConnection::connect(&url).await.unwrap();
+        let mut transaction = postgres.begin().await.unwrap();
+        let statement = format!("{call} from (select shard_of('ann')) s (s)");
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await.unwrap();
+        let touched = touched(&mut transaction).await;
+        let tables: BTreeSet<&str> = touched.iter().filter_map(|part| part.split(' ').next()).collect();
+        assert!(!touched.is_empty() && touched.len() == tables.len(), "{call}: {touched:#?}");
+        transaction.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_migrated_without_parts_gets_none() {
+    if sharding() != "none" {
+        return;
+    }
+    let stack = Stack::start().await;
+    let config = DatabaseConfig::from_url(&stack.database_url).unwrap();
+    let said =
+        migrate(&config, Sharding::Partitions(PARTS), Duration::from_secs(60)).await.unwrap_err().to_string();
+    assert!(said.contains("new database"), "{said}");
+}
