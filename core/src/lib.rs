@@ -51,6 +51,7 @@ mod config;
 mod connect;
 mod database;
 mod iam;
+mod jitter;
 mod meter;
 mod store;
 mod types;

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::DatabaseConfig;
 use crate::iam::{Token, Tokens};
+use crate::jitter::random_share;
 
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_millis(1_800);
@@ -298,13 +299,6 @@ fn is_passing(error: &sqlx::Error) -> bool {
 fn is_unordered(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code == "40001" || code == "40P01")
-}
-
-/// A number from 0 to 1.
-fn random_share() -> f64 {
-    let mut byte = [0];
-    // Without randomness it is just the middle.
-    getrandom::fill(&mut byte).map_or(0.5, |()| f64::from(byte[0]) / 255.0)
 }
 
 /// Whether the server takes the user or the password, which may be a token, for wrong.

@@ -1,5 +1,6 @@
 //! Reads: the cache first, Postgres when it has to be, and the cache warmed with what was read.
 
+use crate::jitter::random_share;
 use crate::types::read::{Miss, Read, Source, check_version};
 use std::time::Duration;
 
@@ -223,8 +224,5 @@ fn is_ahead(lease: &Lease, snapshot: &Snapshot) -> bool {
 
 /// 20 to 50 ms, so that those who wait do not come back together.
 fn jittered() -> Duration {
-    let mut byte = [0];
-    // Without randomness the wait is the shortest, which only costs the cache a few looks.
-    let _ = getrandom::fill(&mut byte);
-    Duration::from_millis(20 + u64::from(byte[0]) * 30 / 255)
+    Duration::from_millis(20) + Duration::from_millis(30).mul_f64(random_share())
 }

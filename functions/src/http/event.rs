@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lambda_http::aws_lambda_events::apigw::{ApiGatewayRequestAuthorizer, ApiGatewayV2httpRequest};
+use http::header::HOST;
+use lambda_http::aws_lambda_events::apigw::{
+    ApiGatewayProxyRequest, ApiGatewayRequestAuthorizer, ApiGatewayV2httpRequest,
+};
 use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Body, Request, RequestExt as _};
@@ -102,80 +105,75 @@ struct Taken {
     is_base64_encoded: bool,
 }
 
+impl Taken {
+    fn new(path: String, query: QueryMap, body: &mut Option<String>, is_base64_encoded: bool) -> Self {
+        Self { path, query, body: body.take(), is_base64_encoded }
+    }
+}
+
+/// Host and stage go as well: they are parts of the URI, which nobody asks for.
 fn take_from(request: &mut LambdaRequest) -> Taken {
-    let path = |path: &mut Option<String>| path.replace("/".to_owned()).unwrap_or_default();
-    let either = |multi: QueryMap, single: QueryMap| if multi.is_empty() { single } else { multi };
-    // Host and stage are parts of the URI, which nobody asks for.
     match request {
-        LambdaRequest::ApiGatewayV2(event) => {
-            event.headers.remove(http::header::HOST);
-            event.request_context.domain_name = None;
-            let path =
-                without_stage(path(&mut event.raw_path), event.request_context.stage.take().as_deref());
-            // The parameters that the gateway has taken apart are joined by commas where one stands twice.
-            let query = event.raw_query_string.take().unwrap_or_default();
-            event.query_string_parameters = QueryMap::default();
-            Taken {
-                path,
-                query: query.parse().unwrap_or_default(),
-                body: event.body.take(),
-                is_base64_encoded: event.is_base64_encoded,
-            }
-        }
-        LambdaRequest::ApiGatewayV1(event) => {
-            // These have all values, and those the last of each, which would replace them.
-            if event.multi_value_headers.is_empty() {
-                event.headers.remove(http::header::HOST);
-            } else {
-                event.headers.clear();
-            }
-            event.request_context.domain_name = None;
-            // The path of a REST API is without its stage.
-            event.request_context.stage = None;
-            Taken {
-                path: path(&mut event.path),
-                query: either(
-                    std::mem::take(&mut event.multi_value_query_string_parameters),
-                    std::mem::take(&mut event.query_string_parameters),
-                ),
-                body: event.body.take(),
-                is_base64_encoded: event.is_base64_encoded,
-            }
-        }
+        LambdaRequest::ApiGatewayV2(event) => of_http_api(event),
+        LambdaRequest::ApiGatewayV1(event) => of_rest_api(event),
         LambdaRequest::Alb(event) => {
-            event.headers.remove(http::header::HOST);
-            Taken {
-                path: path(&mut event.path),
-                query: parsed(&either(
-                    std::mem::take(&mut event.multi_value_query_string_parameters),
-                    std::mem::take(&mut event.query_string_parameters),
-                )),
-                body: event.body.take(),
-                is_base64_encoded: event.is_base64_encoded,
-            }
+            event.headers.remove(HOST);
+            let query =
+                either(&mut event.multi_value_query_string_parameters, &mut event.query_string_parameters);
+            Taken::new(of(&mut event.path), parsed(&query), &mut event.body, event.is_base64_encoded)
         }
         LambdaRequest::VpcLatticeV2(event) => {
-            event.headers.remove(http::header::HOST);
-            let mut path = path(&mut event.path);
+            event.headers.remove(HOST);
+            let mut path = of(&mut event.path);
             path.truncate(path.find('?').unwrap_or(path.len()));
-            Taken {
-                path,
-                query: parsed(&std::mem::take(&mut event.query_string_parameters)),
-                body: event.body.take(),
-                is_base64_encoded: event.is_base64_encoded,
-            }
+            let query = parsed(&std::mem::take(&mut event.query_string_parameters));
+            Taken::new(path, query, &mut event.body, event.is_base64_encoded)
         }
         LambdaRequest::WebSocket(event) => {
-            event.headers.remove(http::header::HOST);
+            event.headers.remove(HOST);
             event.request_context.domain_name = None;
             event.request_context.stage = None;
             // No route leads here: a message is no request.
-            let path = path(&mut event.path);
-            Taken { path, query: QueryMap::default(), body: None, is_base64_encoded: false }
+            Taken::new(of(&mut event.path), QueryMap::default(), &mut None, false)
         }
         // What is not known yet has no path, and fits no route.
-        _ => Taken { path: String::new(), query: QueryMap::default(), body: None, is_base64_encoded: false },
+        _ => Taken::new(String::new(), QueryMap::default(), &mut None, false),
     }
+}
+
+fn of_http_api(event: &mut ApiGatewayV2httpRequest) -> Taken {
+    event.headers.remove(HOST);
+    event.request_context.domain_name = None;
+    let path = without_stage(of(&mut event.raw_path), event.request_context.stage.take().as_deref());
+    // The parameters that the gateway has taken apart are joined by commas where one stands twice.
+    let query = event.raw_query_string.take().unwrap_or_default();
+    event.query_string_parameters = QueryMap::default();
+    Taken::new(path, query.parse().unwrap_or_default(), &mut event.body, event.is_base64_encoded)
+}
+
+fn of_rest_api(event: &mut ApiGatewayProxyRequest) -> Taken {
+    // These have all values, and those the last of each, which would replace them.
+    if event.multi_value_headers.is_empty() {
+        event.headers.remove(HOST);
+    } else {
+        event.headers.clear();
+    }
+    event.request_context.domain_name = None;
+    // The path of a REST API is without its stage.
+    event.request_context.stage = None;
+    let query = either(&mut event.multi_value_query_string_parameters, &mut event.query_string_parameters);
+    Taken::new(of(&mut event.path), query, &mut event.body, event.is_base64_encoded)
+}
+
+/// A path, for which one is left that makes a URI.
+fn of(path: &mut Option<String>) -> String {
+    path.replace("/".to_owned()).unwrap_or_default()
+}
+
+/// The parameters with all their values, where the front end passes these on.
+fn either(multi: &mut QueryMap, single: &mut QueryMap) -> QueryMap {
+    let (multi, single) = (std::mem::take(multi), std::mem::take(single));
+    if multi.is_empty() { single } else { multi }
 }
 
 /// The path as it was sent, without the stage that an HTTP API puts before it.
@@ -211,7 +209,7 @@ impl Claims {
     /// A claim of the caller's token: of a JWT or Cognito authorizer, or what an authorizer function calls so.
     pub(crate) fn get<'a>(&'a self, request: &'a Request, name: &str) -> Option<&'a str> {
         let value = match request.request_context_ref()? {
-            RequestContext::ApiGatewayV2(context) => of_http_api(context.authorizer.as_ref()?, name),
+            RequestContext::ApiGatewayV2(context) => claim_of_http_api(context.authorizer.as_ref()?, name),
             RequestContext::ApiGatewayV1(_) => {
                 let claims = self.of_rest.get("claims");
                 claims.and_then(|claims| claims.get(name)).or_else(|| self.of_rest.get(name))?.as_str()
@@ -222,7 +220,7 @@ impl Claims {
     }
 }
 
-fn of_http_api<'a>(authorizer: &'a ApiGatewayRequestAuthorizer, name: &str) -> Option<&'a str> {
+fn claim_of_http_api<'a>(authorizer: &'a ApiGatewayRequestAuthorizer, name: &str) -> Option<&'a str> {
     match &authorizer.jwt {
         Some(jwt) => jwt.claims.get(name).map(String::as_str),
         None => authorizer.fields.get(name)?.as_str(),
