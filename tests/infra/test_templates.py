@@ -331,7 +331,8 @@ class Environment(unittest.TestCase):
         of_callers = {"AUTH_MODE", "OWNER_CLAIM", "DEFAULT_OWNER"}
         self.assertLessEqual(of_callers, names)
         wanted = names - (set() if redis else of_redis) - (set() if callers else of_callers)
-        wanted -= set() if function == "probe" else {"CONNECTIONS_NEEDED"}
+        of_one = {"CONNECTIONS_NEEDED": "probe", "DATABASE_SHARDING": "migrate"}
+        wanted -= {name for name, reader in of_one.items() if function != reader}
         return {name for name in wanted if not self.NOT_DEPLOYED.fullmatch(name)}
 
     def test_nothing_is_coming_that_is_there(self):
