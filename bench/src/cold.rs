@@ -1,12 +1,13 @@
 //! How long a function takes from the moment its program is run, against one that does nothing.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use conversation_local::{Certificates, Lambda, LambdaSettings, Tools, Valkey};
 use serde_json::{Value, json};
 
-use crate::measure::{Outcome, in_turn};
+use crate::measure::{Outcome, in_turn, say};
 use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, environment, key, message, store_at};
@@ -21,8 +22,14 @@ struct Took {
 }
 
 pub(crate) async fn measure(stage: &Stage) -> Outcome<Found> {
-    let secure = Secure::start(stage).await?;
     let mut found = Found::default();
+    for program in ["redis-server", "openssl"] {
+        if Command::new(program).arg("--version").output().is_err() {
+            say(&format!("cold starts are not measured: {program} is not installed"));
+            return Ok(found);
+        }
+    }
+    let secure = Secure::start(stage).await?;
     for (function, event) in [
         ("recent", event("GET", "/v1/conversations/cold/messages", None)),
         ("get", event("GET", "/v1/conversations/cold", None)),

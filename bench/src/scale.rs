@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use conversation_core::{
     ConversationFilter, ConversationId, ConversationIndex, ConversationKey, ConversationStore, Cursor,
-    DatabaseConfig, Direction, Limit, Order, OwnerId, Range, Source,
+    DatabaseConfig, Direction, Limit, Order, OwnerId, Range, Sharding, Source,
 };
 use sqlx::{Connection as _, PgConnection};
 
@@ -26,6 +26,8 @@ const EACH: usize = 9;
 const TIMES: usize = 200;
 /// Rows that are sent at once.
 const CHUNK: usize = 10_000;
+/// How many partitions the largest tables have where they are measured once more.
+const PARTITIONS: u16 = 64;
 
 /// Tables of some size. A tenth of the messages is one long conversation; the others are spread over as many
 /// conversations, half of which are one owner's.
@@ -52,8 +54,9 @@ const DONE: [&str; 4] = [
 pub(crate) async fn measure(stage: &Stage) -> Outcome<Found> {
     let mut all = Vec::new();
     for smaller in SMALLER {
-        all.push(Tables::load(stage, stage.settings.scale / smaller).await?);
+        all.push(Tables::load(stage, stage.settings.scale / smaller, Sharding::None).await?);
     }
+    all.push(Tables::load(stage, stage.settings.scale, Sharding::Partitions(PARTITIONS)).await?);
     // By table and thing: the medians of the rounds, in microseconds.
     let mut medians = vec![vec![Vec::new(); DONE.len()]; all.len()];
     for _ in 0..stage.settings.rounds {
@@ -66,20 +69,28 @@ pub(crate) async fn measure(stage: &Stage) -> Outcome<Found> {
         }
     }
     let mut found = Found::default();
-    let (least, most) = (all.first().ok_or("no tables")?.messages, all.last().ok_or("no tables")?.messages);
+    let (partitioned, plain) = (all.pop().ok_or("no tables")?, SMALLER.len() - 1);
+    let (least, most) = (all[0].messages, partitioned.messages);
     for (thing, name) in DONE.iter().enumerate() {
-        let (small, large) = (&medians[0][thing], &medians[all.len() - 1][thing]);
-        let rounds: Vec<_> = large.iter().copied().zip(small.iter().copied()).collect();
-        let name = format!("{name}, {most} messages against {least}: p50");
-        found.rows.push(Row::pairs(name, "us", Target::AtMost(1.2), &rounds));
+        let pairs = |one: usize, other: usize| {
+            let (one, other) = (medians[one][thing].iter(), medians[other][thing].iter());
+            one.copied().zip(other.copied()).collect::<Vec<_>>()
+        };
+        let grown = format!("{name}, {most} messages against {least}: p50");
+        found.rows.push(Row::pairs(grown, "us", Target::AtMost(1.2), &pairs(plain, 0)));
+        let spread = format!("{name}, {most} messages in {PARTITIONS} partitions against one table: p50");
+        found.rows.push(Row::pairs(spread, "us", Target::Informational, &pairs(plain + 1, plain)));
     }
-    found.rows.push(Row::alone(
-        "Postgres bytes of a message, with indexes",
-        "B",
-        Target::Informational,
-        &[all[SMALLER.len() - 1].bytes_each().await?],
-    ));
+    for (tables, form) in [(&all[plain], ""), (&partitioned, ", in partitions")] {
+        let name = format!("Postgres bytes of a message, with indexes{form}");
+        found.rows.push(Row::alone(name, "B", Target::Informational, &[tables.bytes_each().await?]));
+    }
+    let vacuums = partitioned.vacuum("messages_0").await? / all[plain].vacuum("messages").await?;
+    let name =
+        format!("vacuum of messages, one of {PARTITIONS} partitions against one table of {most} messages");
+    found.rows.push(Row::alone(name, "x", Target::Informational, &[vacuums]));
     found.plots.push(curves(&all, &medians));
+    drop(partitioned.store);
     for tables in all {
         drop(tables.store);
     }
@@ -105,9 +116,9 @@ fn curves(all: &[Tables], medians: &[Vec<Vec<f64>>]) -> Plot {
 }
 
 impl Tables {
-    async fn load(stage: &Stage, messages: usize) -> Outcome<Self> {
-        let name = format!("scale{messages}");
-        let url = stage.database(&name)?;
+    async fn load(stage: &Stage, messages: usize, sharding: Sharding) -> Outcome<Self> {
+        let name = format!("scale{messages}{}", if sharding == Sharding::None { "" } else { "parts" });
+        let url = stage.database_spread(&name, sharding)?;
         // Enough that nothing is done twice.
         let (conversations, long) = ((messages / 10).max(2 * TIMES + 4), (messages / 10).max(4 * TIMES));
         let mut postgres = PgConnection::connect(&url).await?;
@@ -169,9 +180,20 @@ impl Tables {
         Ok(())
     }
 
+    /// How long a vacuum takes that reads all of a table and its indexes, in seconds.
+    async fn vacuum(&self, table: &str) -> Outcome<f64> {
+        let mut postgres = PgConnection::connect(&self.url).await?;
+        let began = Instant::now();
+        let vacuum = format!("vacuum (freeze, disable_page_skipping, index_cleanup on) {table}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(vacuum)).execute(&mut postgres).await?;
+        Ok(began.elapsed().as_secs_f64())
+    }
+
     async fn bytes_each(&self) -> Outcome<f64> {
         let mut postgres = PgConnection::connect(&self.url).await?;
-        let bytes = "select pg_total_relation_size('messages')::float8 / (select count(*) from messages)";
+        let bytes =
+            "select (select sum(pg_total_relation_size(relid)) from pg_partition_tree('messages'))::float8
+            / (select count(*) from messages)";
         Ok(sqlx::query_scalar(bytes).fetch_one(&mut postgres).await?)
     }
 }

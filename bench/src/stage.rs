@@ -5,7 +5,7 @@ use std::process::Command;
 
 use conversation_core::{
     Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, NewMessage,
-    OwnerId,
+    OwnerId, Sharding,
 };
 use conversation_local::{Postgres, Tools, Valkey};
 use redis::aio::MultiplexedConnection;
@@ -54,10 +54,19 @@ impl Stage {
 
     /// A new database with the schema.
     pub(crate) fn database(&self, name: &str) -> Outcome<String> {
+        self.database_spread(name, Sharding::None)
+    }
+
+    /// The same, with its tables spread.
+    pub(crate) fn database_spread(&self, name: &str, sharding: Sharding) -> Outcome<String> {
         self.postgres.create_database(&self.tools, name)?;
         let url = self.postgres.url(name);
         let mut migrate = Command::new(self.binaries.join("migrate"));
-        let status = migrate.env("DATABASE_URL", &url).env("LOG_LEVEL", "warn").status()?;
+        migrate
+            .env("DATABASE_URL", &url)
+            .env("LOG_LEVEL", "warn")
+            .env("DATABASE_SHARDING", sharding.to_string());
+        let status = migrate.status()?;
         if status.success() { Ok(url) } else { Err("the schema cannot be migrated".into()) }
     }
 

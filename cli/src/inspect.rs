@@ -1,49 +1,94 @@
-//! `inspect`: shows both stores side by side.
+//! `inspect`: shows both stores side by side, or the largest owners.
+
+use std::iter;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use conversation_core::{
     CacheConfig, Conversation, ConversationId, ConversationKey, DatabaseConfig, EntryState, Inspection,
-    OwnerId, RowState, store,
+    LargestOwners, OwnerId, RowState, conversation_index, store,
 };
+use serde::Serialize;
 
 use crate::arguments::{conversation, owner};
 use crate::terminal::say;
 
-/// Shows a conversation in Postgres and in Redis side by side, and the differences.
+/// Shows a conversation in Postgres and in Redis side by side, and the differences; or the largest owners.
 ///
-/// Reads only. Exits with 1 if the next read would return something that Postgres does not have. Needs DATABASE_URL and
-/// REDIS_URL.
+/// Reads only. Exits with 1 if the next read would return something that Postgres does not have. Needs DATABASE_URL, and for a
+/// conversation REDIS_URL.
 #[derive(Args, Debug)]
 pub struct Inspect {
     /// The conversation's id.
-    #[arg(value_parser = conversation)]
-    id: ConversationId,
+    #[arg(value_parser = conversation, required_unless_present = "largest_owners", requires = "owner")]
+    id: Option<ConversationId>,
     /// The conversation's owner.
-    #[arg(long, value_parser = owner)]
-    owner: OwnerId,
+    #[arg(long, value_parser = owner, requires = "id")]
+    owner: Option<OwnerId>,
+    /// Shows the owners with the most messages instead, ten or as many as are given. Reads every conversation's row in Postgres.
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "10", conflicts_with = "id")]
+    largest_owners: Option<u32>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// Inspects a conversation. Returns whether the next read returns what Postgres has.
+/// Inspects a conversation, or the owners. Returns whether the next read of the conversation returns what Postgres has.
 ///
 /// # Errors
 /// A store cannot be read, or neither has the conversation.
 pub async fn inspect(what: Inspect) -> Result<bool> {
-    let store = store(&DatabaseConfig::from_env()?, &CacheConfig::from_env()?);
-    let inspection = store.inspect(&ConversationKey { owner: what.owner, id: what.id }).await?;
+    let database = DatabaseConfig::from_env()?;
+    let (Some(id), Some(owner)) = (what.id, what.owner) else {
+        let largest = conversation_index(&database).largest_owners(what.largest_owners.unwrap_or(10)).await?;
+        say(&if what.json { json(&largest)? } else { owners(&largest) });
+        return Ok(true);
+    };
+    let store = store(&database, &CacheConfig::from_env()?);
+    let inspection = store.inspect(&ConversationKey { owner, id }).await?;
     if inspection.postgres.is_none() && inspection.redis.is_none() {
         bail!("neither store has such a conversation");
     }
-    let text = if what.json {
-        serde_json::to_string_pretty(&inspection).context("cannot serialise the inspection")?
-    } else {
-        table(&inspection)
-    };
-    say(&text);
+    say(&if what.json { json(&inspection)? } else { table(&inspection) });
     Ok(!inspection.is_wrong())
+}
+
+fn json(what: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(what).context("cannot serialise what was found")
+}
+
+/// Owners, the largest first, with each one's share of all messages.
+fn owners(largest: &LargestOwners) -> String {
+    let headings = ["owner", "shard", "conversations", "messages", "of all"].map(str::to_owned);
+    let rows = largest.largest.iter().map(|size| {
+        let share = 100.0 * size.messages as f64 / largest.messages.max(1) as f64;
+        let numbers = [size.conversations, size.messages].map(|number| number.to_string());
+        let [conversations, messages] = numbers;
+        [
+            size.owner.as_str().to_owned(),
+            size.shard.to_string(),
+            conversations,
+            messages,
+            format!("{share:.1} %"),
+        ]
+    });
+    let mut text = aligned(&iter::once(headings).chain(rows).collect::<Vec<_>>());
+    text.push(format!(
+        "\n{} owners, {} conversations, {} messages",
+        largest.owners, largest.conversations, largest.messages
+    ));
+    text.join("\n")
+}
+
+/// The rows of a table as lines.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 /// A row of the table: its name, Postgres's value, Redis's value.
@@ -52,15 +97,7 @@ type Line = [String; 3];
 fn table(inspection: &Inspection) -> String {
     let mut lines: Vec<Line> = vec![["".into(), "Postgres".into(), "Redis".into()]];
     lines.extend(rows(inspection.postgres.as_ref(), inspection.redis.as_ref()));
-    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let (first, second) = (width(0), width(1));
-    let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width - text.chars().count()));
-    let mut text: Vec<String> = lines
-        .iter()
-        .map(|[name, postgres, redis]| {
-            format!("{}  {}  {redis}", pad(name, first), pad(postgres, second)).trim_end().to_owned()
-        })
-        .collect();
+    let mut text = aligned(&lines);
     text.push(format!("\nnext read: {}", inspection.next_read));
     if inspection.in_motion {
         text.push("It changed while being read: a difference may be a write on its way.".into());

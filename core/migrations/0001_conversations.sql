@@ -47,7 +47,8 @@ create table messages (
     -- `json`, not `jsonb`: key order, the spelling of numbers and \u0000 survive.
     body             json        not null,
     primary key (conversation_key, seq, shard),
-    unique (conversation_key, message_id, shard)
+    -- By the id first, so that no plan takes it for the way to the messages of a conversation, however few it expects.
+    unique (message_id, conversation_key, shard)
 );
 
 -- Conversations are found by their metadata. The pairs stand in a table of their own, which only a change of metadata

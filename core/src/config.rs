@@ -2,6 +2,7 @@
 
 mod cache;
 mod database;
+mod hosts;
 mod sharding;
 
 use std::env::VarError;

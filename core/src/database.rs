@@ -6,6 +6,7 @@ mod generation;
 mod history;
 mod list;
 mod migrate;
+mod owners;
 mod probe;
 mod role;
 mod rows;

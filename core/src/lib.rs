@@ -74,7 +74,9 @@ pub use types::conversation::{
 };
 pub use types::error::{CacheError, Error, Invalid, Problem};
 pub use types::idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
-pub use types::inspection::{EntryState, Inspection, IntentState, NextRead, RowState};
+pub use types::inspection::{
+    EntryState, Inspection, IntentState, LargestOwners, NextRead, OwnerSize, RowState,
+};
 pub use types::message::{BATCH, Batch, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role};
 pub use types::page::{Anchor, ConversationFilter, Cursor, Direction, Limit, Order, Page, Range};
 pub use types::read::{Listing, Miss, Read, Source};

@@ -23,6 +23,7 @@ mod examples;
 mod generations;
 mod health;
 mod herd;
+mod hosts;
 mod http;
 mod hung;
 mod iam;

@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use conversation_core::{DatabaseConfig, OwnerId, Sharding, migrate};
+use conversation_core::{
+    Anchor, CacheConfig, Change, ConversationFields, ConversationFilter, ConversationId, ConversationIndex,
+    ConversationKey, ConversationRecord, ConversationStore, DatabaseConfig, Error, IdempotencyKey, Limit,
+    MessageId, MessageRecord, Metadata, Order, OwnerId, Range, Record, Scope, Sharding, Title,
+    conversation_index, migrate,
+};
 use conversation_local::workspace;
-use conversation_tests::{Stack, sharding};
+use conversation_tests::{Stack, batch, key, sharding, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// The tables whose rows belong to an owner.
@@ -299,6 +304,177 @@ async fn every_operation_touches_one_part_of_each_table() {
         assert!(!touched.is_empty() && touched.len() == tables.len(), "{call}: {touched:#?}");
         transaction.commit().await.unwrap();
     }
+}
+
+/// A store that has one connection to a database, so that everything it does is done by one warm session.
+fn with_one_connection(stack: &Stack, url: &str) -> ConversationStore {
+    let settings = [("DATABASE_URL", url), ("AWS_LAMBDA_MAX_CONCURRENCY", "1")];
+    let cache = CacheConfig::from_url(&stack.cache_url(), "").unwrap();
+    conversation_core::store(&DatabaseConfig::from_settings(&settings).unwrap(), &cache)
+}
+
+fn pairs(key: &str, value: &str) -> Metadata {
+    Metadata::new([(key.to_owned(), value.to_owned())].into()).unwrap()
+}
+
+/// A conversation on its way from one store to another.
+type Exported = (ConversationRecord, Vec<MessageRecord>);
+
+/// A conversation as it is exported.
+async fn exported(store: &ConversationStore, index: &ConversationIndex) -> Exported {
+    store.add(&key("out"), &batch([user("one"), user_as("out", "two")])).await.unwrap();
+    let mut export = index.export(&Scope::Conversation(key("out"))).await.unwrap();
+    let (mut conversation, mut messages) = (None, Vec::new());
+    loop {
+        let records = export.next().await.unwrap();
+        if records.is_empty() {
+            return (conversation.unwrap(), messages);
+        }
+        for record in records {
+            match record {
+                Record::Conversation(record) => conversation = Some(record),
+                Record::Message(record) => messages.push(record),
+            }
+        }
+    }
+}
+
+/// Everything that a store does for one owner, but for exports: they ask for all shards.
+async fn everything(
+    store: &ConversationStore,
+    index: &ConversationIndex,
+    exported: &Exported,
+    round: usize,
+) -> Result<(), Error> {
+    let key = key(&format!("c{round}"));
+    let idempotent = batch([user_as("first", "one"), user("two")])
+        .under(Some(IdempotencyKey::new(format!("add-{round}")).unwrap()));
+    let first = MessageId::new("first").unwrap();
+    store.add(&key, &idempotent).await?;
+    store.add(&key, &idempotent).await?;
+    store.append(&key, &batch([user_as("mine", "three")])).await?;
+    store.append(&key, &batch([user_as("mine", "three"), user("four")])).await?;
+    let fields =
+        ConversationFields::of(Some(Title::new("titled").unwrap()), pairs("round", &round.to_string()));
+    let idempotency_key = Some(IdempotencyKey::new(format!("update-{round}")).unwrap());
+    store.update(&key, &Change { fields, idempotency_key }).await?;
+    store.evict(&key).await?;
+    store.recent(&key, Limit::MAX, None).await?;
+    store.inspect(&key).await?;
+    store.history(&key, Range::Before(4), Limit::MAX, None).await?;
+    store.history(&key, Range::After(1), Limit::MAX, None).await?;
+    store.adjacent_to(&key, &Anchor::After(first.clone()), Limit::MAX, None).await?;
+    store.message(&key, &first).await?;
+    for order in [Order::Ascending, Order::Descending] {
+        for metadata in [Metadata::default(), pairs("round", "0")] {
+            let filter = ConversationFilter { metadata };
+            let listing = index.list(&key.owner, &filter, order, None, Limit::new(1).unwrap()).await?;
+            index.list(&key.owner, &filter, order, listing.after.as_ref(), Limit::MAX).await?;
+        }
+    }
+    store.delete_message(&key, &first).await?;
+    let (mut conversation, messages) = exported.clone();
+    conversation.key.id = ConversationId::new(format!("imported-{round}")).unwrap();
+    store.import(&conversation, &messages, true).await?;
+    store.import(&conversation, &messages, true).await?;
+    store.delete(&key).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_needs_no_part_but_its_own_also_in_a_session_that_has_kept_its_plans() {
+    let stack = Stack::start().await;
+    let url = partitioned(&stack).await;
+    let (store, config) = (with_one_connection(&stack, &url), DatabaseConfig::from_url(&url).unwrap());
+    let index = conversation_index(&config);
+    let exported = exported(&store, &index).await;
+    everything(&store, &index, &exported, 0).await.unwrap();
+    let mut postgres = PgConnection::connect(&url).await.unwrap();
+    let own = texts(&mut postgres, "select distinct right(tableoid::regclass::text, 2) from messages").await;
+    let [own] = own.as_slice() else { panic!("an owner's messages are in {own:?}") };
+    // Whoever needs another part now waits until it is told that it waits for too long.
+    let mut holds = postgres.begin().await.unwrap();
+    let others = texts(
+        &mut holds,
+        &format!(
+            "select i.inhrelid::regclass::text from pg_inherits i join pg_class c on c.oid = i.inhrelid
+            where c.relkind = 'r' and right(c.relname, 2) <> '{own}'"
+        ),
+    )
+    .await;
+    assert_eq!(others.len(), SHARDED.len() * usize::from(PARTS - 1));
+    for part in &others {
+        let lock = format!("lock table only {part} in access exclusive mode");
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *holds).await.unwrap();
+    }
+    // Postgres decides in the sixth execution of a statement whether it keeps a plan.
+    for round in 1..10 {
+        everything(&store, &index, &exported, round)
+            .await
+            .unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
+    assert!(store.add(&key_of_another_part(own, &mut holds).await, &batch([user("x")])).await.is_err());
+}
+
+/// A conversation of an owner whose rows are in another part.
+async fn key_of_another_part(own: &str, postgres: &mut PgConnection) -> ConversationKey {
+    let remainder: i32 = own.trim_start_matches('_').parse().unwrap();
+    for owner in (0..).map(|n| format!("owner-{n}")) {
+        let key = ConversationKey { owner: OwnerId::new(owner).unwrap(), id: ConversationId::generate() };
+        let is_own: bool = sqlx::query_scalar(
+            "select satisfies_hash_partition('conversations'::regclass, $1, $2, $3::integer)",
+        )
+        .bind(i32::from(PARTS))
+        .bind(remainder)
+        .bind(key.owner.shard())
+        .fetch_one(&mut *postgres)
+        .await
+        .unwrap();
+        if !is_own {
+            return key;
+        }
+    }
+    unreachable!()
+}
+
+/// As engines without waiting locks answer the later of two writers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hot_conversation_makes_progress_where_writers_are_told_to_try_again() {
+    const WRITERS: usize = 16;
+    const EACH: usize = 12;
+    let stack = Stack::start().await;
+    let mut postgres = stack.postgres().await;
+    let name: String =
+        sqlx::query_scalar("select current_database()").fetch_one(&mut postgres).await.unwrap();
+    let serializable = format!("alter database {name} set default_transaction_isolation = 'repeatable read'");
+    sqlx::raw_sql(AssertSqlSafe(serializable)).execute(&mut postgres).await.unwrap();
+    let writers = (0..WRITERS).map(|writer| {
+        let store = stack.store();
+        tokio::spawn(async move {
+            let mut refused = 0;
+            for n in 0..EACH {
+                let messages = batch([user_as(&format!("m{writer}-{n}"), "hot")]);
+                while let Err(error) = store.add(&key("c"), &messages).await {
+                    assert!(matches!(error, Error::DatabaseUnavailable(_)), "{error}");
+                    refused += 1;
+                }
+            }
+            refused
+        })
+    });
+    let mut refused = 0;
+    for writer in writers.collect::<Vec<_>>() {
+        refused += writer.await.unwrap();
+    }
+    println!("{} adds of {WRITERS} writers, {refused} refused after two seconds", WRITERS * EACH);
+    assert!(refused < WRITERS * EACH, "{refused}");
+    let seen: (i64, i64, i64) =
+        sqlx::query_as("select count(*), count(distinct message_id), max(seq) from messages")
+            .fetch_one(&mut postgres)
+            .await
+            .unwrap();
+    let all = (WRITERS * EACH) as i64;
+    assert_eq!(seen, (all, all, all));
 }
 
 #[tokio::test]

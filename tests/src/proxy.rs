@@ -142,6 +142,8 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     target: AtomicU16,
+    /// How many connections were made.
+    accepted: AtomicU32,
     link_mode: watch::Sender<LinkMode>,
     /// Counts the resets: a connection that was made before the last one is closed.
     resets: watch::Sender<u32>,
@@ -185,6 +187,7 @@ impl Proxy {
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             target: AtomicU16::new(target),
+            accepted: AtomicU32::new(0),
             link_mode: watch::Sender::new(LinkMode::Pass),
             resets: watch::Sender::new(0),
             failpoint,
@@ -196,6 +199,11 @@ impl Proxy {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many connections were made to it.
+    pub fn accepted(&self) -> u32 {
+        self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// Leads connections that are made from now on to another port.
@@ -219,6 +227,7 @@ impl Proxy {
 
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
+        shared.accepted.fetch_add(1, Ordering::SeqCst);
         if *shared.link_mode.borrow() != LinkMode::Refuse {
             tokio::spawn(serve(client, Arc::clone(&shared)));
         }

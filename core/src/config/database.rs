@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::hosts::Hosts;
 use super::{Auth, ConfigError, Lookup, auth, environment, number, of_settings, region, required, switch};
 use crate::iam::{Audience, Iam};
 
@@ -12,11 +13,17 @@ use crate::iam::{Audience, Iam};
 /// there is a pooler that gives each transaction a connection, as RDS Proxy and PgBouncer do: `DATABASE_POOLER`, by default
 /// `false`.
 ///
+/// The URL may name several hosts, separated by commas, of one database: the coordinators of a cluster, say. A connection goes to
+/// the first that can be reached, or with `load_balance_hosts=random` to any of them.
+///
 /// With `iam` the URL names a user and has no password, `AWS_REGION` says where the database is, and the server must prove
 /// by a certificate that it has the name in the URL.
 #[derive(Clone)]
 pub struct DatabaseConfig {
-    pub(crate) options: PgConnectOptions,
+    /// What a connection is opened with, for each host; at least one.
+    pub(crate) hosts: Vec<PgConnectOptions>,
+    /// Connections begin with a host drawn at random, otherwise with the first.
+    pub(crate) balanced: bool,
     pub(crate) iam: Option<Iam>,
     pub(crate) pooler: bool,
     pub(crate) connections: usize,
@@ -37,10 +44,11 @@ fn malformed(reason: impl Into<String>) -> ConfigError {
 /// Without what is secret, unlike the client's own.
 impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts = self.hosts.iter().map(|host| format!("{}:{}", host.get_host(), host.get_port()));
         f.debug_struct("DatabaseConfig")
-            .field("host", &self.options.get_host())
-            .field("port", &self.options.get_port())
-            .field("database", &self.options.get_database())
+            .field("hosts", &hosts.collect::<Vec<_>>())
+            .field("balanced", &self.balanced)
+            .field("database", &self.hosts.first().and_then(PgConnectOptions::get_database))
             .field("iam", &self.iam)
             .field("pooler", &self.pooler)
             .field("connections", &self.connections)
@@ -77,13 +85,19 @@ impl DatabaseConfig {
     /// The same database, as somebody else, who has a password.
     #[must_use]
     pub fn as_user(&self, name: &str, password: &str) -> Self {
-        let options = self.options.clone().username(name).password(password);
-        Self { options, iam: None, ..self.clone() }
+        let hosts = self.hosts.iter().map(|host| host.clone().username(name).password(password)).collect();
+        Self { hosts, iam: None, ..self.clone() }
+    }
+
+    /// The first host alone: the one of a cluster that may change its schema.
+    #[must_use]
+    pub fn first_host(&self) -> Self {
+        Self { hosts: self.hosts.iter().take(1).cloned().collect(), ..self.clone() }
     }
 
     /// Who connects.
     pub fn user(&self) -> &str {
-        self.options.get_username()
+        self.hosts.first().map_or("", PgConnectOptions::get_username)
     }
 
     pub(super) fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
@@ -91,19 +105,26 @@ impl DatabaseConfig {
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(malformed("it does not begin with postgres://"));
         }
-        let options = PgConnectOptions::from_str(&url).map_err(|error| malformed(error.to_string()))?;
-        let options = trusting_rds(options, &url).application_name("conversation-store");
-        let (options, iam) = match auth(lookup, "DATABASE_AUTH")? {
-            Auth::Password => (options, None),
-            Auth::Iam => {
-                let (options, audience) = without_password(options, &url)?;
-                (options, Some(Iam { audience, region: region(lookup)? }))
-            }
-        };
+        let Hosts { urls, balanced } = Hosts::of(&url).map_err(malformed)?;
+        let (mut hosts, mut iam) = (Vec::with_capacity(urls.len()), None);
         let pooler = switch(lookup, "DATABASE_POOLER")?;
-        // A parameter at the start of a session that not every pooler takes, and that only text of floats would need.
-        let options = if pooler { options.extra_float_digits(None) } else { options };
-        Ok(Self { options, iam, pooler, connections: connections(lookup)? })
+        for url in &urls {
+            let options = PgConnectOptions::from_str(url).map_err(|error| malformed(error.to_string()))?;
+            let mut options = trusting_rds(options, url).application_name("conversation-store");
+            if matches!(auth(lookup, "DATABASE_AUTH")?, Auth::Iam) {
+                if urls.len() > 1 {
+                    return Err(malformed(
+                        "with DATABASE_AUTH=iam it names one host, for which the token is",
+                    ));
+                }
+                let (without, audience) = without_password(options, url)?;
+                options = without;
+                iam = Some(Iam { audience, region: region(lookup)? });
+            }
+            // A parameter at the start of a session that not every pooler takes, and that only text of floats would need.
+            hosts.push(if pooler { options.extra_float_digits(None) } else { options });
+        }
+        Ok(Self { hosts, balanced, iam, pooler, connections: connections(lookup)? })
     }
 }
 
@@ -189,7 +210,7 @@ mod tests {
         let config = with("postgres://app@db:5433/c", &IAM).unwrap();
         let audience = Audience::Database { host: "db".into(), port: 5433, user: "app".into() };
         assert_eq!(config.iam, Some(Iam { audience, region: "eu-central-1".into() }));
-        assert!(matches!(config.options.get_ssl_mode(), PgSslMode::VerifyFull));
+        assert!(matches!(config.hosts[0].get_ssl_mode(), PgSslMode::VerifyFull));
         for url in [
             "postgres://db/c",
             "postgres://app:secret@db/c",
@@ -209,13 +230,26 @@ mod tests {
     fn somebody_else_comes_with_a_password() {
         let other = with("postgres://app@db/c", &IAM).unwrap().as_user("owner", "secret");
         assert_eq!((other.iam.clone(), other.user()), (None, "owner"));
-        assert!(matches!(other.options.get_ssl_mode(), PgSslMode::VerifyFull));
+        assert!(matches!(other.hosts[0].get_ssl_mode(), PgSslMode::VerifyFull));
     }
 
     #[test]
     fn what_is_shown_of_it_has_no_password() {
         let shown = format!("{:?}", with("postgres://app:secret@db/c", &[]).unwrap());
-        assert!(shown.contains("\"db\"") && !shown.contains("secret"), "{shown}");
+        assert!(shown.contains("\"db:5432\"") && !shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn several_hosts_are_those_of_one_database() {
+        let several = with("postgres://app:secret@one,two:5433/c?load_balance_hosts=random", &[]).unwrap();
+        let hosts = several.hosts.iter().map(|host| (host.get_host(), host.get_port(), host.get_database()));
+        assert_eq!(hosts.collect::<Vec<_>>(), [("one", 5432, Some("c")), ("two", 5433, Some("c"))]);
+        assert!(several.balanced);
+        assert_eq!(several.first_host().hosts.len(), 1);
+        assert_eq!(several.first_host().hosts[0].get_host(), "one");
+        assert_eq!(several.as_user("owner", "other").hosts[1].get_username(), "owner");
+        let said = with("postgres://app@one,two/c", &IAM).unwrap_err().to_string();
+        assert!(said.contains("one host"), "{said}");
     }
 
     #[test]
@@ -245,7 +279,7 @@ mod tests {
             assert_eq!(roots(host), 0, "{host}");
         }
         let url =
-            |host| with(&format!("postgres://a@{host}/c"), &[]).unwrap().options.to_url_lossy().to_string();
+            |host| with(&format!("postgres://a@{host}/c"), &[]).unwrap().hosts[0].to_url_lossy().to_string();
         assert!(url("store.c1a2b3.eu-west-1.rds.amazonaws.com").contains("BEGIN"));
         assert!(!url("store.c1a2b3.eu-west-1.rds.amazonaws.com/c?sslrootcert=/a&b=").contains("BEGIN"));
     }
@@ -258,7 +292,11 @@ mod tests {
         assert_eq!(RDS_ROOTS.matches("BEGIN CERTIFICATE").count(), regions * 3);
         assert_eq!(rds_region("store.c1a2b3.rds.cn-north-1.amazonaws.com.cn"), Some("cn-north-1"));
         assert_eq!(rds_region("store.c1a2b3.cn-northwest-1.rds.amazonaws.com.cn"), Some("cn-northwest-1"));
-        let options = with("postgres://a@store.c1.rds.cn-north-1.amazonaws.com.cn/c", &[]).unwrap().options;
-        assert_eq!(options.to_url_lossy().as_str().matches("BEGIN").count(), regions * 3, "it can be read");
+        let china = with("postgres://a@store.c1.rds.cn-north-1.amazonaws.com.cn/c", &[]).unwrap();
+        assert_eq!(
+            china.hosts[0].to_url_lossy().as_str().matches("BEGIN").count(),
+            regions * 3,
+            "it can be read"
+        );
     }
 }

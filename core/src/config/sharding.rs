@@ -1,5 +1,7 @@
 //! How the tables are spread.
 
+use std::fmt;
+
 use super::{ConfigError, Lookup, environment, of_settings};
 
 /// How the tables are spread: `DATABASE_SHARDING`, which only who migrates reads.
@@ -53,6 +55,17 @@ impl Sharding {
     }
 }
 
+/// As `DATABASE_SHARDING` spells it.
+impl fmt::Display for Sharding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Partitions(parts) => write!(f, "partitions:{parts}"),
+            Self::Citus => f.write_str("citus"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +77,10 @@ mod tests {
         assert_eq!(read("none"), Ok(Sharding::None));
         assert_eq!(read("citus"), Ok(Sharding::Citus));
         assert_eq!(read("partitions:64"), Ok(Sharding::Partitions(64)));
+        for sharding in [Sharding::None, Sharding::Partitions(2), Sharding::Citus] {
+            let text = sharding.to_string();
+            assert_eq!(Sharding::from_settings(&[(NAME, &text)]), Ok(sharding));
+        }
         for bad in
             ["partitions", "partitions:", "partitions:1", "partitions:1025", "partitions:-4", "64", "Citus"]
         {

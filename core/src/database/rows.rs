@@ -213,11 +213,14 @@ pub(super) fn message(row: &PgRow) -> sqlx::Result<Message> {
 
 impl FromRow<'_, PgRow> for PendingInvalidation {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?)
-            .map_err(|invalid| sqlx::Error::Decode(invalid.into()))?;
-        let key = ConversationKey { owner, id: conversation_id(row)? };
+        let key = ConversationKey { owner: owner_id(row)?, id: conversation_id(row)? };
         Ok(Self { key, version: row.try_get("version")? })
     }
+}
+
+pub(super) fn owner_id(row: &PgRow) -> sqlx::Result<OwnerId> {
+    let owner = row.try_get::<String, _>("owner_id")?;
+    OwnerId::new(owner).map_err(|invalid| sqlx::Error::Decode(invalid.into()))
 }
 
 pub(super) fn conversation_id(row: &PgRow) -> sqlx::Result<ConversationId> {

@@ -8,6 +8,7 @@
 
 use super::error::{DEADLINE, StatementError, is_answer, late};
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::DatabaseConfig;
 use crate::iam::{Token, Tokens};
-use crate::jitter::random_share;
+use crate::jitter::{random_below, random_share};
 
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_millis(1_800);
@@ -70,7 +71,12 @@ pub(crate) struct Sessions {
 
 /// What connections are opened with.
 struct Opener {
-    options: PgConnectOptions,
+    /// For each host of the database; at least one.
+    hosts: Vec<PgConnectOptions>,
+    /// Each connection begins with a host drawn at random.
+    balanced: bool,
+    /// The host that was reached last.
+    reached: AtomicUsize,
     /// In the place of a password.
     tokens: Option<Tokens>,
 }
@@ -83,23 +89,45 @@ impl std::fmt::Debug for Opener {
 }
 
 impl Opener {
-    /// Where a token is refused that should still be good, another one is tried, once.
+    /// Tries one host after the other until one can be reached. What a server refuses, another one would refuse too.
     async fn open(&self) -> Result<PgConnection, sqlx::Error> {
-        let Some(tokens) = &self.tokens else { return PgConnection::connect_with(&self.options).await };
+        let count = self.hosts.len();
+        let first = if self.balanced { random_below(count) } else { self.reached.load(Relaxed) };
+        let mut failure = late();
+        for at in (first..first + count).map(|at| at % count) {
+            let opened = match &self.hosts[at] {
+                only if count == 1 => self.open_at(only).await,
+                // One that does not answer must leave time for the next.
+                host => timeout(ACQUIRE / 3, self.open_at(host)).await.unwrap_or_else(|_| Err(late())),
+            };
+            match opened {
+                Err(error) if error.as_database_error().is_none() || is_passing(&error) => failure = error,
+                done => {
+                    self.reached.store(at, Relaxed);
+                    return done;
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// Where a token is refused that should still be good, another one is tried, once.
+    async fn open_at(&self, host: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+        let Some(tokens) = &self.tokens else { return PgConnection::connect_with(host).await };
         let token = tokens.current().await.map_err(std::io::Error::other)?;
-        match self.log_in(&token).await {
+        match log_in(host, &token).await {
             Err(error) if is_refusal(&error) => {
                 tracing::warn!(%error, "the IAM token was refused, another one is tried");
                 let another = tokens.instead_of(&token).await.map_err(std::io::Error::other)?;
-                self.log_in(&another).await
+                log_in(host, &another).await
             }
             opened => opened,
         }
     }
+}
 
-    async fn log_in(&self, token: &Token) -> Result<PgConnection, sqlx::Error> {
-        PgConnection::connect_with(&self.options.clone().password(token.secret())).await
-    }
+async fn log_in(host: &PgConnectOptions, token: &Token) -> Result<PgConnection, sqlx::Error> {
+    PgConnection::connect_with(&host.clone().password(token.secret())).await
 }
 
 impl Manager for Opener {
@@ -169,9 +197,12 @@ impl Sessions {
     /// What connections are opened with, which begin with some settings. A pooler takes none: its sessions begin with those of
     /// the role.
     fn opener(&self, settings: &[(&str, &str)]) -> Opener {
-        let options = self.config.options.clone();
-        let options = if self.is_pooled() { options } else { options.options(settings.iter().copied()) };
-        Opener { options, tokens: self.config.iam.clone().map(Tokens::new) }
+        let mut hosts = self.config.hosts.clone();
+        if !self.is_pooled() {
+            hosts = hosts.into_iter().map(|host| host.options(settings.iter().copied())).collect();
+        }
+        let (balanced, tokens) = (self.config.balanced, self.config.iam.clone().map(Tokens::new));
+        Opener { hosts, balanced, reached: AtomicUsize::new(0), tokens }
     }
 
     /// Whether statements go through a pooler.

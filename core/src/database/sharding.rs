@@ -102,12 +102,17 @@ async fn partition(session: &mut PgConnection, sharding: Sharding) -> Result<(),
         Sharding::Partitions(parts) => i64::from(parts),
         _ => sqlx::query_scalar(PARTS).fetch_one(&mut *session).await?,
     };
+    // A plan that is kept for any shard locks every partition before it chooses one.
+    const NO_KEPT_PLANS: &str = "do $$ begin
+            execute format('alter database %I set plan_cache_mode = force_custom_plan', current_database());
+        end $$";
     let mut transaction = session.begin().await?;
     for table in OF_OWNERS {
         if form(&mut transaction, table).await? == Form::Plain {
             replace(&mut transaction, table, parts).await?;
         }
     }
+    sqlx::raw_sql(NO_KEPT_PLANS).execute(&mut *transaction).await?;
     Ok(transaction.commit().await?)
 }
 

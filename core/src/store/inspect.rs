@@ -1,6 +1,6 @@
 //! Both stores side by side, for people to look at.
 
-use crate::types::inspection::{EntryState, Inspection, IntentState, RowState};
+use crate::types::inspection::{EntryState, Inspection, IntentState, LargestOwners, RowState};
 use std::collections::BTreeMap;
 
 use crate::database::Record;
@@ -8,10 +8,20 @@ use crate::types::conversation::{Conversation, ConversationKey};
 use crate::types::error::Error;
 use crate::types::snapshot::Window;
 
-use super::ConversationStore;
+use super::{ConversationIndex, ConversationStore};
 
 /// How often both are read at most until the entry is the same before and after the row.
 const LOOKS: u32 = 5;
+
+impl ConversationIndex {
+    /// The owners with the most messages, at most so many, and what all owners have together. Reads every conversation's row.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn largest_owners(&self, limit: u32) -> Result<LargestOwners, Error> {
+        self.database.largest_owners(limit.into()).await
+    }
+}
 
 impl ConversationStore {
     /// Reads what both stores hold of a conversation and compares it. Changes nothing.

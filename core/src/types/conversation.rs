@@ -46,8 +46,8 @@ impl OwnerId {
         &self.0
     }
 
-    /// The shard of its rows, 0 to 4095: the first twelve bits of its SHA-256, from the first two bytes. Rows are stored under
-    /// it, so that it can never change. Postgres has the same as `shard_of`.
+    /// The shard of its rows, 0 to 4095: the first two bytes of its SHA-256, and of them the lowest twelve bits. Rows are
+    /// stored under it, so that it can never change. Postgres has the same as `shard_of`.
     pub fn shard(&self) -> i32 {
         let hash = Sha256::digest(self.0.as_bytes());
         i32::from(u16::from_be_bytes([hash[0], hash[1]]) & 4095)

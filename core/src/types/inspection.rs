@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, OwnerId};
 use super::read::Miss;
 
 /// What both stores hold of a conversation.
@@ -95,6 +95,37 @@ pub struct IntentState {
     pub name: String,
     /// How old it is.
     pub set_ms_ago: i64,
+}
+
+/// Who has most of the store. Deleted conversations do not count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LargestOwners {
+    /// How many owners there are.
+    pub owners: i64,
+    /// How many conversations all owners have together.
+    pub conversations: i64,
+    /// How many messages.
+    pub messages: i64,
+    /// The owners with the most messages, the largest first.
+    pub largest: Vec<OwnerSize>,
+}
+
+/// How much of the store an owner has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnerSize {
+    /// The owner.
+    #[serde(serialize_with = "as_text")]
+    pub owner: OwnerId,
+    /// Where its rows are: a distributed Postgres keeps all of a shard on one node.
+    pub shard: i32,
+    /// How many conversations the owner has.
+    pub conversations: i64,
+    /// How many messages they have.
+    pub messages: i64,
+}
+
+fn as_text<S: Serializer>(owner: &OwnerId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(owner.as_str())
 }
 
 /// What a read makes of what the cache has.

@@ -55,8 +55,9 @@ async fn once() -> Result<(), StartupError> {
     Ok(())
 }
 
+/// The first host: of a cluster, the others may not change the schema.
 fn open() -> Result<DatabaseConfig, StartupError> {
-    Ok(DatabaseConfig::from_env()?)
+    Ok(DatabaseConfig::from_env()?.first_host())
 }
 
 /// As the administrator, if there is one, who then lets in the user of `DATABASE_URL`; as that user otherwise.

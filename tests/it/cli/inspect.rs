@@ -1,6 +1,6 @@
 //! `inspect`.
 
-use conversation_core::Limit;
+use conversation_core::{ConversationId, ConversationKey, Limit, OwnerId};
 use conversation_tests::{Stack, batch, key, user};
 use redis::AsyncCommands as _;
 use serde_json::Value;
@@ -80,4 +80,39 @@ async fn what_is_deleted_or_was_never_there_is_told_apart() {
     let () = redis.rpush(WINDOW, "1 {}").await.unwrap();
     let (_, seen) = inspection(&stack).await;
     assert_eq!(seen["differences"][0], "Redis has it, Postgres has not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_owners_are_shown_with_their_share() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    let (table, _) = succeeds(&stack, &["inspect", "--largest-owners"]).await;
+    assert!(table.contains("0 owners, 0 conversations, 0 messages"), "{table}");
+
+    for (owner, id, messages) in [("small", "a", 1), ("large", "b", 5), ("large", "c", 1), ("middle", "d", 3)]
+    {
+        let key =
+            ConversationKey { owner: OwnerId::new(owner).unwrap(), id: ConversationId::new(id).unwrap() };
+        store.add(&key, &batch((0..messages).map(|n| user(&n.to_string())))).await.unwrap();
+    }
+    let gone =
+        ConversationKey { owner: OwnerId::new("gone").unwrap(), id: ConversationId::new("e").unwrap() };
+    store.add(&gone, &batch((0..9).map(|n| user(&n.to_string())))).await.unwrap();
+    store.delete(&gone).await.unwrap();
+
+    let (json, _) = succeeds(&stack, &["inspect", "--largest-owners", "2", "--json"]).await;
+    let seen: Value = serde_json::from_str(&json).unwrap();
+    let shard = |owner| OwnerId::new(owner).unwrap().shard();
+    let expected = serde_json::json!({"owners": 3, "conversations": 4, "messages": 10, "largest": [
+        {"owner": "large", "shard": shard("large"), "conversations": 2, "messages": 6},
+        {"owner": "middle", "shard": shard("middle"), "conversations": 1, "messages": 3},
+    ]});
+    assert_eq!(seen, expected);
+    let (table, _) = succeeds(&stack, &["inspect", "--largest-owners"]).await;
+    assert!(table.contains("60.0 %") && table.contains("10.0 %"), "{table}");
+
+    for wrong in [&["inspect"][..], &["inspect", "c"], &["inspect", "c", "--owner", "o", "--largest-owners"]]
+    {
+        assert_eq!(run(&stack, wrong).await.status.code(), Some(2), "{wrong:?}");
+    }
 }
