@@ -27,7 +27,10 @@ def function(name, entry):
         raise ValueError(f"functions.yaml: {name} needs does, and may have {', '.join(DEFAULTS)}")
     if ("routes" in entry) != ("concurrency" in entry):
         raise ValueError(f"functions.yaml: {name} needs both concurrency and routes, or neither")
-    return {"name": name, "title": name.title(), **DEFAULTS, **entry}
+    described = {"name": name, "title": name.title(), **DEFAULTS, **entry}
+    # Whoever may read may ask what would be read.
+    heads = {f"{route}Head": key.replace("GET", "HEAD", 1) for route, key in described["routes"].items() if key.startswith("GET ")}
+    return {**described, "routes": {**described["routes"], **heads}}
 
 
 @functools.cache

@@ -191,7 +191,8 @@ impl Tables {
 
     async fn bytes_each(&self) -> Outcome<f64> {
         let mut postgres = PgConnection::connect(&self.url).await?;
-        let bytes = "select coalesce((select sum(pg_total_relation_size(relid)) from pg_partition_tree('messages')),
+        let bytes =
+            "select coalesce((select sum(pg_total_relation_size(relid)) from pg_partition_tree('messages')),
             pg_total_relation_size('messages'))::float8 / (select count(*) from messages)";
         Ok(sqlx::query_scalar(bytes).fetch_one(&mut postgres).await?)
     }

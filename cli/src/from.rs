@@ -181,16 +181,17 @@ fn metadata(json: Option<&str>) -> Result<Metadata, String> {
     Metadata::new(pairs).map_err(|invalid| invalid.to_string())
 }
 
-/// Converts a session's name to an id: a byte that an id cannot hold becomes `~` and two hexadecimal digits, and an `s` is
-/// put before a byte that cannot begin one.
+/// Converts a session's name to an id: a byte that an id cannot hold becomes `~` and two hexadecimal digits, and so do dots
+/// where there is nothing else. No name is `~` alone.
 fn conversation_id(session: &str) -> String {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:@+".contains(byte);
+    let is_only_dots = session.bytes().all(|byte| byte == b'.');
+    let fits = |byte: u8| ConversationId::may_contain(byte) && byte != b'~' && !is_only_dots;
     let mut id = String::with_capacity(session.len() + 1);
-    if !session.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
-        id.push('s');
+    if session.is_empty() {
+        id.push('~');
     }
     for byte in session.bytes() {
-        if fits(&byte) {
+        if fits(byte) {
             id.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -209,8 +210,10 @@ mod tests {
         for (session, id) in [
             ("0198c2f0-7e1a", "0198c2f0-7e1a"),
             ("user 42/ü", "user~2042~2f~c3~bc"),
-            ("_a~b", "s_a~7eb"),
-            ("", "s"),
+            ("_a~b", "_a~7eb"),
+            ("+1415=;|", "+1415=;|"),
+            ("..", "~2e~2e"),
+            ("", "~"),
         ] {
             assert_eq!(conversation_id(session), id);
             assert!(ConversationId::new(id).is_ok());

@@ -51,6 +51,16 @@ create table messages (
     unique (message_id, conversation_key, shard)
 );
 
+-- Deleted messages, each by its id and place: a late retry does not bring one back, and a page may begin where one was.
+create table deleted_messages (
+    conversation_key bigint  not null,
+    seq              bigint  not null,
+    shard            integer not null,
+    message_id       text    not null,
+    primary key (conversation_key, seq, shard),
+    unique (message_id, conversation_key, shard)
+);
+
 -- Conversations are found by their metadata. The pairs stand in a table of their own, which only a change of metadata
 -- touches: an index on the conversations' rows would be written with every message.
 create table metadata_pairs (

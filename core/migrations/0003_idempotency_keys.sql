@@ -6,7 +6,7 @@ create table idempotency_keys (
     conversation_key bigint      not null,
     -- The conversation's last position when the request was done, from 1: a purge goes by positions.
     seq              bigint      not null,
-    -- Of everything in the request.
+    -- Of everything in the request, and shorter ones of its parts.
     fingerprint      bytea       not null,
     -- The messages that it added, in order.
     message_ids      text[]      not null,

@@ -7,7 +7,8 @@
 --   p_existing                          the conversation must exist: create none
 --   p_idempotency_key, p_fingerprint    null, or what identifies the request when it is tried again
 --
--- outcome: stored | duplicate (all of it was stored before) | conflict (conflict_id was stored with another body) |
+-- outcome: stored | duplicate (all of it was stored before) | conflict (stored_ids were stored with other texts, stored_bodies:
+-- the caller looks whether they are of the same value) | message_deleted (stored_ids were stored, and deleted) |
 -- exists | absent | deleted | refused (row_epoch is the row's; null: there is no row)
 --
 --   p_has_intent    a write intent stands in the cache under p_epoch (null: the cache knew none, so that the row must not
@@ -16,14 +17,14 @@
 --   p_want_window   the cached window is not whole
 --
 -- stored_ids, stored_seqs and stored_ats say where the messages are, in the order given. A position is null where the
--- message was deleted since; stored_ids is null where the ids are those given.
+-- message was deleted since; stored_ids and stored_bodies are null where ids and bodies are those given.
 create or replace function add_messages(
     p_shard integer, p_owner_id text, p_conversation_id text, p_fields json,
     p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_create boolean, p_existing boolean,
     p_idempotency_key text, p_fingerprint bytea,
     p_has_intent boolean, p_epoch bigint, p_is_valid boolean, p_want_window boolean, p_capacity integer, p_generation text,
-    out outcome text, out row_epoch bigint, out conflict_id text,
-    out stored_ids text[], out stored_seqs bigint[], out stored_ats bigint[], out s snapshot)
+    out outcome text, out row_epoch bigint,
+    out stored_ids text[], out stored_seqs bigint[], out stored_ats bigint[], out stored_bodies text[], out s snapshot)
     language plpgsql as $$
 declare
     c conversations;
@@ -69,11 +70,20 @@ begin
     if stored_ids is not null then
         fresh_ids := '{}';
     elsif not is_new and true = any (p_ids_in_bodies) then
-        select m.message_id into conflict_id
+        -- Where nothing was ever deleted, nothing is looked for.
+        if c.message_count < c.last_seq then
+            select array_agg(d.message_id) into stored_ids from deleted_messages d
+                where d.shard = p_shard and d.conversation_key = c.key and d.message_id = any (p_ids);
+            if stored_ids is not null then
+                outcome := 'message_deleted';
+                return;
+            end if;
+        end if;
+        select array_agg(m.message_id), array_agg(m.body::text) into stored_ids, stored_bodies
             from unnest(p_ids, p_bodies) as given(id, body)
             join messages m on m.shard = p_shard and m.conversation_key = c.key and m.message_id = given.id
-            where m.body::text <> given.body limit 1;
-        if found then
+            where m.body::text <> given.body;
+        if stored_ids is not null then
             outcome := 'conflict';
             return;
         end if;
@@ -123,8 +133,9 @@ begin
         stored_seqs := array(select generate_series(c.last_seq - fresh + 1, c.last_seq));
         stored_ats := array_fill(unix_seconds(moment), array[fresh::int]);
     else
-        select array_agg(m.seq order by given.at), array_agg(unix_seconds(m.created_at) order by given.at)
-            into stored_seqs, stored_ats
+        select array_agg(m.seq order by given.at), array_agg(unix_seconds(m.created_at) order by given.at),
+               case when stored_ids is not null then array_agg(m.body::text order by given.at) end
+            into stored_seqs, stored_ats, stored_bodies
             from unnest(coalesce(stored_ids, p_ids)) with ordinality as given(id, at)
             left join messages m on m.shard = p_shard and m.conversation_key = c.key and m.message_id = given.id;
     end if;

@@ -1,7 +1,7 @@
 -- Deletes one message. It invalidates facts in every cached copy, so it always takes an epoch, which voids whatever is in
 -- flight, and returns the window.
 --
--- outcome: deleted | absent (no such message or conversation) | refused
+-- outcome: deleted | duplicate (it was) | absent (no such message or conversation) | refused
 create or replace function delete_message(
     p_shard integer, p_owner_id text, p_conversation_id text, p_message_id text,
     p_has_intent boolean, p_epoch bigint, p_capacity integer, p_generation text,
@@ -10,6 +10,7 @@ create or replace function delete_message(
 declare
     moment timestamptz;
     c conversations;
+    found_seq bigint;
 begin
     c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
     moment := clock_timestamp();
@@ -18,14 +19,24 @@ begin
         outcome := 'absent';
         return;
     end if;
-    perform 1 from messages m where m.shard = p_shard and m.conversation_key = c.key and m.message_id = p_message_id;
-    if not found then
-        outcome := 'absent';
+    select m.seq into found_seq from messages m
+        where m.shard = p_shard and m.conversation_key = c.key and m.message_id = p_message_id;
+    if found_seq is null then
+        perform 1 from deleted_messages d
+            where d.shard = p_shard and d.conversation_key = c.key and d.message_id = p_message_id;
+        if found then
+            outcome := 'duplicate';
+            s := snapshot_of(c, false, true, p_capacity);
+        else
+            outcome := 'absent';
+        end if;
     elsif p_has_intent and p_epoch is distinct from c.epoch then
         outcome := 'refused';
     else
         outcome := 'deleted';
-        delete from messages m where m.shard = p_shard and m.conversation_key = c.key and m.message_id = p_message_id;
+        delete from messages m where m.shard = p_shard and m.conversation_key = c.key and m.seq = found_seq;
+        insert into deleted_messages (shard, conversation_key, seq, message_id)
+            values (p_shard, c.key, found_seq, p_message_id);
         update conversations r set
             epoch = r.epoch + 1, version = r.version + 1, message_count = r.message_count - 1,
             updated_at = greatest(moment, r.updated_at)

@@ -11,4 +11,5 @@ begin
     delete from purges where shard = p_shard and conversation_key = forgotten;
     delete from pending_invalidations where shard = p_shard and conversation_key = forgotten;
     delete from messages where shard = p_shard and conversation_key = forgotten;
+    delete from deleted_messages where shard = p_shard and conversation_key = forgotten;
 end $$;

@@ -2,7 +2,8 @@
 -- conversation's row, so that of two tries one sees the other.
 --
 -- A key that stands for another request fails the statement with IK001, here, or below where two requests of different
--- conversations use it at once: whatever the statement wrote is undone.
+-- conversations use it at once: whatever the statement wrote is undone. Of one of the same conversation the detail says
+-- what it was.
 create or replace function message_ids_under_key(
     p_idempotency_key text, p_fingerprint bytea, c conversations) returns text[]
     language plpgsql as $$
@@ -11,8 +12,11 @@ declare
 begin
     select * into k from idempotency_keys r
         where r.shard = c.shard and r.owner_id = c.owner_id and r.idempotency_key = p_idempotency_key;
-    if found and (k.conversation_key <> c.key or k.fingerprint <> p_fingerprint) then
+    if found and k.conversation_key <> c.key then
         raise exception using errcode = 'IK001', message = 'the idempotency key stands for another request';
+    elsif found and k.fingerprint <> p_fingerprint then
+        raise exception using errcode = 'IK001', message = 'the idempotency key stands for another request',
+            detail = json_build_object('fingerprint', encode(k.fingerprint, 'base64'), 'message_ids', k.message_ids);
     end if;
     return k.message_ids;
 end $$;

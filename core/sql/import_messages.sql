@@ -85,6 +85,10 @@ begin
         where not exists (select from messages m where m.shard = p_shard and m.conversation_key = c.key
                           and m.seq = given.seq);
 
+    -- Whoever imports a message that was deleted here wants it back.
+    delete from deleted_messages d
+        where d.shard = p_shard and d.conversation_key = c.key and (d.message_id = any (p_ids) or d.seq = any (p_seqs));
+
     outcome := 'stored';
     if p_last and c.version < p_version then
         c := set_conversation_fields(c, p_fields);

@@ -10,6 +10,7 @@ begin
     delete from idempotency_keys where shard = p_shard and conversation_key = p_key and seq >= until - p_limit and seq < until;
     delete from messages where shard = p_shard and conversation_key = p_key and seq >= until - p_limit and seq < until;
     get diagnostics removed = row_count;
+    delete from deleted_messages where shard = p_shard and conversation_key = p_key and seq >= until - p_limit and seq < until;
     delete from purges p using conversations c
         where p.shard = p_shard and p.conversation_key = p_key and c.shard = p_shard and c.key = p_key and c.last_seq < until;
     return removed;

@@ -1,6 +1,7 @@
 //! Postgres: the only SQL of the crate. Every statement is one round trip. Those of a conversation name the shard of its owner
 //! for every table that they read, so that a distributed Postgres runs them where the rows are; `docs/scaling.md` says more.
 
+mod add;
 mod error;
 mod generation;
 mod history;
@@ -26,15 +27,14 @@ use sqlx::{FromRow, Postgres, Row as _};
 use crate::meter::timed_postgres;
 use crate::types::conversation::{ConversationFields, ConversationKey};
 use crate::types::error::Error;
-use crate::types::idempotency::{Fingerprint, IdempotencyKey};
-use crate::types::message::Batch;
+use crate::types::idempotency::{IdempotencyKey, RequestFingerprint};
 use crate::types::page::Limit;
 use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::types::write::Change;
 
 pub use migrate::Migrated;
 pub(crate) use rows::{Added, Commit, Listed, MessageRange, PendingInvalidation, Record};
-use rows::{added, changed, record, select_snapshot};
+use rows::{changed, record, select_snapshot};
 pub(crate) use session::Sessions;
 pub(crate) use transfer::{Imported, Snapshots};
 
@@ -99,42 +99,6 @@ impl Database {
         self.rows(sqlx::query("select 1")).await.map(drop).map_err(StatementError::of_read)
     }
 
-    pub(crate) async fn add(
-        &self,
-        key: &ConversationKey,
-        batch: &Batch,
-        options: &AddOptions,
-        intent: IntentOutcome,
-    ) -> Result<Commit<Added>, Error> {
-        let messages = batch.messages();
-        let fields = options.fields.to_json();
-        let fingerprint = batch.idempotency_key().map(|_| {
-            let options = [options.precondition.name(), &fields];
-            let bodies = messages.iter().map(|message| message.body.as_str());
-            Fingerprint::of(options.into_iter().chain(bodies)).0.to_vec()
-        });
-        let query = sqlx::query(ADD)
-            .bind(key.owner.shard())
-            .bind(key.owner.as_str())
-            .bind(key.id.as_str())
-            .bind(fields.as_str())
-            .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
-            .bind(options.precondition == Precondition::MustNotExist)
-            .bind(options.precondition == Precondition::MustExist)
-            .bind(batch.idempotency_key().map(IdempotencyKey::as_str))
-            .bind(fingerprint)
-            .bind(intent.has_intent())
-            .bind(intent.epoch())
-            .bind(intent.valid())
-            .bind(intent.wants_window())
-            .bind(CAPACITY)
-            .bind(self.generation());
-        let rows = self.rows(query).await.map_err(StatementError::of_write)?;
-        added(&only(rows)?, batch)
-    }
-
     /// Changes title and metadata, each if given. Done: the conversation; none if there is no such.
     pub(crate) async fn update(
         &self,
@@ -143,8 +107,10 @@ impl Database {
         intent: IntentOutcome,
     ) -> Result<Commit<Option<Snapshot>>, Error> {
         let fields = change.fields.to_json();
-        let fingerprint =
-            change.idempotency_key.as_ref().map(|_| Fingerprint::of(["update", &fields]).0.to_vec());
+        let fingerprint = change
+            .idempotency_key
+            .as_ref()
+            .map(|_| RequestFingerprint::of_request("update", &change.fields, std::iter::empty()));
         let query = sqlx::query(select_snapshot!(
             "u.outcome, u.row_epoch, ",
             "(u.s).",
@@ -155,14 +121,17 @@ impl Database {
         .bind(key.id.as_str())
         .bind(fields.as_str())
         .bind(change.idempotency_key.as_ref().map(IdempotencyKey::as_str))
-        .bind(fingerprint)
+        .bind(fingerprint.as_ref().map(RequestFingerprint::bytes))
         .bind(intent.has_intent())
         .bind(intent.epoch())
         .bind(intent.valid())
         .bind(intent.wants_window())
         .bind(CAPACITY)
         .bind(self.generation());
-        changed(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
+        match self.rows(query).await {
+            Ok(rows) => changed(&only(rows)?),
+            Err(failed) => Err(self.keyed(failed, key, fingerprint.as_ref(), None).await),
+        }
     }
 
     /// Deletes one message. Done: the conversation without it; none if there is no such message.
@@ -297,12 +266,6 @@ impl Database {
 /// [`WINDOW`] as SQL counts.
 const CAPACITY: i32 = 100;
 const _: () = assert!(WINDOW == 100 && Limit::MAX.get() == WINDOW);
-
-const ADD: &str = select_snapshot!(
-    "a.outcome, a.row_epoch, a.conflict_id, a.stored_ids, a.stored_seqs, a.stored_ats, ",
-    "(a.s).",
-    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) a"
-);
 
 impl Database {
     /// Runs one statement.

@@ -10,7 +10,7 @@ pub(crate) fn random_share() -> f64 {
 pub(crate) fn random_below(count: usize) -> usize {
     let mut bytes = [0; 2];
     let drawn = getrandom::fill(&mut bytes).map_or(0x8000, |()| usize::from(u16::from_be_bytes(bytes)));
-    drawn * count >> 16
+    (drawn * count) >> 16
 }
 
 #[cfg(test)]

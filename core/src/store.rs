@@ -106,8 +106,15 @@ impl ConversationIndex {
                 id: item.conversation.id.clone(),
             })
         };
-        let before = cursor_at(Direction::Before, listed.first()).filter(|_| has_before);
-        let after = cursor_at(Direction::After, listed.last()).filter(|_| has_after);
+        let mut before = cursor_at(Direction::Before, listed.first()).filter(|_| has_before);
+        let mut after = cursor_at(Direction::After, listed.last()).filter(|_| has_after);
+        // Where nothing follows yet, the next look begins at the same place.
+        if let Some(cursor) = cursor.filter(|_| listed.is_empty()) {
+            match cursor.direction {
+                Direction::Before => before = Some(cursor.clone()),
+                Direction::After => after = Some(cursor.clone()),
+            }
+        }
         let items = listed.into_iter().map(|item| item.conversation).collect();
         Ok(Listing { page: Page { items, has_more: more }, before, after })
     }

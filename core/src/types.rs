@@ -4,6 +4,7 @@ pub(crate) mod conversation;
 pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod inspection;
+pub(crate) mod json;
 pub(crate) mod message;
 pub(crate) mod page;
 pub(crate) mod read;

@@ -10,10 +10,11 @@ mod request;
 mod response;
 mod route;
 
-pub(crate) use body::{Fields, ITEMS, MESSAGES, from_json, of_items, string};
+pub(crate) use body::{ITEMS, MESSAGES, read_body, string};
 pub use event::HttpEvent;
 pub use failure::Failure;
-pub(crate) use item::Item;
+pub use item::ItemId;
+pub(crate) use item::{Calls, Item, Items, difference};
 pub(crate) use list::{enveloped, fit, list};
 pub use request::ApiRequest;
 pub(crate) use request::{called, one_direction};

@@ -9,8 +9,8 @@ mod startup;
 mod telemetry;
 
 pub use http::{
-    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, HttpEvent, Operation,
-    ROUTES, RecentOperation, Route,
+    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, HttpEvent, ItemId,
+    Operation, ROUTES, RecentOperation, Route,
 };
 pub use operations::{Health, add, delete, get, list, recent, update};
 pub use serve::{on_event, serve, start_logging};

@@ -54,6 +54,7 @@ where
             let (operation, owner) =
                 request.as_ref().map_or((UNROUTED, None), |request| (request.function(), request.caller()));
             let owner = owner.cloned();
+            let is_head = request.as_ref().is_ok_and(ApiRequest::is_head);
             // Boxed for its size: what is around it hands it on by value.
             let answering = Box::pin(async {
                 let request = request?;
@@ -65,6 +66,7 @@ where
             };
             let reply = telemetry.request(operation, owner.as_ref(), &context, answering, outcome).await;
             let answer = reply.map_or_else(Failure::into_answer, ApiResponse::into_answer);
+            let answer = if is_head { answer.without_body() } else { answer };
             Ok(answer.of_request(&context.request_id, front_end))
         }) as Answering
     });

@@ -13,11 +13,11 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(event) = serde_json::from_slice::<HttpEvent>(bytes) else { return };
         let Ok(mut request) = ApiRequest::read(event, &identity) else { continue };
         let _ = (request.limit(Limit::MAX).is_ok(), request.min_version().is_ok(), request.range().is_ok());
-        let _ = (request.items().is_ok(), request.message_id().is_ok());
+        let _ = (request.items().is_ok(), request.item_id().is_ok());
         let _ = (
             request.new_conversation().is_ok(),
             request.batch().is_ok(),
-            request.item_batch().is_ok(),
+            request.new_items().is_ok(),
             request.change().is_ok(),
         );
         if let Ok(owner) = OwnerId::new("ann") {

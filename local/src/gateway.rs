@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::authorizer::Authorizer;
+use crate::cors::{cors, no_content};
 use crate::lambda::{Functions, InvokeError, without_delay};
 use crate::routes::{Matched, Routes};
 use crate::visitors::{Names, own_only};
@@ -50,10 +51,10 @@ impl Gateway {
         functions: Functions,
         authorizer: Authorizer,
     ) -> Result<Self> {
-        Self::start_with(port, routes, functions, authorizer, Router::new()).await
+        Self::start_with(port, routes, functions, authorizer, Router::new(), &[]).await
     }
 
-    /// Listens, with further paths that no function answers.
+    /// Listens, with further paths that no function answers, also for pages of other origins, like `http://localhost:3000`.
     ///
     /// # Errors
     /// The port is in use.
@@ -63,13 +64,20 @@ impl Gateway {
         functions: Functions,
         authorizer: Authorizer,
         beside: Router,
+        origins: &[String],
     ) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let listener = listener.with_context(|| format!("cannot listen on port {port}"))?;
         let port = listener.local_addr().context("no address")?.port();
         let api = Arc::new(Api { routes, functions, authorizer });
-        let own_only = from_fn_with_state(Names::of(port), own_only);
-        let app = Router::new().fallback(answer).with_state(api).merge(beside).layer(own_only);
+        let names = Names::of(port).and_origins(origins);
+        let app = Router::new()
+            .fallback(answer)
+            .with_state(api)
+            .merge(beside)
+            .layer(cors(names.clone()))
+            .layer(from_fn(no_content))
+            .layer(from_fn_with_state(names, own_only));
         // Clients may take `localhost` for this address. Not every machine has it.
         let also = TcpListener::bind(("::1", port)).await.ok();
         let mut servers = JoinSet::new();
@@ -127,8 +135,11 @@ fn unauthorized() -> Response {
 
 /// Answers as API Gateway itself does when it has no answer of a function.
 fn message(status: StatusCode, text: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "message": text }).to_string())
-        .into_response()
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (HeaderName::from_static("x-request-id"), uuid::Uuid::new_v4().to_string()),
+    ];
+    (status, headers, json!({ "message": text }).to_string()).into_response()
 }
 
 /// Builds an event in payload format 2.0, as documented for HTTP APIs. A body that is not text comes as base64.

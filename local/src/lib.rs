@@ -7,6 +7,7 @@ mod authorizer;
 mod cargo;
 mod certificates;
 mod console;
+mod cors;
 mod endpoint;
 mod folders;
 mod gateway;

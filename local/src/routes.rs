@@ -58,7 +58,7 @@ impl Routes {
         Ok(Self { by_path, all })
     }
 
-    /// Lists all of them: method, path, function.
+    /// Lists all of them: method, path, function. HEAD stands beside each GET.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.all.iter().flat_map(|(path, targets)| {
             targets.iter().map(|target| (target.method.as_str(), path.as_str(), target.function.as_str()))

@@ -40,6 +40,9 @@ pub struct Settings {
     /// A Redis of your own instead of a private one.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
+    /// Origins of pages that may send requests from a browser, separated by commas, like http://localhost:3000.
+    #[arg(long, env = "CORS_ORIGINS", value_delimiter = ',')]
+    cors_origins: Vec<String>,
 }
 
 /// The host of the functions.
@@ -130,7 +133,9 @@ async fn start(settings: Settings, host: Host, folder: &Path) -> Result<Served> 
     };
     let beside = console(stores.open()?).merge(invocations(functions.clone()));
     let (port, routes) = (settings.port, Routes::load()?);
-    let gateway = Gateway::start_with(port, routes, functions.clone(), Authorizer::Open, beside).await?;
+    let origins = &settings.cors_origins;
+    let gateway =
+        Gateway::start_with(port, routes, functions.clone(), Authorizer::Open, beside, origins).await?;
     if let Some(watch) = &mut watch {
         step_async("The functions, started with cargo lambda watch", ready(watch, &gateway.url())).await?;
     }

@@ -7,20 +7,34 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// The names under which a port of this machine is addressed.
+/// The names under which a port of this machine is addressed, and the origins of other pages that may send requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Names(Vec<String>);
+pub(crate) struct Names {
+    names: Vec<String>,
+    origins: Vec<String>,
+}
 
 impl Names {
     pub(crate) fn of(port: u16) -> Self {
         let names = ["127.0.0.1", "localhost", "[::1]"];
         let with_port = names.iter().map(|name| format!("{name}:{port}"));
         let bare = names.iter().filter(|_| port == 80).map(|name| (*name).to_owned());
-        Self(with_port.chain(bare).collect())
+        Self { names: with_port.chain(bare).collect(), origins: Vec::new() }
+    }
+
+    /// The same, with origins of other pages, like `http://localhost:3000`.
+    pub(crate) fn and_origins(self, origins: &[String]) -> Self {
+        Self { origins: origins.to_owned(), ..self }
+    }
+
+    /// Whether pages of that origin are answered.
+    pub(crate) fn is_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|known| known == origin)
+            || origin.strip_prefix("http://").is_some_and(|name| self.has(name))
     }
 
     fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|known| known.eq_ignore_ascii_case(name))
+        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// Says why a request is refused, if it is.
@@ -32,8 +46,11 @@ impl Names {
         if !self.has(host) {
             return Some((StatusCode::MISDIRECTED_REQUEST, "Ask for localhost or 127.0.0.1"));
         }
-        let foreign = said(header::ORIGIN.as_str())
-            .is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(|name| self.has(name)));
+        let origin = said(header::ORIGIN.as_str());
+        if origin.is_some_and(|origin| self.origins.iter().any(|known| known == origin)) {
+            return None;
+        }
+        let foreign = origin.is_some_and(|origin| !self.is_origin(origin));
         let from_elsewhere = matches!(said("sec-fetch-site"), Some("cross-site" | "same-site"));
         // A link shows the answer to the person who followed it, and not to the page that has the link.
         let followed = method == Method::GET

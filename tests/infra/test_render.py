@@ -22,7 +22,7 @@ class Rendering(unittest.TestCase):
     def test_a_new_operation_is_one_entry(self):
         found, added = self.rendered()
         parameters, outputs = ("Search", "SearchConcurrency"), ("SearchErrorsAlarm", "SearchLogGroupArn")
-        resources = ("SearchFunction", "SearchRole", "SearchLogGroup", "SearchErrorsAlarm", "SearchIntegration", "SearchPermission", "FindRoute")
+        resources = ("SearchFunction", "SearchRole", "SearchLogGroup", "SearchErrorsAlarm", "SearchIntegration", "SearchPermission", "FindRoute", "FindHeadRoute")
         self.assertEqual(added, {f"{part}.{key}" for part, keys in (("Parameters", parameters), ("Outputs", outputs), ("Resources", resources)) for key in keys})
         root, alarms = found["template"]["Resources"], found["observability"]["Resources"]
         for resource, wanted in (("ProxyPolicy", "SearchRole"), ("CacheMove", "SearchFunction.Alias"), ("Migration", "SearchConcurrency"),

@@ -33,8 +33,8 @@ class Routes(unittest.TestCase):
             self.assertEqual(self.api["Resources"][f"{parameter}Permission"]["Properties"]["FunctionName"]["Ref"], parameter)
             self.assertIn(parameter.lower(), OPERATIONS)
 
-    def test_every_route_has_an_authorizer_but_the_two_that_cannot(self):
-        open_to_all = {"GET /v1/health", "OPTIONS /{proxy+}"}
+    def test_every_route_has_an_authorizer_but_those_that_cannot(self):
+        open_to_all = {"GET /v1/health", "HEAD /v1/health", "OPTIONS /{proxy+}"}
         for route in self.routes.values():
             properties = route["Properties"]
             if properties["RouteKey"] in open_to_all:
@@ -49,6 +49,8 @@ class Routes(unittest.TestCase):
         contract = templates.yaml_parse((INFRA / "openapi.yaml").read_text())
         methods = {"get", "post", "put", "patch", "delete"}
         of_contract = {f"{m.upper()} {path}" for path, item in contract["paths"].items() for m in item if m in methods}
+        # Where there is GET there is HEAD.
+        of_contract |= {key.replace("GET", "HEAD", 1) for key in of_contract if key.startswith("GET ")}
         of_template = {route["Properties"]["RouteKey"] for route in self.routes.values()}
         self.assertEqual(of_template - of_contract, {"$default", "OPTIONS /{proxy+}"})
         self.assertEqual(of_contract - of_template, set())

@@ -22,10 +22,16 @@ async fn the_console_shows_which_store_answered_and_evicts() {
         assert_eq!(api.post("/v1/conversations", new.to_string()).await.status, 200);
     }
     let functions = Functions::Processes(api.lambda.clone());
-    let gateway =
-        Gateway::start_with(0, Routes::load().unwrap(), functions, Authorizer::Open, console(stack.store()))
-            .await
-            .unwrap();
+    let gateway = Gateway::start_with(
+        0,
+        Routes::load().unwrap(),
+        functions,
+        Authorizer::Open,
+        console(stack.store()),
+        &[],
+    )
+    .await
+    .unwrap();
     let browser = Browser::start(&chromedriver).await;
     browser.open(&format!("{}/console", gateway.url())).await;
 
@@ -66,10 +72,16 @@ async fn nothing_is_evicted_for_pages_of_other_sites() {
     let stack = Stack::start().await;
     let api = stack.api().await;
     let functions = Functions::Processes(api.lambda.clone());
-    let gateway =
-        Gateway::start_with(0, Routes::load().unwrap(), functions, Authorizer::Open, console(stack.store()))
-            .await
-            .unwrap();
+    let gateway = Gateway::start_with(
+        0,
+        Routes::load().unwrap(),
+        functions,
+        Authorizer::Open,
+        console(stack.store()),
+        &[],
+    )
+    .await
+    .unwrap();
     let url = format!("{}/console/evict/c", gateway.url());
     // What a page may send without being asked for leave has no such header.
     assert_eq!(Client::new().post(&url).send().await.unwrap().status(), 400);

@@ -126,7 +126,7 @@ proptest! {
             && let Ok(mut call) = ApiRequest::read(event, &identity)
         {
             let _ = (call.limit(Limit::MAX).is_ok(), call.min_version().is_ok(), call.range().is_ok());
-            let _ = (call.items().is_ok(), call.message_id().is_ok(), call.batch().is_ok(), call.item_batch().is_ok());
+            let _ = (call.items().is_ok(), call.item_id().is_ok(), call.batch().is_ok(), call.new_items().is_ok());
             let _ = (call.new_conversation().is_ok(), call.change().is_ok(), call.key().is_ok());
         }
     }

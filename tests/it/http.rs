@@ -241,5 +241,8 @@ async fn what_no_route_fits_is_answered_in_the_envelope() {
     }
     let answer = api.send(api.request("PUT", "/v1/conversations/c")).await;
     assert_eq!((answer.status, answer.at("/error/code")), (405, "method_not_allowed".into()));
-    assert_eq!(answer.at("/error/message"), "There is no PUT /v1/conversations/c, only GET, POST, DELETE.");
+    assert_eq!(
+        answer.at("/error/message"),
+        "There is no PUT /v1/conversations/c, only GET, HEAD, POST, DELETE."
+    );
 }

@@ -30,9 +30,9 @@ fn under(name: &str) -> Option<IdempotencyKey> {
     Some(IdempotencyKey::new(name).unwrap())
 }
 
-fn refused(answer: &Answer) {
+fn refused(answer: &Answer, param: &str) {
     assert_eq!((answer.status, answer.at("/error/code")), (409, "idempotency_conflict".into()), "{answer:?}");
-    assert_eq!(answer.at("/error/param"), "idempotency-key");
+    assert_eq!(answer.at("/error/param"), param);
 }
 
 async fn a_request_is_answered_again_as_it_was_and_done_once(profile: Profile) {
@@ -70,18 +70,19 @@ async fn a_key_stands_for_one_request_of_one_owner(profile: Profile) {
     let api = stack.api().await;
     let (one, two) = (user("one"), user("two"));
     assert_eq!(post(&api, MESSAGES, "k", &one).await.status, 200);
-    for (path, body) in [
-        (MESSAGES, two.as_str()),
-        ("/v1/conversations/d/messages", one.as_str()),
-        (ITEMS, &json!({"items":[{"role":"user","content":"one"}]}).to_string()),
-        ("/v1/conversations/c", r#"{"title":"one"}"#),
-        (CONVERSATIONS, "{}"),
-        (CONVERSATIONS, r#"{"id":"d"}"#),
+    // Where it is the same kind of request, it is said at which path it differs.
+    for (path, body, param) in [
+        (MESSAGES, two.as_str(), "content"),
+        ("/v1/conversations/d/messages", one.as_str(), "idempotency-key"),
+        (ITEMS, &json!({"items":[{"role":"user","content":"one"}]}).to_string(), "idempotency-key"),
+        ("/v1/conversations/c", r#"{"title":"one"}"#, "idempotency-key"),
+        (CONVERSATIONS, "{}", "idempotency-key"),
+        (CONVERSATIONS, r#"{"id":"d"}"#, "idempotency-key"),
     ] {
-        refused(&post(&api, path, "k", body).await);
+        refused(&post(&api, path, "k", body).await, param);
     }
     assert_eq!(post(&api, "/v1/conversations/c", "untitled", r#"{"title":null}"#).await.status, 200);
-    refused(&post(&api, "/v1/conversations/c", "untitled", r#"{"title":""}"#).await);
+    refused(&post(&api, "/v1/conversations/c", "untitled", r#"{"title":""}"#).await, "title");
     // What was refused left nothing behind.
     assert_eq!(api.get("/v1/conversations/d").await.status, 404);
     assert_eq!(api.get("/v1/conversations/c").await.number("/version"), 2);
@@ -144,7 +145,7 @@ async fn of_concurrent_tries_one_is_done_and_all_are_answered(profile: Profile) 
         added
             .iter()
             .flat_map(|added| added.as_ref().err())
-            .all(|error| matches!(error, Error::IdempotencyConflict))
+            .all(|error| matches!(error, Error::IdempotencyConflict { .. }))
     );
     let counts: (i64, i64) =
         sqlx::query_as("select (select count(*) from conversations), (select count(*) from messages)")

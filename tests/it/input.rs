@@ -98,7 +98,7 @@ async fn bad_ids_cursors_and_limits_are_refused() {
     let stack = Stack::start().await;
     let api = stack.api().await;
     let long = "x".repeat(200);
-    for id in ["a%20b", "%00", "a%0Ab", "%7Ba%7D", "caf%C3%A9", "%FF", "_a", "a%2Fb", &long] {
+    for id in ["a%20b", "%00", "a%0Ab", "%7Ba%7D", "caf%C3%A9", "%FF", "%3Cb%3E", "a%2Fb", &long] {
         for (method, path) in [
             ("GET", format!("/v1/conversations/{id}")),
             ("DELETE", format!("/v1/conversations/{id}")),

@@ -124,7 +124,11 @@ async fn messages_of_chat_completions_read_as_items() {
         ),
         (
             json!({"role":"user","content":"hi","name":"ann","metadata":{"a":"b"}}),
-            message("user", json!([{"type":"input_text","text":"hi"}])),
+            with(
+                with(message("user", json!([{"type":"input_text","text":"hi"}])), "name", json!("ann")),
+                "metadata",
+                json!({"a":"b"}),
+            ),
         ),
         (json!({"role":"human","content":""}), message("user", json!([{"type":"input_text","text":""}]))),
         (
@@ -170,14 +174,6 @@ async fn messages_of_chat_completions_read_as_items() {
             json!({"role":"tool","tool_call_id":"c1","content":[{"type":"text","text":"42"}]}),
             json!({"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"42"}],"status":"completed"}),
         ),
-        (
-            json!({"role":"assistant","content":null,"tool_calls":[call("c2"),call("c3")]}),
-            with(message("assistant", json!([])), "tool_calls", json!([call("c2"), call("c3")])),
-        ),
-        (
-            json!({"role":"assistant","content":"let me see","tool_calls":[call("c4")]}),
-            with(message("assistant", json!([text("let me see")])), "tool_calls", json!([call("c4")])),
-        ),
     ];
     for (at, (sent, expected)) in pairs.iter().enumerate() {
         let added = api.post(MESSAGES, sent.to_string()).await;
@@ -185,7 +181,10 @@ async fn messages_of_chat_completions_read_as_items() {
         let items = api.get(&format!("{ITEMS}?limit=1")).await;
         assert!(items.is_hit(), "{items:?}");
         assert_eq!(&without_id(&items.json()["data"][0]), expected, "{sent}");
-        assert_eq!(items.at("/data/0/id"), added.at("/data/0/id"));
+        let (item, record) = (items.at("/data/0/id"), added.at("/data/0/id"));
+        // What is no message says by its id of what kind it is.
+        let is_message = expected["type"] == "message";
+        assert!(if is_message { item == record } else { item.contains(&record) }, "{item} of {record}");
         assert_eq!(items.json()["has_more"], json!(at > 0));
     }
 }

@@ -12,12 +12,19 @@ use conversation_core::{
     conversation_index, migrate,
 };
 use conversation_local::workspace;
-use conversation_tests::{Stack, batch, key, sharding, user, user_as};
+use conversation_tests::{Stack, batch, key, report, sharding, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// The tables whose rows belong to an owner.
-const SHARDED: [&str; 6] =
-    ["conversations", "messages", "pending_invalidations", "purges", "idempotency_keys", "metadata_pairs"];
+const SHARDED: [&str; 7] = [
+    "conversations",
+    "messages",
+    "deleted_messages",
+    "pending_invalidations",
+    "purges",
+    "idempotency_keys",
+    "metadata_pairs",
+];
 const PARTS: u16 = 8;
 
 async fn texts(postgres: &mut PgConnection, query: &str) -> Vec<String> {
@@ -466,7 +473,8 @@ async fn a_hot_conversation_makes_progress_where_writers_are_told_to_try_again()
     for writer in writers.collect::<Vec<_>>() {
         refused += writer.await.unwrap();
     }
-    println!("{} adds of {WRITERS} writers, {refused} refused after two seconds", WRITERS * EACH);
+    let adds = WRITERS * EACH;
+    report(&format!("{adds} adds of {WRITERS} writers, {refused} refused after two seconds"));
     assert!(refused < WRITERS * EACH, "{refused}");
     let seen: (i64, i64, i64) =
         sqlx::query_as("select count(*), count(distinct message_id), max(seq) from messages")

@@ -99,7 +99,13 @@ impl Contract {
     /// # Errors
     /// What differs.
     pub fn check(&self) -> Result<(), Mismatch> {
-        let watch: BTreeSet<_> = Routes::load()?.all().map(named).collect();
+        let mut watch: BTreeSet<_> = Routes::load()?.all().map(named).collect();
+        // Where there is GET there is HEAD, which the others do not write out.
+        for (_, path) in self.routes().into_iter().filter(|(method, _)| method == "GET") {
+            if !watch.remove(&("HEAD".to_owned(), path.clone())) {
+                return Err(format!("Cargo.toml has no HEAD {path}").into());
+            }
+        }
         let functions =
             ROUTES.iter().map(|route| (route.method, route.path, route.operation.function())).map(named);
         let template = template_routes()?.into_iter().map(|(method, path, _)| (method, path)).collect();

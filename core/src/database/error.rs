@@ -22,6 +22,13 @@ const CACHE_MOVING: &str = "CM001";
 const IDEMPOTENCY_CONFLICT: &str = "IK001";
 
 impl StatementError {
+    /// What is told of the request that an idempotency key stands for, where it stands for another one.
+    pub(super) fn idempotency_conflict(&self) -> Option<&str> {
+        let error = self.error.as_database_error()?;
+        let detail = error.try_downcast_ref::<PgDatabaseError>()?.detail();
+        detail.filter(|_| error.code().as_deref() == Some(IDEMPOTENCY_CONFLICT))
+    }
+
     pub(super) fn of_read(self) -> Error {
         if is_outage(&self.error) {
             Error::DatabaseUnavailable(self.error.to_string())
@@ -36,7 +43,7 @@ impl StatementError {
     pub(super) fn of_write(self) -> Error {
         match &self.error {
             sqlx::Error::Database(error) if error.code().as_deref() == Some(IDEMPOTENCY_CONFLICT) => {
-                Error::IdempotencyConflict
+                Error::IdempotencyConflict { path: String::new() }
             }
             sqlx::Error::Database(error) if error.code().as_deref() == Some(CACHE_MOVING) => {
                 Error::CacheMoving

@@ -100,14 +100,21 @@ const AFTER: &str = "select c.version, true as anchor_found, m.* from conversati
         from messages where shard = $1 and conversation_key = c.key and seq > $4 order by seq limit $5) m on true
     where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
 
+// A page may begin where a message was that is deleted: who reads and deletes page by page loses its place otherwise.
 const BEFORE_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
-    left join messages a on a.shard = $1 and a.conversation_key = c.key and a.message_id = $4
+    left join lateral (
+        select seq from messages where shard = $1 and conversation_key = c.key and message_id = $4
+        union all
+        select seq from deleted_messages where shard = $1 and conversation_key = c.key and message_id = $4) a on true
     left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
         from messages where shard = $1 and conversation_key = c.key and seq < a.seq order by seq desc limit $5) m on true
     where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
 const AFTER_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
-    left join messages a on a.shard = $1 and a.conversation_key = c.key and a.message_id = $4
+    left join lateral (
+        select seq from messages where shard = $1 and conversation_key = c.key and message_id = $4
+        union all
+        select seq from deleted_messages where shard = $1 and conversation_key = c.key and message_id = $4) a on true
     left join lateral (
         select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
         from messages where shard = $1 and conversation_key = c.key and seq > a.seq order by seq limit $5) m on true

@@ -5,7 +5,7 @@ use sqlx::{FromRow, Row as _};
 
 use crate::types::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
 use crate::types::error::Error;
-use crate::types::message::{Batch, Message};
+use crate::types::message::{Batch, Message, MessageId, NewMessage};
 use crate::types::snapshot::{Snapshot, Window};
 
 /// What came of a commit.
@@ -105,22 +105,46 @@ macro_rules! select_snapshot {
 }
 pub(super) use select_snapshot;
 
-pub(super) fn added(row: &PgRow, batch: &Batch) -> Result<Commit<Added>, Error> {
+/// What came of an add.
+pub(super) enum AddOutcome {
+    Commit(Commit<Added>),
+    /// Messages of these ids are stored with these bodies, which are not those that were sent to the byte.
+    Spelt(Vec<(String, String)>),
+}
+
+pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Result<AddOutcome, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
-        "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
-        "conflict" => {
-            Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
+        "refused" => {
+            let epoch = row.try_get("row_epoch").map_err(Error::Database)?;
+            Ok(AddOutcome::Commit(Commit::Refused(epoch)))
         }
+        "conflict" => spelt(row).map(AddOutcome::Spelt).map_err(Error::Database),
+        "message_deleted" => Err(message_deleted(row, batch).map_err(Error::Database)?),
         "exists" => Err(Error::ConversationExists),
         "absent" => Err(Error::NotFound),
         "deleted" => Err(Error::ConversationDeleted),
         _ => {
-            let messages = stored_messages(row, batch).map_err(Error::Database)?;
+            let messages = stored_messages(row, messages).map_err(Error::Database)?;
             let snapshot = snapshot(row).map_err(Error::Database)?;
-            Ok(Commit::Done(Added { messages, snapshot, duplicate: outcome == "duplicate" }))
+            let added = Added { messages, snapshot, duplicate: outcome == "duplicate" };
+            Ok(AddOutcome::Commit(Commit::Done(added)))
         }
     }
+}
+
+fn spelt(row: &PgRow) -> sqlx::Result<Vec<(String, String)>> {
+    let (ids, bodies): (Vec<String>, Vec<String>) =
+        (row.try_get("stored_ids")?, row.try_get("stored_bodies")?);
+    Ok(ids.into_iter().zip(bodies).collect())
+}
+
+fn message_deleted(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
+    let deleted: Vec<String> = row.try_get("stored_ids")?;
+    let is_deleted = |message: &NewMessage| deleted.iter().any(|id| id == message.id.as_str());
+    let at = batch.messages().iter().position(is_deleted).unwrap_or(0);
+    let id = batch.messages().get(at).map_or_else(String::new, |message| message.id.as_str().to_owned());
+    Ok(Error::MessageDeleted { id, path: batch.path(at) })
 }
 
 pub(super) fn changed(row: &PgRow) -> Result<Commit<Option<Snapshot>>, Error> {
@@ -133,15 +157,24 @@ pub(super) fn changed(row: &PgRow) -> Result<Commit<Option<Snapshot>>, Error> {
 }
 
 /// The messages of a batch, where they are stored: without those that were deleted after an earlier try.
-fn stored_messages(row: &PgRow, batch: &Batch) -> sqlx::Result<Vec<Message>> {
+fn stored_messages(row: &PgRow, messages: &[NewMessage]) -> sqlx::Result<Vec<Message>> {
     let ids: Option<Vec<String>> = row.try_get("stored_ids")?;
+    let bodies: Option<Vec<Option<String>>> = row.try_get("stored_bodies")?;
     let seqs: Option<Vec<Option<i64>>> = row.try_get("stored_seqs")?;
     let ats: Option<Vec<Option<i64>>> = row.try_get("stored_ats")?;
     let places = seqs.unwrap_or_default().into_iter().zip(ats.unwrap_or_default());
-    let stored = batch.messages().iter().zip(places).enumerate().filter_map(|(at, (message, place))| {
-        let id = ids.as_ref().and_then(|ids| ids.get(at)).map_or(message.id.as_str(), String::as_str);
+    let stored = places.enumerate().filter_map(|(at, place)| {
         let (seq, created_at) = (place.0?, place.1?);
-        let id = (!message.id_in_body).then_some(id);
+        // Of an earlier try, under its idempotency key, the bodies that it stored.
+        let first = bodies.as_ref().and_then(|bodies| bodies.get(at)?.clone()).map(|body| {
+            let id = ids.as_ref().and_then(|ids| ids.get(at)).and_then(|id| MessageId::new(id.as_str()).ok());
+            id.map(|id| NewMessage::stored(id, body))
+        });
+        let message = match &first {
+            Some(first) => first.as_ref(),
+            None => messages.get(at),
+        }?;
+        let id = (!message.id_in_body).then_some(message.id.as_str());
         Some(Message::assemble(seq, id, created_at, &message.body))
     });
     Ok(stored.collect())

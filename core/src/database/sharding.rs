@@ -6,8 +6,15 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use crate::config::Sharding;
 
 /// The tables whose rows belong to an owner; a conversation's own first.
-const OF_OWNERS: [&str; 6] =
-    ["conversations", "messages", "pending_invalidations", "purges", "idempotency_keys", "metadata_pairs"];
+const OF_OWNERS: [&str; 7] = [
+    "conversations",
+    "messages",
+    "deleted_messages",
+    "pending_invalidations",
+    "purges",
+    "idempotency_keys",
+    "metadata_pairs",
+];
 /// Those that are small and the same for all.
 const OF_ALL: [&str; 2] = ["import_positions", "cache_generation"];
 

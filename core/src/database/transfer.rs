@@ -295,7 +295,8 @@ fn imported(row: &PgRow) -> Result<Commit<Imported>, Error> {
     match row.try_get("outcome").map_err(Error::Database)? {
         "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
         "conflict" => {
-            Err(Error::MessageConflict { id: row.try_get("conflict_id").map_err(Error::Database)? })
+            let id = row.try_get("conflict_id").map_err(Error::Database)?;
+            Err(Error::MessageConflict { id, path: String::new() })
         }
         "deleted" => Err(Error::ConversationDeleted),
         outcome => {

@@ -56,12 +56,18 @@ impl OwnerId {
 
 /// A conversation's id, chosen by the client or made by the store; unique for its owner and never reused.
 ///
-/// 1 to 128 characters: ASCII letters, digits and `_ - . : @ ~ +`, beginning with a letter or a digit.
+/// 1 to 128 visible ASCII characters other than ``/ ? # % \ { } < > " ' & ` ``, and not only dots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConversationId(String);
 
 impl ConversationId {
+    /// Whether an id may have this byte: visible ASCII but what ends a part of a path or begins an escape there, delimits the
+    /// hash tag of a cache key, or has a meaning in HTML or in a JSON string.
+    pub fn may_contain(byte: u8) -> bool {
+        byte.is_ascii_graphic() && !b"/?#%\\{}<>\"'&`".contains(&byte)
+    }
+
     /// Checks an id that a client chose.
     ///
     /// # Errors
@@ -91,13 +97,11 @@ impl fmt::Display for ConversationId {
     }
 }
 
-/// The rule that conversation and message ids share. It leaves out `/`, braces and everything that a URL or a
-/// cache key would have to escape.
+/// The rule that conversation and message ids share.
 pub(crate) fn checked_id(id: String, param: &str) -> Result<String, Invalid> {
-    let starts_well = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let fits = starts_well
-        && id.len() <= ID_CHARS
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:@~+".contains(&byte));
+    // Of a path, what is only dots is resolved by some clients.
+    let is_more_than_dots = id.bytes().any(|byte| byte != b'.');
+    let fits = is_more_than_dots && id.len() <= ID_CHARS && id.bytes().all(ConversationId::may_contain);
     if fits { Ok(id) } else { Err(Problem::NotAnId.of(param)) }
 }
 
@@ -318,10 +322,47 @@ mod tests {
 
     #[test]
     fn ids_keep_to_what_needs_no_escaping() {
-        for good in ["a", "conv_1", "user:42@example.com", "0198c2f0-7e1a", "A.b~c+d", &"x".repeat(128)] {
+        for good in [
+            "a",
+            "conv_1",
+            "user:42@example.com",
+            "0198c2f0-7e1a",
+            "A.b~c+d",
+            "-1001234567890",
+            "+14155550100",
+            "_V1StGXR8_Z5jdHi6B-myT",
+            "19:meeting_MjdhNjM4@thread.v2;messageid=1",
+            "a:1|29:1XJKJMvc5GBtc2JwZq0oj8tHZmzrQgFmB39ATiQWA85gQtHieVkKilBZ9XHoq9j7Zaqt7CZ",
+            "wamid.HBgLMTY0NjcwNDM1OTUVAgARGBI1RjQyNUE3NEYxMzAzMzQ5MkEA==",
+            "!room:matrix.org",
+            "$(a)*,^[b]",
+            ".hidden",
+            &"x".repeat(128),
+        ] {
             assert!(ConversationId::new(good).is_ok(), "{good}");
         }
-        for bad in ["", " a", "a b", "a\u{7}", "..", "_a", "a/b", "a{b}", "é", "a%20", &"x".repeat(129)] {
+        for bad in [
+            "",
+            " a",
+            "a b",
+            "a\u{7}",
+            ".",
+            "..",
+            "...",
+            "a/b",
+            "a\\b",
+            "a{b}",
+            "<b>",
+            "a\"",
+            "a'",
+            "a&b",
+            "a`b",
+            "a?b",
+            "a#b",
+            "é",
+            "a%20",
+            &"x".repeat(129),
+        ] {
             assert_eq!(ConversationId::new(bad).unwrap_err().problem, Problem::NotAnId, "{bad:?}");
         }
     }

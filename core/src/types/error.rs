@@ -33,14 +33,27 @@ pub enum Error {
     #[error("the conversation was deleted")]
     ConversationDeleted,
     /// The message id was stored before, with another body.
-    #[error("message {id} was stored with another body")]
+    #[error("message {id} was stored with another body; they differ at {path:?}")]
     MessageConflict {
         /// The id in question.
         id: String,
+        /// Where in the request it differs from what is stored: `messages[3].content`.
+        path: String,
+    },
+    /// The message was stored before, and deleted.
+    #[error("message {id} was deleted")]
+    MessageDeleted {
+        /// The id in question.
+        id: String,
+        /// Where it stands in the request: `messages[3]`.
+        path: String,
     },
     /// The idempotency key stands for another request.
-    #[error("the idempotency key stands for another request")]
-    IdempotencyConflict,
+    #[error("the idempotency key stands for another request; they differ at {path:?}")]
+    IdempotencyConflict {
+        /// Where in the request it differs from the first one; empty where it is one of another kind or conversation.
+        path: String,
+    },
     /// The reader holds a ticket from the future: after a restore from backup, say.
     #[error("version {asked} was asked for, the conversation is at {stored}")]
     VersionAhead {

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use uuid::Builder;
 
-use super::conversation::{ConversationId, OwnerId};
+use super::conversation::{ConversationFields, ConversationId, OwnerId};
 use super::error::{Invalid, Problem};
 
 /// The longest idempotency key, in characters.
@@ -43,7 +43,68 @@ impl IdempotencyKey {
     }
 }
 
-/// What tells one request from another: the SHA-256 of all that it says.
+/// What tells one request from another, as it is stored under its key: a hash of all its parts, 16 bytes, then one of each part,
+/// 4 bytes, by which a part is found that another request does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestFingerprint(Vec<u8>);
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What it does.
+    Kind,
+    Title,
+    Metadata,
+    /// One of its messages, from 0.
+    Message(usize),
+}
+
+impl RequestFingerprint {
+    const WHOLE: usize = 16;
+    const PART: usize = 4;
+
+    /// Of what a request does, the fields that it sets, and its messages, each under the one name of its value.
+    pub(crate) fn of_request(
+        kind: &str,
+        fields: &ConversationFields,
+        messages: impl Iterator<Item = String>,
+    ) -> Self {
+        let title = ConversationFields { title: fields.title.clone(), metadata: None };
+        let metadata = ConversationFields { title: None, metadata: fields.metadata.clone() };
+        let parts = [kind.to_owned(), title.to_json(), metadata.to_json()];
+        Self::of(&parts.into_iter().chain(messages).collect::<Vec<_>>())
+    }
+
+    fn of(parts: &[String]) -> Self {
+        let Fingerprint(whole) = Fingerprint::of(parts);
+        let mut bytes = whole[..Self::WHOLE].to_vec();
+        for part in parts {
+            let Fingerprint(hash) = Fingerprint::of([part]);
+            bytes.extend_from_slice(&hash[..Self::PART]);
+        }
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The first part that the request of another fingerprint does not have so.
+    pub(crate) fn differs_at(&self, other: &[u8]) -> Option<Part> {
+        let (ours, theirs) = (self.0.get(Self::WHOLE..)?, other.get(Self::WHOLE..)?);
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            (ours.chunks(Self::PART).collect(), theirs.chunks(Self::PART).collect());
+        let at = (0..ours.len().max(theirs.len())).find(|at| ours.get(*at) != theirs.get(*at))?;
+        Some(match at {
+            0 => Part::Kind,
+            1 => Part::Title,
+            2 => Part::Metadata,
+            at => Part::Message(at - 3),
+        })
+    }
+}
+
+/// The SHA-256 of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
 

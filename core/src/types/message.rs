@@ -5,12 +5,13 @@ mod id;
 
 use std::fmt::Write as _;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{Invalid, Problem};
+use super::json::{JsonFields, JsonText, difference};
 
-pub use batch::{BATCH, Batch};
+pub(crate) use batch::join;
+pub use batch::{BATCH, Batch, Compare};
 pub use id::MessageId;
 
 /// The largest message, in bytes of JSON.
@@ -33,6 +34,8 @@ pub enum Role {
     Assistant,
     /// The result of a tool call.
     Tool,
+    /// The result of a function, before there were tools.
+    Function,
 }
 
 impl Role {
@@ -43,6 +46,7 @@ impl Role {
             "user" | "human" => Self::User,
             "assistant" | "ai" => Self::Assistant,
             "tool" => Self::Tool,
+            "function" => Self::Function,
             _ => return None,
         })
     }
@@ -57,45 +61,28 @@ pub struct NewMessage {
 }
 
 /// The fields that have rules. All others are the client's business and are kept as they are.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Fields<'a> {
-    // A null would stand beside the id, position or time that the answer bears, so here it counts as given.
-    #[serde(borrow, default, deserialize_with = "given")]
     id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "given")]
     seq: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "given")]
     created_at: Option<&'a RawValue>,
-    #[serde(borrow)]
     role: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
-    #[serde(borrow)]
     content: Option<&'a RawValue>,
-    #[serde(borrow)]
+    parts: Option<&'a RawValue>,
     tool_calls: Option<&'a RawValue>,
-    #[serde(borrow)]
     function_call: Option<&'a RawValue>,
-    #[serde(borrow)]
     refusal: Option<&'a RawValue>,
-    #[serde(borrow)]
     audio: Option<&'a RawValue>,
-    #[serde(borrow)]
     tool_call_id: Option<&'a RawValue>,
-    #[serde(borrow)]
     name: Option<&'a RawValue>,
-    #[serde(borrow)]
     metadata: Option<&'a RawValue>,
 }
 
-/// Any value, null too.
-fn given<'a, D: serde::Deserializer<'a>>(value: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(value).map(Some)
-}
-
 impl NewMessage {
-    /// Reads a message from the JSON that a client sent. A message has a `role` and `content`; an object without them is
-    /// an item of the OpenAI Conversations API and has a `type` that says which.
+    /// Reads a message from the JSON that a client sent. A message has a `role` and `content`, or `parts` as the AI SDK has
+    /// them; an object without them is an item of the OpenAI Conversations API and has a `type` that says which. What was read
+    /// here can be put back: beside an `id`, `seq` and `created_at` are left out.
     ///
     /// # Errors
     /// The first rule that it breaks, with the path to the value within the message.
@@ -107,32 +94,104 @@ impl NewMessage {
         if depth(body) > MESSAGE_DEPTH {
             return Err(Problem::TooDeep { max: MESSAGE_DEPTH }.of(""));
         }
-        let fields = parse_fields(body)?;
+        if !body.starts_with('{') {
+            return Err(Problem::Type { expected: "an object" }.of(""));
+        }
+        let all = JsonFields::parse(body).ok_or_else(|| Problem::Type { expected: "valid JSON" }.of(""))?;
+        let fields = Fields::of(&all)?;
         fields.check()?;
         let id = fields.id.map(|id| string(id, "id").and_then(MessageId::new)).transpose()?;
+        let was_read = fields.seq.or(fields.created_at).is_some();
         Ok(Self {
             id_in_body: id.is_some(),
             id: id.unwrap_or_else(|| MessageId::generate(fields.item_kind().as_deref())),
-            body: body.to_owned(),
+            body: if was_read { all.without(&["seq", "created_at"]) } else { body.to_owned() },
         })
     }
-}
 
-fn parse_fields(body: &str) -> Result<Fields<'_>, Invalid> {
-    if !body.starts_with('{') {
-        return Err(Problem::Type { expected: "an object" }.of(""));
+    /// Its id: the client's, or one that was made for it.
+    pub fn id(&self) -> &MessageId {
+        &self.id
     }
-    // Every field is any JSON at all, so what fails beside the syntax is a key that stands twice.
-    serde_json::from_str(body).map_err(|error| match error.to_string().split('`').nth(1) {
-        Some(key) => Problem::DuplicateKey { key: key.to_owned() }.of(""),
-        None => Problem::Type { expected: "valid JSON" }.of(""),
-    })
+
+    /// The client's JSON.
+    pub fn json(&self) -> &str {
+        &self.body
+    }
+
+    /// A message as it is stored.
+    pub(crate) fn stored(id: MessageId, body: String) -> Self {
+        let id_in_body = JsonFields::parse(&body).is_some_and(|fields| fields.has("id"));
+        Self { id, id_in_body, body }
+    }
 }
 
-impl Fields<'_> {
+/// Where two messages differ, in the JSON that was sent and the one that is stored; none: they are the same. What the store adds
+/// makes no difference: the id by which both are known, position and time, and the status of an item that came without.
+pub fn difference_of_messages(sent: &str, stored: &str) -> Option<String> {
+    let (sent, stored) = (JsonFields::parse(sent)?, JsonFields::parse(stored)?);
+    let both_have_status = [&sent, &stored].iter().all(|fields| fields.has("status"));
+    let added = ["id", "seq", "created_at", "status"];
+    let added = if both_have_status { &added[..3] } else { &added[..] };
+    difference(&sent.without(added), &stored.without(added))
+}
+
+impl<'a> Fields<'a> {
+    fn of(all: &JsonFields<'a>) -> Result<Self, Invalid> {
+        let mut fields = Self::default();
+        for (key, value) in &all.0 {
+            let Some(field) = fields.named(key) else { continue };
+            if field.replace(*value).is_some() {
+                return Err(Problem::DuplicateKey { key: key.lossy().into_owned() }.of(""));
+            }
+        }
+        Ok(fields.without_nulls())
+    }
+
+    fn named(&mut self, key: &JsonText<'_>) -> Option<&mut Option<&'a RawValue>> {
+        Some(match key.lossy().as_ref() {
+            "id" => &mut self.id,
+            "seq" => &mut self.seq,
+            "created_at" => &mut self.created_at,
+            "role" => &mut self.role,
+            "type" => &mut self.kind,
+            "content" => &mut self.content,
+            "parts" => &mut self.parts,
+            "tool_calls" => &mut self.tool_calls,
+            "function_call" => &mut self.function_call,
+            "refusal" => &mut self.refusal,
+            "audio" => &mut self.audio,
+            "tool_call_id" => &mut self.tool_call_id,
+            "name" => &mut self.name,
+            "metadata" => &mut self.metadata,
+            _ => return None,
+        })
+    }
+
+    /// A null says as little as no field, but for those which the answer bears: there it would stand beside them.
+    fn without_nulls(mut self) -> Self {
+        for field in [
+            &mut self.role,
+            &mut self.kind,
+            &mut self.content,
+            &mut self.parts,
+            &mut self.tool_calls,
+            &mut self.function_call,
+            &mut self.refusal,
+            &mut self.audio,
+            &mut self.tool_call_id,
+            &mut self.name,
+            &mut self.metadata,
+        ] {
+            *field = field.filter(|value| value.get() != "null");
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         for (name, field) in [("seq", self.seq), ("created_at", self.created_at)] {
-            if field.is_some() {
+            // Whoever sends them beside an id puts back what was read.
+            if field.is_some_and(|value| self.id.is_none() || value.get().parse::<i64>().is_err()) {
                 return Err(Problem::Reserved.of(name));
             }
         }
@@ -151,18 +210,14 @@ impl Fields<'_> {
         if let Some(metadata) = self.metadata {
             expect(metadata, '{', "an object", "metadata")?;
         }
-        let calls = self.tool_calls.map(check_tool_calls).transpose()?.unwrap_or(0);
-        match self.content {
-            Some(content) => check_content(content),
-            None if role == Role::Assistant && (calls > 0 || self.has_stand_in()) => Ok(()),
-            None if self.item_kind().is_some() => Ok(()),
-            None => Err(Problem::NoContent.of("content")),
+        self.tool_calls.map(|calls| objects(calls, "tool_calls")).transpose()?;
+        match (self.content, self.parts) {
+            (Some(content), _) => check_content(content),
+            (None, Some(parts)) => check_parts(parts, "parts"),
+            // What a model says may be anything, and now and then is nothing.
+            (None, None) if role == Role::Assistant || self.item_kind().is_some() => Ok(()),
+            (None, None) => Err(Problem::NoContent.of("content")),
         }
-    }
-
-    /// Whether an assistant's message may be without content although it calls no tool.
-    fn has_stand_in(&self) -> bool {
-        self.function_call.is_some() || self.refusal.is_some() || self.audio.is_some()
     }
 
     fn check_item(&self) -> Result<(), Invalid> {
@@ -175,8 +230,9 @@ impl Fields<'_> {
     /// `additional_tools` is.
     fn item_kind(&self) -> Option<String> {
         let kind = self.kind.and_then(|kind| string(kind, "type").ok());
-        let has_content = self.content.is_some() || self.tool_calls.is_some() || self.has_stand_in();
-        let is_message = self.role.is_some() && has_content;
+        let content =
+            [self.content, self.parts, self.tool_calls, self.function_call, self.refusal, self.audio];
+        let is_message = self.role.is_some() && content.iter().any(Option::is_some);
         kind.filter(|kind| !is_message && !matches!(kind.as_str(), "message" | ""))
     }
 }
@@ -184,28 +240,23 @@ impl Fields<'_> {
 fn check_content(content: &RawValue) -> Result<(), Invalid> {
     match content.get().as_bytes().first() {
         Some(b'"') => string(content, "content").map(drop),
-        Some(b'[') => check_parts(content),
+        Some(b'[') => check_parts(content, "content"),
         _ => Err(Problem::Type { expected: "a string, an array of parts or null" }.of("content")),
     }
 }
 
-fn check_parts(content: &RawValue) -> Result<(), Invalid> {
-    #[derive(Deserialize)]
-    struct Part<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Option<&'a RawValue>,
-    }
-    for (at, part) in objects(content, "content")?.into_iter().enumerate() {
-        let path = format!("content[{at}].type");
-        let part: Part<'_> = serde_json::from_str(part.get())
-            .map_err(|_| Problem::DuplicateKey { key: "type".into() }.of(format!("content[{at}]")))?;
-        string(part.kind.ok_or_else(|| Problem::Missing.of(path.as_str()))?, &path)?;
+fn check_parts(parts: &RawValue, param: &str) -> Result<(), Invalid> {
+    for (at, part) in objects(parts, param)?.into_iter().enumerate() {
+        let JsonFields(fields) = JsonFields::parse(part.get()).unwrap_or_default();
+        let mut kinds = fields.iter().filter(|(key, _)| *key == *"type");
+        let path = format!("{param}[{at}].type");
+        let (_, kind) = kinds.next().ok_or_else(|| Problem::Missing.of(path.as_str()))?;
+        string(kind, &path)?;
+        if kinds.next().is_some() {
+            return Err(Problem::DuplicateKey { key: "type".into() }.of(format!("{param}[{at}]")));
+        }
     }
     Ok(())
-}
-
-fn check_tool_calls(calls: &RawValue) -> Result<usize, Invalid> {
-    objects(calls, "tool_calls").map(|calls| calls.len())
 }
 
 /// The elements of an array that must hold objects.
@@ -223,10 +274,11 @@ fn expect(value: &RawValue, opening: char, expected: &'static str, param: &str) 
     if value.get().starts_with(opening) { Ok(()) } else { Err(Problem::Type { expected }.of(param)) }
 }
 
-/// A JSON string's text. Only its kind is checked where it will not be looked at: an unpaired surrogate is JSON.
+/// A JSON string's text, in which an unpaired surrogate may be.
 fn string(value: &RawValue, param: &str) -> Result<String, Invalid> {
-    expect(value, '"', "a string", param)?;
-    Ok(serde_json::from_str(value.get()).unwrap_or_default())
+    let text =
+        JsonText::parse(value.get()).ok_or_else(|| Problem::Type { expected: "a string" }.of(param))?;
+    Ok(text.lossy().into_owned())
 }
 
 /// How deep objects and arrays nest in valid JSON.
@@ -263,6 +315,16 @@ impl Message {
     /// Its position in the conversation, from 1.
     pub fn seq(&self) -> i64 {
         self.seq
+    }
+
+    /// Its id.
+    pub fn id(&self) -> MessageId {
+        let id = JsonFields::parse(self.json()).and_then(|fields| {
+            let (_, id) = fields.0.into_iter().find(|(key, _)| *key == *"id")?;
+            JsonText::parse(id.get()).map(|id| id.lossy().into_owned())
+        });
+        // What is stored has one.
+        MessageId(id.unwrap_or_default())
     }
 
     /// The message as it is answered.
@@ -319,10 +381,36 @@ mod tests {
             r#"{"role":"tool","tool_call_id":"1","content":""}"#,
             r#"{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}"#,
             r#"{"type":"additional_tools","role":"developer","tools":[]}"#,
+            r#"{"role":"assistant","content":null,"reasoning_content":"hm"}"#,
+            r#"{"role":"assistant","content":null,"tool_calls":[]}"#,
+            r#"{"role":"assistant"}"#,
+            r#"{"role":"function","name":"f","content":"7"}"#,
+            r#"{"id":"ui","role":"user","parts":[{"type":"text","text":"hi"}]}"#,
+            r#"{"role":"user","content":"x","\ud800":1,"\ud801":{"\udc00":2}}"#,
         ] {
             assert_eq!(NewMessage::parse(json).unwrap().body, json);
         }
         assert_eq!(NewMessage::parse(" {\"role\":\"user\",\"content\":\"\"}\n").unwrap().body.len(), 28);
+    }
+
+    #[test]
+    fn what_was_read_can_be_put_back() {
+        let sent = r#"{ "role":"user", "content":"\u00e9" }"#;
+        let read = Message::assemble(7, Some("msg_1"), 1_700_000_000, sent);
+        let back = NewMessage::parse(read.json()).unwrap();
+        assert_eq!((back.id.as_str(), back.id_in_body), ("msg_1", true));
+        assert_eq!(difference_of_messages(&back.body, sent), None);
+        for (other, path) in [
+            (r#"{"role":"user","content":"e"}"#, Some("content")),
+            (r#"{"role":"user","content":"é","name":"ann"}"#, Some("name")),
+            (r#"{"content":"é","role":"user","status":"completed"}"#, None),
+            (r#"{"id":"msg_2","content":"\u00E9","role":"user"}"#, None),
+        ] {
+            assert_eq!(difference_of_messages(&back.body, other).as_deref(), path, "{other}");
+        }
+        let done = |status: &str| format!(r#"{{"type":"function_call","status":"{status}"}}"#);
+        let path = difference_of_messages(&done("completed"), &done("incomplete"));
+        assert_eq!(path.as_deref(), Some("status"));
     }
 
     #[test]
@@ -336,7 +424,14 @@ mod tests {
             (r#"{"role":"bot","content":""}"#, of("role", Problem::UnknownRole { role: "bot".into() })),
             (r#"{"role":"user"}"#, of("content", Problem::NoContent)),
             (r#"{"role":"user","content":null,"tool_calls":[{}]}"#, of("content", Problem::NoContent)),
-            (r#"{"role":"assistant","content":null,"tool_calls":[]}"#, of("content", Problem::NoContent)),
+            (r#"{"role":"tool","tool_call_id":"c"}"#, of("content", Problem::NoContent)),
+            (r#"{"role":"user","parts":"x"}"#, of("parts", kind("an array"))),
+            (r#"{"role":"user","parts":[{"text":"x"}]}"#, of("parts[0].type", Problem::Missing)),
+            (r#"{"role":"user","content":"","id":"a","seq":"1"}"#, of("seq", Problem::Reserved)),
+            (
+                r#"{"role":"user","content":"","id":"a","created_at":"2026"}"#,
+                of("created_at", Problem::Reserved),
+            ),
             (r#"{"role":"assistant","tool_calls":{}}"#, of("tool_calls", kind("an array"))),
             (r#"{"role":"assistant","tool_calls":[1]}"#, of("tool_calls[0]", kind("an object"))),
             (r#"{"role":"user","content":7}"#, of("content", kind("a string, an array of parts or null"))),

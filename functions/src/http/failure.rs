@@ -1,8 +1,9 @@
 //! The one place where what went wrong becomes a status, a code and a sentence for the caller.
 
-use conversation_core::{ConversationId, Error, Invalid, MessageId, Problem};
+use conversation_core::{ConversationId, Error, Invalid, Problem};
 use http::StatusCode;
 
+use super::item::Item;
 use crate::outcome::CacheStatus;
 
 /// An error as the caller sees it.
@@ -65,9 +66,36 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message).of("body")
     }
 
-    /// The body is not what it should be.
-    pub(crate) fn bad_body(message: impl Into<String>) -> Self {
+    /// The body is encoded in a way that is not decoded here.
+    pub(crate) fn encoded(encoding: &str) -> Self {
+        let message = format!("The body must not be encoded; its content-encoding is {encoding:?}.");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", message)
+            .of("content-encoding")
+    }
+
+    /// The body is no JSON.
+    pub(crate) fn bad_json(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_json", message).of("body")
+    }
+
+    /// The body is JSON, but not what it should be.
+    pub(crate) fn bad_body(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message).of("body")
+    }
+
+    /// An item is a part of a record, and records are deleted as a whole.
+    pub(crate) fn part_of_record(item: &str, record: &str) -> Self {
+        let message = format!(
+            "The item {item:?} is a part of the message {record:?}; delete that, and with it all of its items."
+        );
+        Self::new(StatusCode::CONFLICT, "part_of_message", message).of("item_id")
+    }
+
+    /// A record reads as several items, so that it is none of them.
+    pub(crate) fn several_items(record: &str, items: &[Item]) -> Self {
+        let ids: Vec<&str> = items.iter().map(Item::id).collect();
+        let message = format!("The message {record:?} reads as several items: {}.", ids.join(", "));
+        Self::new(StatusCode::NOT_FOUND, "item_not_found", message).of("item_id")
     }
 
     /// A parameter that is not known, or stands with another that excludes it.
@@ -111,14 +139,10 @@ impl Failure {
     }
 
     /// The same, about one message of it.
-    pub fn about_message(id: &ConversationId, message_id: &MessageId) -> impl FnOnce(Error) -> Self {
+    pub fn about_item(id: &ConversationId, item: &str) -> impl FnOnce(Error) -> Self {
         move |error| match error {
             Error::NotFound => {
-                let message = format!(
-                    "There is no message {:?} in a conversation {:?}.",
-                    message_id.as_str(),
-                    id.as_str()
-                );
+                let message = format!("There is no message {item:?} in a conversation {:?}.", id.as_str());
                 Self::new(StatusCode::NOT_FOUND, "message_not_found", message).of("item_id")
             }
             error => Self::from_store(error, id.as_str()),
@@ -146,14 +170,26 @@ impl Failure {
                 let message = format!("The conversation {id:?} was deleted; its id is not used again.");
                 Self::new(StatusCode::CONFLICT, "conversation_deleted", message).of("conversation_id")
             }
-            Error::MessageConflict { id } => {
-                let message =
-                    format!("A message {id:?} is stored with another body; give the new one another id.");
-                Self::new(StatusCode::CONFLICT, "message_conflict", message).of("id")
+            Error::MessageConflict { id, path } => {
+                let differs = differs(&path);
+                let message = format!(
+                    "A message {id:?} is stored with another body{differs}; give the new one another id."
+                );
+                let param = if path.is_empty() { "id".to_owned() } else { path };
+                Self::new(StatusCode::CONFLICT, "message_conflict", message).of(param)
             }
-            Error::IdempotencyConflict => {
-                let message = "The Idempotency-Key was used for another request; give this one another key.";
-                Self::new(StatusCode::CONFLICT, "idempotency_conflict", message).of("idempotency-key")
+            Error::MessageDeleted { id, path } => {
+                let message = format!("The message {id:?} was deleted; give the new one another id.");
+                let param = if path.is_empty() { "id".to_owned() } else { format!("{path}.id") };
+                Self::new(StatusCode::CONFLICT, "message_deleted", message).of(param)
+            }
+            Error::IdempotencyConflict { path } => {
+                let differs = differs(&path);
+                let message = format!(
+                    "The Idempotency-Key was used for another request{differs}; give this one another key."
+                );
+                let param = if path.is_empty() { "idempotency-key".to_owned() } else { path };
+                Self::new(StatusCode::CONFLICT, "idempotency_conflict", message).of(param)
             }
             Error::VersionAhead { stored, .. } => {
                 let message =
@@ -191,6 +227,11 @@ impl Failure {
     }
 }
 
+/// What two requests differ in.
+fn differs(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(", from which it differs at {path}") }
+}
+
 impl From<Invalid> for Failure {
     fn from(Invalid { param, problem }: Invalid) -> Self {
         let (status, code, message) = explain(&param, &problem);
@@ -207,7 +248,7 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
         Problem::NotAnId => bad(
             "invalid_id",
             format!(
-                "{name} must be 1 to 128 characters: ASCII letters, digits and _ - . : @ ~ +, beginning with a letter or a digit."
+                "{name} must be 1 to 128 visible ASCII characters other than / ? # % \\ {{ }} < > \" ' & `, and not only dots."
             ),
         ),
         Problem::NotAnOwner => bad(
@@ -234,15 +275,20 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
             bad("duplicate_key", format!("{name} must not have the key {key:?} twice."))
         }
         Problem::Missing => bad("missing", format!("{name} is required.")),
-        Problem::Reserved => bad("reserved", format!("{name} is assigned by the store; leave it out.")),
+        Problem::Reserved => bad(
+            "reserved",
+            format!(
+                "{name} is assigned by the store; leave it out, or send it with the id beside which it was read."
+            ),
+        ),
         Problem::UnknownRole { role } => bad(
             "unknown_role",
-            format!("{name} must be system, developer, user, assistant or tool; it is {role:?}."),
+            format!("{name} must be system, developer, user, assistant, tool or function; it is {role:?}."),
         ),
         Problem::NoContent => bad(
             "missing",
             format!(
-                "{name} must be a string or an array of parts; only an assistant's message with tool_calls may be without."
+                "{name} must be a string or an array of parts; only an assistant's message may be without."
             ),
         ),
         Problem::TooDeep { max } => {
@@ -258,10 +304,9 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
         Problem::OutOfRange { min, max } => {
             bad("out_of_range", format!("{name} must be a whole number from {min} to {max}."))
         }
-        Problem::UnknownMessage => bad(
-            "invalid_cursor",
-            format!("{name} must be the id of an item of this conversation; it may have been deleted."),
-        ),
+        Problem::UnknownMessage => {
+            bad("invalid_cursor", format!("{name} must be the id of an item of this conversation."))
+        }
         Problem::NotACursor => bad(
             "invalid_cursor",
             format!("{name} must be the `{name}` value returned by a page of this list."),
@@ -280,6 +325,12 @@ mod tests {
         assert!(unknown().is_final());
         assert!(!Failure { repeatable: true, ..unknown() }.is_final());
         assert!(!Failure::about(None)(Error::DatabaseUnavailable("refused".into())).is_final());
-        assert!(Failure { repeatable: true, ..Failure::about(None)(Error::IdempotencyConflict) }.is_final());
+        assert!(
+            Failure {
+                repeatable: true,
+                ..Failure::about(None)(Error::IdempotencyConflict { path: String::new() })
+            }
+            .is_final()
+        );
     }
 }

@@ -1,15 +1,16 @@
 //! From HTTP to what the store takes.
 
 use conversation_core::{
-    ConversationId, ConversationKey, IdempotencyKey, IdentityConfig, Invalid, Limit, MessageId, Order,
-    OwnerId, Problem,
+    ConversationId, ConversationKey, IdempotencyKey, IdentityConfig, Invalid, Limit, Order, OwnerId, Problem,
 };
-use http::header::CONTENT_TYPE;
+use http::Method;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use lambda_http::{Request, RequestExt as _};
 
 use super::event::{FrontEnd, HttpEvent};
 use super::failure::Failure;
 use super::identity;
+use super::item::ItemId;
 use super::route::{self, Operation, Target};
 
 /// The header in which a caller names a request, however often it is tried.
@@ -60,12 +61,12 @@ impl ApiRequest {
         Ok(ConversationKey { owner, id: ConversationId::new(self.target.conversation_id.as_str())? })
     }
 
-    /// Which message is meant.
+    /// Which item is meant.
     ///
     /// # Errors
     /// The path has no valid id.
-    pub fn message_id(&self) -> Result<MessageId, Failure> {
-        Ok(MessageId::new(self.target.item_id.as_str()).map_err(called("item_id"))?)
+    pub fn item_id(&self) -> Result<ItemId, Failure> {
+        Ok(ItemId::new(&self.target.item_id).map_err(called("item_id"))?)
     }
 
     /// A parameter of the query.
@@ -116,6 +117,11 @@ impl ApiRequest {
         }
     }
 
+    /// Whether the answer is wanted without its body.
+    pub(crate) fn is_head(&self) -> bool {
+        self.request.method() == Method::HEAD
+    }
+
     /// The function whose operation it is.
     pub(crate) fn function(&self) -> &'static str {
         self.operation.function()
@@ -137,8 +143,18 @@ impl ApiRequest {
         Ok(key.map(|key| IdempotencyKey::new(String::from_utf8_lossy(key.as_bytes()))).transpose()?)
     }
 
+    /// The body's text; none: there is no body.
+    pub(crate) fn body_if_any(&self) -> Result<Option<&str>, Failure> {
+        if self.request.body().is_empty() { Ok(None) } else { self.body().map(Some) }
+    }
+
     /// The body's text.
     pub(crate) fn body(&self) -> Result<&str, Failure> {
+        if let Some(encoding) = self.request.headers().get(CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Failure::encoded(&String::from_utf8_lossy(encoding.as_bytes())));
+        }
         let json = self.request.headers().get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
         if !json {
             return Err(Failure::not_json_type());
@@ -148,7 +164,7 @@ impl ApiRequest {
             return Err(Failure::body_too_large(BODY_BYTES));
         }
         std::str::from_utf8(body)
-            .map_err(|error| Failure::bad_body(format!("The body must be UTF-8; {error}.")))
+            .map_err(|error| Failure::bad_json(format!("The body must be UTF-8; {error}.")))
     }
 
     /// How many bytes the answer's body may have.

@@ -136,6 +136,11 @@ struct LoadBalancerResponse {
 }
 
 impl LambdaResponse {
+    /// Leaves out the body, as HEAD asks for.
+    pub(crate) fn without_body(self) -> Self {
+        Self { body: empty(), ..self }
+    }
+
     /// Says what the request is called in the log, for whoever reports of it, in the form that its front end takes.
     pub(crate) fn of_request(mut self, id: &str, front_end: FrontEnd) -> Self {
         self.headers.insert("x-request-id", id.to_owned());
@@ -155,6 +160,11 @@ impl LambdaResponse {
     }
 }
 
+/// An empty string, as JSON.
+fn empty() -> Box<RawValue> {
+    RawValue::from_string("\"\"".to_owned()).unwrap_or_default()
+}
+
 fn respond<const N: usize>(
     status_code: u16,
     body: &str,
@@ -164,7 +174,7 @@ fn respond<const N: usize>(
     let always = always.map(|(name, value)| (name, value.to_owned()));
     let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
     // Whatever is escaped is a JSON string.
-    let body = RawValue::from_string(json_escape_simd::escape(body)).unwrap_or_default();
+    let body = RawValue::from_string(json_escape_simd::escape(body)).unwrap_or_else(|_| empty());
     LambdaResponse {
         status_code,
         headers: always.into_iter().chain(headers).collect(),

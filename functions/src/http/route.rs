@@ -147,7 +147,9 @@ pub(crate) struct Target {
 
 /// Finds what a request asks for.
 pub(crate) fn find(method: &Method, path: &str) -> Option<Target> {
-    ROUTES.iter().filter(|route| route.method == method.as_str()).find_map(|route| {
+    // HEAD is GET without the body.
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    ROUTES.iter().filter(|route| route.method == method).find_map(|route| {
         let [conversation_id, item_id] = matches(route.path, path)?;
         Some(Target { operation: route.operation, conversation_id, item_id })
     })
@@ -155,7 +157,9 @@ pub(crate) fn find(method: &Method, path: &str) -> Option<Target> {
 
 /// The methods that a path has.
 pub(crate) fn methods(path: &str) -> Vec<&'static str> {
-    ROUTES.iter().filter(|route| matches(route.path, path).is_some()).map(|route| route.method).collect()
+    let fits = |route: &&Route| matches(route.path, path).is_some();
+    let both = |route: &Route| if route.method == "GET" { vec!["GET", "HEAD"] } else { vec![route.method] };
+    ROUTES.iter().filter(fits).flat_map(both).collect()
 }
 
 /// Whether a path fits a pattern; the decoded ids in it.
@@ -215,7 +219,8 @@ mod tests {
             assert_eq!(get(unknown), None, "{unknown}");
         }
         assert_eq!(find(&Method::PUT, "/v1/conversations/c"), None);
-        assert_eq!(methods("/v1/conversations/c"), ["GET", "POST", "DELETE"]);
+        assert_eq!(find(&Method::HEAD, "/v1/conversations/c"), get("/v1/conversations/c"));
+        assert_eq!(methods("/v1/conversations/c"), ["GET", "HEAD", "POST", "DELETE"]);
         assert_eq!(methods("/v1/conversations/c/"), [""; 0]);
     }
 }

@@ -1,11 +1,9 @@
 //! Adds messages, and the conversation when it is new.
 
 use conversation_core::{Added, Batch, ConversationStore, NewMessage};
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::http::{ApiRequest, ApiResponse, Failure, MESSAGES, fit, from_json, list};
+use crate::http::{ApiRequest, ApiResponse, Failure, MESSAGES, difference, fit, list, read_body};
 
 pub(super) async fn answer(
     store: &ConversationStore,
@@ -17,30 +15,22 @@ pub(super) async fn answer(
     Ok(response(added, request.answer_bytes()).written(cache_update))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BatchFields<'a> {
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-}
-
 impl ApiRequest {
     /// The messages to add: a single one, or several under `messages`.
     ///
     /// # Errors
     /// The body breaks a rule.
     pub fn batch(&self) -> Result<Batch, Failure> {
-        #[derive(Deserialize)]
-        struct Probe<'a> {
-            #[serde(borrow)]
-            messages: Option<&'a RawValue>,
-        }
-        let body = self.body()?;
-        if from_json::<Probe<'_>>(body)?.messages.is_none() {
-            return Ok(Batch::new(vec![NewMessage::parse(body)?])?.under(self.idempotency_key()?));
-        }
-        let fields: BatchFields<'_> = from_json(body)?;
-        Ok(Batch::new(MESSAGES.read(fields.messages)?)?.under(self.idempotency_key()?))
+        let text = self.body()?;
+        let body = read_body(text, ["messages"])?;
+        let [messages] = body.named;
+        let batch = if messages.is_some() {
+            body.conversation.none()?;
+            MESSAGES.batch(messages, false)?
+        } else {
+            Batch::new(vec![NewMessage::parse(text)?])?.called("").compared_by(difference)
+        };
+        Ok(batch.under(self.idempotency_key()?))
     }
 }
 

@@ -1,12 +1,8 @@
 //! Creates a conversation.
 
-use conversation_core::{Batch, ConversationId, ConversationStore, NewConversation};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use conversation_core::{ConversationId, ConversationStore, NewConversation};
 
-use crate::http::{
-    ApiRequest, ApiResponse, Failure, Fields, ITEMS, MESSAGES, called, from_json, of_items, string,
-};
+use crate::http::{ApiRequest, ApiResponse, Failure, ITEMS, MESSAGES, called, read_body, string};
 
 pub(super) async fn answer(
     store: &ConversationStore,
@@ -18,41 +14,26 @@ pub(super) async fn answer(
     Ok(ApiResponse::conversation(&added.conversation).written(added.cache_update))
 }
 
-#[derive(Deserialize)]
-struct NewFields<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    items: Option<&'a RawValue>,
-    #[serde(flatten)]
-    fields: Fields,
-}
-
 impl ApiRequest {
     /// The conversation to create.
     ///
     /// # Errors
     /// The body breaks a rule.
     pub fn new_conversation(&self) -> Result<NewConversation, Failure> {
-        let body = self.body()?;
-        let fields: NewFields<'_> = from_json(body)?;
+        // Without a body, or with null as some clients send it, it is empty.
+        let body = self.body_if_any()?.filter(|body| body.trim_ascii() != "null").unwrap_or("{}");
+        let body = read_body(body, ["id", "messages", "items"])?;
+        let [id, messages, items] = body.named;
+        let messages = match (messages, items) {
+            (Some(_), Some(_)) => return Err(one_kind()),
+            (messages, None) => MESSAGES.batch(messages, true)?,
+            (None, items) => ITEMS.batch(items, true)?,
+        };
+        let id = id.map(string("id")).transpose()?.map(ConversationId::new).transpose();
         Ok(NewConversation {
-            id: fields
-                .id
-                .map(string("id"))
-                .transpose()?
-                .map(ConversationId::new)
-                .transpose()
-                .map_err(called("id"))?,
-            fields: fields.fields.without_nulls().read()?,
-            messages: match (fields.messages, fields.items) {
-                (Some(_), Some(_)) => return Err(one_kind()),
-                (messages, None) => Batch::initial(MESSAGES.read(messages)?)?,
-                (None, items) => Batch::initial(ITEMS.read(items)?).map_err(of_items)?,
-            }
-            .under(self.idempotency_key()?),
+            id: id.map_err(called("id"))?,
+            fields: body.conversation.without_nulls().read()?,
+            messages: messages.under(self.idempotency_key()?),
         })
     }
 }

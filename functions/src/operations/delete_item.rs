@@ -1,14 +1,36 @@
 //! Deletes one item, which is one message, from both stores.
 
-use conversation_core::ConversationStore;
+use conversation_core::{ConversationKey, ConversationStore, Error, MessageId};
 
-use crate::http::{ApiRequest, ApiResponse, Failure};
+use super::get_item::Found;
+use crate::http::{ApiRequest, ApiResponse, Failure, ItemId};
 
 pub(super) async fn answer(
     store: &ConversationStore,
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
-    let (key, id) = (request.key()?, request.message_id()?);
-    let changed = store.delete_message(&key, &id).await.map_err(Failure::about_message(&key.id, &id))?;
+    let (key, id) = (request.key()?, request.item_id()?);
+    let record = record(store, &key, &id).await?;
+    let deleted = store.delete_message(&key, &record).await;
+    let changed = deleted.map_err(Failure::about_item(&key.id, id.as_str()))?;
     Ok(ApiResponse::conversation(&changed.conversation).written(changed.cache_update))
+}
+
+/// The record to delete.
+///
+/// # Errors
+/// The item is a part of one that has others; or there is no such item.
+async fn record(store: &ConversationStore, key: &ConversationKey, id: &ItemId) -> Result<MessageId, Failure> {
+    let about = || Failure::about_item(&key.id, id.as_str());
+    if let (Some(record), None) = (&id.record, &id.whole) {
+        return Ok(record.clone());
+    }
+    match Found::read(store, key, id).await.map_err(about())? {
+        Some(found) if found.is_part() => {
+            Err(Failure::part_of_record(id.as_str(), found.record.id().as_str()))
+        }
+        Some(found) => Ok(found.record.id()),
+        // It may have been deleted before, which is answered as it was then.
+        None => id.whole.clone().or_else(|| id.record.clone()).ok_or(Error::NotFound).map_err(about()),
+    }
 }

@@ -1,27 +1,72 @@
 //! Reads one item.
 
-use conversation_core::{ConversationId, ConversationStore, Error, Message, MessageId, Read};
+use conversation_core::{ConversationKey, ConversationStore, Error, Message, MessageId, Source};
 
-use crate::http::{ApiRequest, ApiResponse, Failure, Item};
+use super::list_items::with_calls;
+use crate::http::{ApiRequest, ApiResponse, Failure, Item, ItemId};
 
 pub(super) async fn answer(
     store: &ConversationStore,
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
-    let (key, id) = (request.key()?, request.message_id()?);
-    response(store.message(&key, &id).await, &key.id, &id)
+    let (key, id) = (request.key()?, request.item_id()?);
+    let found = Found::read(store, &key, &id).await.and_then(|found| found.ok_or(Error::NotFound));
+    let found =
+        found.map_err(|error| Failure::about_item(&key.id, id.as_str())(error).read_from(Source::Bypass))?;
+    let item = found.item(&id, &key).map_err(|failure| failure.read_from(Source::Bypass))?;
+    Ok(ApiResponse::new(item.into_json()).read_from(Source::Bypass))
 }
 
-/// One message as an item, or that there is none.
-///
-/// # Errors
-/// There is no such message or conversation, or the store failed.
-fn response(
-    read: Result<Read<Message>, Error>,
-    id: &ConversationId,
-    message_id: &MessageId,
-) -> Result<ApiResponse, Failure> {
-    let Read { found, source } = read.map_err(Failure::about(Some(id)))?;
-    let none = || Failure::about_message(id, message_id)(Error::NotFound).read_from(source);
-    found.map(|message| ApiResponse::new(Item::of(&message).into_json()).read_from(source)).ok_or_else(none)
+/// The record that an item is, or is a part of.
+pub(super) struct Found {
+    pub(super) record: Message,
+    pub(super) items: Vec<Item>,
+    /// It was found under the record's own id.
+    by_record: bool,
+}
+
+impl Found {
+    /// Looks for a record of that id, then for one that has such a part.
+    pub(super) async fn read(
+        store: &ConversationStore,
+        key: &ConversationKey,
+        id: &ItemId,
+    ) -> Result<Option<Self>, Error> {
+        let read = async |id: Option<&MessageId>| match id {
+            Some(id) => Ok(store.message(key, id).await?.found),
+            None => Ok::<_, Error>(None),
+        };
+        let by_record = read(id.record.as_ref()).await?;
+        let (record, by_record) = match by_record {
+            Some(record) => (Some(record), true),
+            None => (read(id.whole.as_ref()).await?, false),
+        };
+        let Some(record) = record else { return Ok(None) };
+        let items = with_calls(store, key, std::slice::from_ref(&record)).await?;
+        let is_there = by_record || items.iter().any(|item| item.id() == id.as_str());
+        Ok(is_there.then_some(Self { record, items, by_record }))
+    }
+
+    /// The item: of a record that reads as one, under the record's id as well.
+    fn item(mut self, id: &ItemId, key: &ConversationKey) -> Result<Item, Failure> {
+        let at = self.items.iter().position(|item| item.id() == id.as_str());
+        match at {
+            Some(at) => Ok(self.items.swap_remove(at)),
+            None if self.items.len() > 1 => Err(Failure::several_items(id.as_str(), &self.items)),
+            None => {
+                self.items.pop().ok_or(Error::NotFound).map_err(Failure::about_item(&key.id, id.as_str()))
+            }
+        }
+    }
+
+    /// The part of that id; none: it is a record's own.
+    pub(super) fn part(mut self, id: &str) -> Option<Item> {
+        let at = self.items.iter().position(|item| item.id() == id)?;
+        (!self.by_record).then(|| self.items.swap_remove(at))
+    }
+
+    /// Whether the record has other items beside the one that was asked for.
+    pub(super) fn is_part(&self) -> bool {
+        !self.by_record && self.items.len() > 1
+    }
 }

@@ -15,7 +15,13 @@ pub(super) async fn answer(
         Some(range) => store.history(&key, range, limit, min_version).await,
     };
     let forward = matches!(range, Some(Range::After(_)));
-    ApiResponse::found(read, &key.id, |page| response(page, request.answer_bytes(), forward))
+    // Where nothing follows yet, the next look begins at the same place.
+    let from = match range {
+        Some(Range::After(at)) => Some(at),
+        Some(Range::Before(_)) => None,
+        None => Some(0),
+    };
+    ApiResponse::found(read, &key.id, |page| response(page, request.answer_bytes(), forward, from))
 }
 
 impl ApiRequest {
@@ -34,10 +40,10 @@ impl ApiRequest {
 }
 
 /// Messages, oldest first. `before` and `after` are the positions to ask for next to get what lies beside them:
-/// `before` is null where there is nothing older; newer messages may always come.
+/// `before` is null where there is nothing older; newer messages may always come, so that an empty page has an `after`, too.
 ///
 /// Where they do not all fit into an answer, those nearest to where the reading began stay.
-fn response(mut page: Page<Message>, answer_bytes: usize, forward: bool) -> ApiResponse {
+fn response(mut page: Page<Message>, answer_bytes: usize, forward: bool, from: Option<i64>) -> ApiResponse {
     if fit(&mut page.items, answer_bytes, forward) {
         page.has_more = true;
     }
@@ -47,7 +53,7 @@ fn response(mut page: Page<Message>, answer_bytes: usize, forward: bool) -> ApiR
     let edges = [
         ("has_more", page.has_more.into()),
         ("before", oldest.into()),
-        ("after", page.items.last().map(Message::seq).into()),
+        ("after", page.items.last().map(Message::seq).or(from).into()),
     ];
     ApiResponse::new(list(&page.items, &[], &edges)).of_window()
 }

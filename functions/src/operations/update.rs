@@ -2,7 +2,7 @@
 
 use conversation_core::{Change, ConversationStore};
 
-use crate::http::{ApiRequest, ApiResponse, Failure, Fields, from_json};
+use crate::http::{ApiRequest, ApiResponse, Failure, read_body};
 
 pub(super) async fn answer(
     store: &ConversationStore,
@@ -20,7 +20,7 @@ impl ApiRequest {
     /// The body breaks a rule, or names nothing to change.
     pub fn change(&self) -> Result<Change, Failure> {
         let body = self.body()?;
-        let fields = from_json::<Fields>(body)?.read()?;
+        let fields = read_body(body, [])?.conversation.read()?;
         let change = Change { fields, idempotency_key: self.idempotency_key()? };
         if change.fields.is_empty() {
             return Err(Failure::bad_body("The body must have a field to change."));

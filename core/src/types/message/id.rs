@@ -7,7 +7,7 @@ use crate::types::error::Invalid;
 
 /// A message's id, unique in its conversation: the same rule as for [`ConversationId`](crate::ConversationId).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId(String);
+pub struct MessageId(pub(super) String);
 
 impl MessageId {
     /// Checks an id that a client chose.
@@ -27,12 +27,28 @@ impl MessageId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What a part of a record is called, in a view in which one record reads as several items: it follows from the record's id,
+    /// the part's type and its place, from 0.
+    pub fn of_part(record: &str, kind: &str, at: usize) -> String {
+        format!("{}_{record}_{at}", prefix(kind))
+    }
+
+    /// The record whose part may be called so; none: no part is.
+    pub fn record_of(part: &str) -> Option<Self> {
+        let (rest, at) = part.rsplit_once('_')?;
+        let (kind, record) = rest.split_once('_')?;
+        let is_place = !at.is_empty() && at.len() <= 4 && at.bytes().all(|byte| byte.is_ascii_digit());
+        let is_prefix = ["msg", "fc", "fco", "ctc", "ctco", "rs"].contains(&kind);
+        (is_place && is_prefix).then(|| Self::new(record).ok()).flatten()
+    }
 }
 
 /// What OpenAI's ids of such items begin with: its Responses API refuses items whose ids begin otherwise, and what is
 /// read here may be sent there.
 fn prefix(kind: &str) -> &'static str {
     match kind {
+        "message" => "msg",
         "function_call" => "fc",
         // Both the prefix of a call and one of its own are taken for it.
         "function_call_output" => "fco",
@@ -61,6 +77,18 @@ fn prefix(kind: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_leads_back_to_its_record() {
+        for record in ["msg_0198c2f0", "m-1", "a_b_7", "-_"] {
+            let part = MessageId::of_part(record, "function_call", 12);
+            assert_eq!(part, format!("fc_{record}_12"));
+            assert_eq!(MessageId::record_of(&part).unwrap().as_str(), record);
+        }
+        for none in ["msg_0198c2f0", "fc_1", "xx_a_1", "fc_a_", "fc_a_1x", ""] {
+            assert_eq!(MessageId::record_of(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn an_id_tells_what_it_is_of() {
