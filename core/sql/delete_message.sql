@@ -26,7 +26,7 @@ begin
             where d.shard = p_shard and d.conversation_key = c.key and d.message_id = p_message_id;
         if found then
             outcome := 'duplicate';
-            s := snapshot_of(c, false, true, p_capacity);
+            s := snapshot_of(c, false, false, p_capacity);
         else
             outcome := 'absent';
         end if;

@@ -33,8 +33,8 @@ use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::types::write::Change;
 
 pub use migrate::Migrated;
-pub(crate) use rows::{Added, Commit, Listed, MessageRange, PendingInvalidation, Record};
-use rows::{changed, record, select_snapshot};
+pub(crate) use rows::{Added, Commit, Listed, MessageDeletion, MessageRange, PendingInvalidation, Record};
+use rows::{changed, message_deleted, record, select_snapshot};
 pub(crate) use session::Sessions;
 pub(crate) use transfer::{Imported, Snapshots};
 
@@ -134,13 +134,13 @@ impl Database {
         }
     }
 
-    /// Deletes one message. Done: the conversation without it; none if there is no such message.
+    /// Deletes one message. Done: the conversation without it; none if there never was such a message.
     pub(crate) async fn delete_message(
         &self,
         key: &ConversationKey,
         message_id: &str,
         intent: IntentOutcome,
-    ) -> Result<Commit<Option<Snapshot>>, Error> {
+    ) -> Result<Commit<Option<MessageDeletion>>, Error> {
         let query = sqlx::query(select_snapshot!(
             "d.outcome, d.row_epoch, ",
             "(d.s).",
@@ -154,7 +154,7 @@ impl Database {
         .bind(intent.epoch())
         .bind(CAPACITY)
         .bind(self.generation());
-        changed(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
+        message_deleted(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
     }
 
     /// Deletes a conversation. Done: its version, none if there never was one.

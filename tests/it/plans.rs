@@ -28,6 +28,8 @@ async fn fill(postgres: &mut PgConnection, conversations: i64, each: i64) {
          insert into pending_invalidations (shard, conversation_key, owner_id, conversation_id, version)
             select shard, key, owner_id, conversation_id, 0 from conversations where conversation_id <> 'c2';
          update conversations set deleted_at = now() where owner_id <> '{OWNER}';
+         insert into deleted_messages (shard, conversation_key, seq, message_id)
+            select shard, key, {ROWS} + seq, 'gone' || seq from conversations, generate_series(1, 2) seq;
          insert into purges (shard, conversation_key) select shard, key from conversations where deleted_at is not null;
          vacuum (analyze)"
     );

@@ -26,6 +26,15 @@ pub(crate) struct Added {
     pub(crate) duplicate: bool,
 }
 
+/// The deletion of a message.
+#[derive(Debug)]
+pub(crate) struct MessageDeletion {
+    /// The conversation without it.
+    pub(crate) snapshot: Snapshot,
+    /// It had been deleted before, and nothing was written.
+    pub(crate) again: bool,
+}
+
 /// What Postgres knows under a conversation's key.
 #[derive(Debug)]
 pub(crate) enum Record {
@@ -120,7 +129,7 @@ pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Resu
             Ok(AddOutcome::Commit(Commit::Refused(epoch)))
         }
         "conflict" => spelt(row).map(AddOutcome::Spelt).map_err(Error::Database),
-        "message_deleted" => Err(message_deleted(row, batch).map_err(Error::Database)?),
+        "message_deleted" => Err(was_deleted(row, batch).map_err(Error::Database)?),
         "exists" => Err(Error::ConversationExists),
         "absent" => Err(Error::NotFound),
         "deleted" => Err(Error::ConversationDeleted),
@@ -139,7 +148,7 @@ fn spelt(row: &PgRow) -> sqlx::Result<Vec<(String, String)>> {
     Ok(ids.into_iter().zip(bodies).collect())
 }
 
-fn message_deleted(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
+fn was_deleted(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
     let deleted: Vec<String> = row.try_get("stored_ids")?;
     let is_deleted = |message: &NewMessage| deleted.iter().any(|id| id == message.id.as_str());
     let at = batch.messages().iter().position(is_deleted).unwrap_or(0);
@@ -154,6 +163,14 @@ pub(super) fn changed(row: &PgRow) -> Result<Commit<Option<Snapshot>>, Error> {
         "absent" => Ok(Commit::Done(None)),
         _ => snapshot(row).map(Some).map(Commit::Done).map_err(Error::Database),
     }
+}
+
+pub(super) fn message_deleted(row: &PgRow) -> Result<Commit<Option<MessageDeletion>>, Error> {
+    let again = row.try_get::<&str, _>("outcome").map_err(Error::Database)? == "duplicate";
+    Ok(match changed(row)? {
+        Commit::Done(found) => Commit::Done(found.map(|snapshot| MessageDeletion { snapshot, again })),
+        Commit::Refused(epoch) => Commit::Refused(epoch),
+    })
 }
 
 /// The messages of a batch, where they are stored: without those that were deleted after an earlier try.

@@ -3,7 +3,7 @@
 mod import;
 
 use crate::cache::{Begun, Intent, Stored};
-use crate::database::{self, AddOptions, Commit, Database, Precondition};
+use crate::database::{self, AddOptions, Commit, Database, MessageDeletion, Precondition};
 use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
 use crate::types::error::CacheError;
 use crate::types::error::Error;
@@ -81,7 +81,7 @@ impl Write for Update<'_> {
 struct DeleteMessage<'a>(&'a MessageId);
 
 impl Write for DeleteMessage<'_> {
-    type Done = Option<Snapshot>;
+    type Done = Option<MessageDeletion>;
     const WITHOUT_INTENT: WithoutIntent = WithoutIntent::Refuse;
 
     async fn commit(
@@ -170,15 +170,19 @@ impl ConversationStore {
         Ok(Changed { conversation: snapshot.conversation, cache_update })
     }
 
-    /// Deletes one message from both stores. The others keep their positions.
+    /// Deletes one message from both stores. The others keep their positions. Done again, it answers the same.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such message, or as [`ConversationStore::delete`].
+    /// [`Error::NotFound`] when there never was such a message, or as [`ConversationStore::delete`].
     pub async fn delete_message(&self, key: &ConversationKey, id: &MessageId) -> Result<Changed, Error> {
         let Committed { done, begun } = self.place_intent_and_commit(key, &DeleteMessage(id)).await?;
-        let snapshot = self.found(key, done, begun.as_ref()).await?;
+        let MessageDeletion { snapshot, again } = self.found(key, done, begun.as_ref()).await?;
         let version = snapshot.conversation.version;
         let cache_update = match begun {
+            Some(begun) if again => {
+                self.withdraw(key, Some(&begun)).await;
+                CacheUpdate::Applied
+            }
             Some(begun) => self.publish_deletion(key, &begun, &snapshot).await,
             None => self.invalidate_now(key, version).await,
         };

@@ -155,8 +155,13 @@ fn items(fields: &Fields<'_>, calls: &Calls) -> Vec<Item> {
     let Some(role) = role else {
         return vec![Item { json: as_it_came(fields, &kind), id }];
     };
+    let role = match role.as_str() {
+        "human" => "user",
+        "ai" => "assistant",
+        role => role,
+    };
     let drafts =
-        if ui::is_ui(fields) { ui::items(fields, &role) } else { chat::items(fields, &role, &id, calls) };
+        if ui::is_ui(fields) { ui::items(fields, role) } else { chat::items(fields, role, &id, calls) };
     draft::named(drafts, &id).into_iter().map(|(id, json)| Item { id, json }).collect()
 }
 

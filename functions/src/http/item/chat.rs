@@ -14,8 +14,7 @@ pub(super) fn items(message: &Fields<'_>, role: &str, record: &str, calls: &Call
     match role {
         "tool" if message.get("tool_call_id").is_some() => vec![tool_output(message, calls)],
         "function" => vec![function_output(message, calls)],
-        "assistant" | "ai" => by_assistant(message, record),
-        "human" => vec![message_item(message, "user", &[])],
+        "assistant" => by_assistant(message, record),
         role => vec![message_item(message, role, &[])],
     }
 }
