@@ -191,7 +191,9 @@ impl<'a> Fields<'a> {
     fn check(&self) -> Result<(), Invalid> {
         for (name, field) in [("seq", self.seq), ("created_at", self.created_at)] {
             // Whoever sends them beside an id puts back what was read.
-            if field.is_some_and(|value| self.id.is_none() || value.get().parse::<i64>().is_err()) {
+            let is_number =
+                |value: &RawValue| value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+            if field.is_some_and(|value| self.id.is_none() || !is_number(value)) {
                 return Err(Problem::Reserved.of(name));
             }
         }

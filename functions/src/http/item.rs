@@ -11,10 +11,15 @@ mod object;
 mod part;
 mod ui;
 
-use conversation_core::{Invalid, Message, MessageId, NewMessage, difference_of_messages};
+use conversation_core::{
+    ConversationId, ID_CHARS, Invalid, Message, MessageId, NewMessage, difference_of_messages,
+};
 
 pub(crate) use calls::Calls;
 use object::{Fields, Object};
+
+/// The longest id of a part of a record, in characters: a prefix, the record's id, and a place.
+const ITEM_ID_CHARS: usize = ID_CHARS + 12;
 
 /// What a caller calls an item: a record by its own id, or a part of a record.
 #[derive(Clone, Debug)]
@@ -32,11 +37,15 @@ impl ItemId {
     /// # Errors
     /// It is neither a record's nor a part's.
     pub(crate) fn new(text: &str) -> Result<Self, Invalid> {
-        let (record, whole) = (MessageId::new(text), MessageId::record_of(text));
-        if whole.is_none() {
+        let record = MessageId::new(text);
+        // What is only too long for a record's id may be a part's.
+        let may_be_part = (ID_CHARS..=ITEM_ID_CHARS).contains(&text.len())
+            && text.bytes().all(ConversationId::may_contain)
+            && text.bytes().any(|byte| byte != b'.');
+        if !may_be_part {
             record.clone()?;
         }
-        Ok(Self { text: text.to_owned(), record: record.ok(), whole })
+        Ok(Self { text: text.to_owned(), record: record.ok(), whole: MessageId::record_of(text) })
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -64,7 +64,8 @@ impl Contract {
                 if !changes.is_null() {
                     let parameters = changes.get("parameters");
                     let before = changes.get("after").text().and_then(|id| self.operation(id));
-                    let before = before.map(|before| self.changed(before, parameters, changes.get("after_body")));
+                    let before =
+                        before.map(|before| self.changed(before, parameters, changes.get("after_body")));
                     let sent = self.changed(operation, parameters, changes.get("body"));
                     examples.push(example(name, before, sent, shown.get("value")));
                 }
