@@ -44,9 +44,10 @@ async fn left(postgres: &mut PgConnection) -> (i64, i64) {
 /// How many rows and index entries of `messages` were read since the database was made.
 async fn rows_read(postgres: &mut PgConnection) -> i64 {
     all_reported(postgres).await;
-    let read = "select (n.idx_tup_fetch + n.seq_tup_read + sum(i.idx_tup_read))::bigint
-        from pg_stat_user_tables n join pg_stat_user_indexes i using (relid)
-        where n.relname = 'messages' group by n.idx_tup_fetch, n.seq_tup_read";
+    // Of its partitions, where it has some.
+    let read = "select sum(n.idx_tup_fetch + n.seq_tup_read + (select sum(i.idx_tup_read) from pg_stat_user_indexes i
+            where i.relid = n.relid))::bigint
+        from pg_stat_user_tables n where n.relname ~ '^messages(_[0-9]+)?$' and n.idx_tup_fetch is not null";
     sqlx::query_scalar(read).fetch_one(postgres).await.unwrap()
 }
 

@@ -7,7 +7,7 @@ use conversation_core::{
     Anchor, Change, ConversationFields, ConversationFilter, ConversationIndex, ConversationStore, Limit,
     MessageId, NewConversation, Order, OwnerId, Range, Title,
 };
-use conversation_tests::{OWNER, Stack, all_reported, batch, key, report, user_as};
+use conversation_tests::{OWNER, Stack, all_reported, batch, key, report, sharding, user_as};
 use sqlx::PgConnection;
 
 /// Rows of each table, and messages of the longest conversation: so many that the planner would rather use an index.
@@ -140,7 +140,8 @@ async fn read_in_whole(postgres: &mut PgConnection) -> BTreeMap<String, i64> {
 /// How many rows of a table indexes have led to.
 async fn read_by_index(postgres: &mut PgConnection, table: &str) -> i64 {
     all_reported(postgres).await;
-    let fetched = "select idx_tup_fetch from pg_stat_user_tables where relname = $1";
+    // Of its partitions, where it has some.
+    let fetched = "select sum(idx_tup_fetch)::bigint from pg_stat_user_tables where relname ~ ('^' || $1 || '(_[0-9]+)?$')";
     sqlx::query_scalar(fetched).bind(table).fetch_one(postgres).await.unwrap()
 }
 
@@ -192,6 +193,10 @@ async fn no_operation_reads_a_table_from_its_beginning() {
     let after = read_in_whole(&mut postgres).await;
     for table in ["conversations", "messages", "pending_invalidations", "purges"] {
         assert_eq!(after[table], before[table], "rows of {table}: it was read from its beginning");
+    }
+    if sharding() != "none" {
+        // No plan is kept for whatever is asked.
+        return;
     }
     // One that another followed at once on its connection is not among them; it was counted all the same.
     assert!(statements.len() >= 10, "{statements:#?}");
