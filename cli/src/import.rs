@@ -194,8 +194,10 @@ async fn checkpoint(index: ConversationIndex, source: ImportSource, run: Arc<Run
     loop {
         sleep(CHECKPOINTS).await;
         let position = run.reach().position();
-        // Should this fail, the next run reads a little more that is stored already.
-        let _ = index.set_import_position(&source, i64::try_from(position).unwrap_or(0)).await;
+        if let Err(error) = index.set_import_position(&source, i64::try_from(position).unwrap_or(0)).await {
+            // The next run reads a little more that is stored already.
+            tracing::warn!(%error, "how far the import has come could not be saved");
+        }
     }
 }
 

@@ -137,8 +137,8 @@ impl Database {
 
     pub(crate) async fn set_import_position(&self, source: &ImportSource, at: i64) -> Result<(), Error> {
         let query = sqlx::query(
-            "insert into import_positions (source, position) values ($1, $2)
-                on conflict (source) do update set position = excluded.position, at = now()",
+            "insert into import_positions (source, position, at) values ($1, $2, now())
+                on conflict (source) do update set position = excluded.position, at = excluded.at",
         )
         .bind(source.as_str())
         .bind(at);
