@@ -86,8 +86,10 @@ begin
                           and m.seq = given.seq);
 
     -- Whoever imports a message that was deleted here wants it back.
-    delete from deleted_messages d
-        where d.shard = p_shard and d.conversation_key = c.key and (d.message_id = any (p_ids) or d.seq = any (p_seqs));
+    if not is_new then
+        delete from deleted_messages d
+            where d.shard = p_shard and d.conversation_key = c.key and (d.message_id = any (p_ids) or d.seq = any (p_seqs));
+    end if;
 
     outcome := 'stored';
     if p_last and c.version < p_version then

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use conversation_core::MessageRecord;
+use conversation_core::{MessageId, MessageRecord};
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
@@ -20,15 +20,15 @@ pub(super) const QUERY: &str = "select s.session_id::text as session, null::text
     window everything as (partition by s.session_id), so_far as (partition by s.session_id order by m.id)
     order by s.session_id, m.id";
 
-/// What the SDK calls every item that a model of another provider has produced.
-const PLACEHOLDER: &str = "__fake_id__";
-
 /// Keeps an item to the byte, but removes an id that is a placeholder, is not valid here, or that an earlier item has.
 pub(super) fn convert(found: &MessageRow, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
     let name = format!("agents_{}", found.row);
     let record = MessageRecord::named(found.seq, &name, found.at, &found.body);
     match record {
-        Ok(record) if record.id().as_str() != PLACEHOLDER && ids.insert(record.id().as_str().to_owned()) => {
+        Ok(record)
+            if record.id().as_str() != MessageId::PLACEHOLDER
+                && ids.insert(record.id().as_str().to_owned()) =>
+        {
             return Ok(record);
         }
         Err(invalid) if invalid.param != "id" => return Err(invalid.to_string()),

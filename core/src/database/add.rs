@@ -14,7 +14,7 @@ use super::rows::{AddOutcome, Added, Commit, added, only, select_snapshot};
 use super::{AddOptions, CAPACITY, Database, Precondition};
 use crate::types::conversation::ConversationKey;
 use crate::types::error::Error;
-use crate::types::idempotency::{Part, RequestFingerprint};
+use crate::types::idempotency::{IdempotencyKey, Part, RequestFingerprint};
 use crate::types::json::canonical;
 use crate::types::message::{Batch, MessageId, NewMessage, join};
 use crate::types::snapshot::IntentOutcome;
@@ -113,26 +113,26 @@ impl Database {
 }
 
 impl Add<'_> {
-    fn query(&self, messages: &[NewMessage]) -> Query<'static, Postgres, PgArguments> {
+    fn query<'q>(&'q self, messages: &'q [NewMessage]) -> Query<'q, Postgres, PgArguments> {
         sqlx::query(ADD)
             .bind(self.key.owner.shard())
-            .bind(self.key.owner.as_str().to_owned())
-            .bind(self.key.id.as_str().to_owned())
-            .bind(self.fields.clone())
-            .bind(messages.iter().map(|message| message.id.as_str().to_owned()).collect::<Vec<_>>())
+            .bind(self.key.owner.as_str())
+            .bind(self.key.id.as_str())
+            .bind(self.fields.as_str())
+            .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
             // Those that came with an id may be stored, under whichever spelling.
             .bind(self.batch.messages().iter().map(|message| message.id_in_body).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.body.clone()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
             .bind(self.options.precondition == Precondition::MustNotExist)
             .bind(self.options.precondition == Precondition::MustExist)
-            .bind(self.batch.idempotency_key().map(|key| key.as_str().to_owned()))
-            .bind(self.fingerprint.as_ref().map(|fingerprint| fingerprint.bytes().to_vec()))
+            .bind(self.batch.idempotency_key().map(IdempotencyKey::as_str))
+            .bind(self.fingerprint.as_ref().map(RequestFingerprint::bytes))
             .bind(self.intent.has_intent())
             .bind(self.intent.epoch())
             .bind(self.intent.valid())
             .bind(self.intent.wants_window())
             .bind(CAPACITY)
-            .bind(self.generation.to_owned())
+            .bind(self.generation)
     }
 }
 

@@ -16,7 +16,7 @@ use conversation_core::{
 };
 
 pub(crate) use calls::Calls;
-use object::{Fields, Object};
+use object::{COMPLETED, Fields, Object};
 
 /// The longest id of a part of a record, in characters: a prefix, the record's id, and a place.
 const ITEM_ID_CHARS: usize = ID_CHARS + 12;
@@ -98,14 +98,13 @@ const WITH_STATUS: &[&str] = &[
     "web_search_call",
 ];
 
-/// What the Agents SDK calls every item that a model of another provider has produced.
-const PLACEHOLDER: &str = "\"__fake_id__\"";
-
 /// Reads an item that a caller sent: a message, under the same rules. An `id` of null, which the SDKs may send, is none, and
 /// neither is a placeholder.
 pub(crate) fn parse(json: &str) -> Result<NewMessage, Invalid> {
-    let is_none =
-        |fields: &Fields<'_>| fields.has("id") && fields.get("id").is_none_or(|id| id == PLACEHOLDER);
+    let is_none = |fields: &Fields<'_>| {
+        let names_none = fields.text("id").is_some_and(|id| id == MessageId::PLACEHOLDER);
+        fields.has("id") && (names_none || fields.get("id").is_none())
+    };
     let fields = Fields::parse(json).filter(is_none);
     match fields {
         Some(fields) => NewMessage::parse(&fields.without(&["id"]).close()),
@@ -192,5 +191,5 @@ fn as_it_came(fields: &Fields<'_>, kind: &str) -> String {
         let is_output = *key == *"output";
         object.put(key, output.as_deref().filter(|_| is_output).unwrap_or(value));
     }
-    if needs_status { object.with("status", "\"completed\"").close() } else { object.close() }
+    if needs_status { object.with("status", COMPLETED).close() } else { object.close() }
 }

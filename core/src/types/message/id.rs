@@ -10,6 +10,9 @@ use crate::types::error::Invalid;
 pub struct MessageId(pub(super) String);
 
 impl MessageId {
+    /// What OpenAI's Agents SDK calls every item that a model of another provider has produced (`FAKE_RESPONSES_ID`): it names none.
+    pub const PLACEHOLDER: &str = "__fake_id__";
+
     /// Checks an id that a client chose.
     ///
     /// # Errors

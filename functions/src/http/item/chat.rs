@@ -2,10 +2,9 @@
 
 use super::calls::{Calls, legacy_id};
 use super::draft::Draft;
-use super::object::{Fields, Object, quoted};
+use super::object::{COMPLETED, Fields, Object, quoted};
 use super::part::{annotations, array, parts};
 
-const COMPLETED: &str = "\"completed\"";
 /// What the store has added, or what an item says elsewhere.
 const SHOWN: [&str; 6] = ["id", "seq", "created_at", "type", "status", "role"];
 

@@ -4,6 +4,9 @@ use conversation_core::{JsonFields, JsonText};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// The status of what is all there, as JSON.
+pub(super) const COMPLETED: &str = "\"completed\"";
+
 /// An object's fields in their order.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]

@@ -3,7 +3,7 @@
 
 use super::chat::as_string;
 use super::draft::Draft;
-use super::object::{Fields, Object, quoted};
+use super::object::{COMPLETED, Fields, Object, quoted};
 use super::part::{array, text_part};
 
 /// Whether a message is one of these: its content stands in `parts`.
@@ -87,7 +87,7 @@ impl Items<'_> {
 
     fn message(&self, content: &[String]) -> Draft {
         let object = Object::new()
-            .with("status", "\"completed\"")
+            .with("status", COMPLETED)
             .with("role", &quoted(self.role))
             .with("content", &array(content));
         Draft::new("message", object)
@@ -115,7 +115,7 @@ impl Items<'_> {
             "output-available" => Some(part.get("output").unwrap_or("\"\"")),
             _ => None,
         };
-        let status = if state == "input-streaming" { "\"in_progress\"" } else { "\"completed\"" };
+        let status = if state == "input-streaming" { "\"in_progress\"" } else { COMPLETED };
         let object = Object::new()
             .with("call_id", id)
             .with("name", &name.unwrap_or_else(|| "\"\"".to_owned()))
@@ -127,7 +127,7 @@ impl Items<'_> {
             let output = Object::new()
                 .with("call_id", id)
                 .with("output", &as_string(returned))
-                .with("status", if state == "output-error" { "\"incomplete\"" } else { "\"completed\"" });
+                .with("status", if state == "output-error" { "\"incomplete\"" } else { COMPLETED });
             self.done.push(Draft::new("function_call_output", output));
         }
     }
@@ -144,7 +144,7 @@ fn reasoning(part: &Fields<'_>) -> Draft {
     let object = Object::new()
         .with("summary", "[]")
         .with("content", &array(&[text.close()]))
-        .with("status", "\"completed\"")
+        .with("status", COMPLETED)
         .with_others(part.others(&["type", "text"]));
     Draft::new("reasoning", object)
 }
