@@ -11,15 +11,18 @@ Each phase below is one function and one line of output; the first assertion tha
 
 import argparse
 import asyncio
+import json
 import os
 import time
+import typing
+from pathlib import Path
 
 import openai
 from agents import Agent, ModelResponse, OpenAIConversationsSession, RunConfig, Runner, Usage, function_tool
 from agents import set_tracing_disabled
 from agents.models.interface import Model
 from openai import AsyncOpenAI, OpenAI
-from openai.types.conversations import Conversation, ConversationItemList, Message
+from openai.types.conversations import Conversation, ConversationItem, ConversationItemList, Message
 from openai.types.responses import (
     ResponseFunctionToolCall,
     ResponseFunctionToolCallItem,
@@ -53,41 +56,8 @@ def conversations(client):
     return "created, retrieved, updated, deleted"
 
 
-# An item of each kind that the API knows, as a caller may send it.
-ITEMS = [
-    user("easy"),
-    {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "parts"}]},
-    {"type": "message", "role": "user", "content": [
-        {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "auto"},
-        {"type": "input_file", "file_id": "file_1"},
-    ]},
-    {"role": "assistant", "content": "an answer", "phase": "final_answer"},
-    {"id": "msg_of_the_model", "type": "message", "role": "assistant", "status": "completed", "content": [
-        {"type": "output_text", "text": "cited", "annotations": [
-            {"type": "url_citation", "start_index": 0, "end_index": 5, "title": "t", "url": "https://a.example"}]},
-        {"type": "refusal", "refusal": "not that"},
-    ]},
-    {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"city": "Lisbon"}'},
-    {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
-    {"type": "reasoning", "summary": [{"type": "summary_text", "text": "so"}], "encrypted_content": "gAAA"},
-    {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
-    {"id": "fs_1", "type": "file_search_call", "status": "completed", "queries": ["q"], "results": None},
-    {"id": "cu_1", "type": "computer_call", "call_id": "call_2", "status": "completed", "pending_safety_checks": [],
-     "action": {"type": "click", "button": "left", "x": 1, "y": 2}},
-    {"type": "computer_call_output", "call_id": "call_2",
-     "output": {"type": "computer_screenshot", "image_url": "data:,"}},
-    {"id": "ig_1", "type": "image_generation_call", "status": "completed", "result": "aGk="},
-    {"id": "ci_1", "type": "code_interpreter_call", "status": "completed", "container_id": "k", "code": "1",
-     "outputs": None},
-    {"id": "lsh_1", "type": "local_shell_call", "call_id": "call_3", "status": "completed",
-     "action": {"type": "exec", "command": ["ls"], "env": {}}},
-    {"id": "lsho_1", "type": "local_shell_call_output", "output": "{}"},
-    {"type": "apply_patch_call", "call_id": "call_4", "status": "completed",
-     "operation": {"type": "delete_file", "path": "p"}},
-    {"id": "mcp_1", "type": "mcp_call", "server_label": "s", "name": "n", "arguments": "{}", "output": "o"},
-    {"type": "custom_tool_call", "call_id": "call_5", "name": "n", "input": "i"},
-    {"type": "custom_tool_call_output", "call_id": "call_5", "output": "o"},
-]
+# An item of each kind that the API knows, with no more than a caller has to send.
+ITEMS = json.loads(Path(__file__).with_name("openai_items.json").read_text())
 
 
 def includes(whole, part):
@@ -102,13 +72,18 @@ def includes(whole, part):
 def item_types(client):
     """Items of every kind come back as they were sent, and are what the SDK takes them for."""
     conversation = client.conversations.create().id
-    added = client.conversations.items.create(conversation, items=ITEMS)
-    assert isinstance(added, ConversationItemList) and not added.has_more, added
-    assert [added.first_id, added.last_id] == [added.data[0].id, added.data[-1].id]
+    answered = []
+    for at in range(0, len(ITEMS), 20):
+        added = client.conversations.items.create(conversation, items=ITEMS[at : at + 20])
+        assert isinstance(added, ConversationItemList) and not added.has_more, added
+        assert [added.first_id, added.last_id] == [added.data[0].id, added.data[-1].id]
+        answered += added.data
     listed = client.conversations.items.list(
-        conversation, order="asc", include=["message.output_text.logprobs", "reasoning.encrypted_content"]
+        conversation, order="asc", limit=100, include=["message.output_text.logprobs", "reasoning.encrypted_content"]
     ).data
-    assert [item.to_dict() for item in listed] == [item.to_dict() for item in added.data]
+    assert [item.to_dict() for item in listed] == [item.to_dict() for item in answered]
+    union = typing.get_args(typing.get_args(ConversationItem)[0])
+    assert {type(item) for item in listed} == set(union), set(union) - {type(item) for item in listed}
     for sent, item in zip(ITEMS, listed):
         assert item.type == sent.get("type", "message"), (sent, item)
         sent = {key: value for key, value in sent.items() if not isinstance(value, str) or key != "content"}
@@ -121,10 +96,12 @@ def item_types(client):
     assert kinds[5:8] == expected, kinds
     left = client.conversations.items.delete(listed[1].id, conversation_id=conversation)
     assert isinstance(left, Conversation) and left.id == conversation, left
-    assert [item.id for item in client.conversations.items.list(conversation, order="asc")] == [
-        item.id for item in listed if item is not listed[1]
-    ]
-    return f"{len(ITEMS)} kinds"
+    left = [item for item in listed if item is not listed[1]]
+    assert list(client.conversations.items.list(conversation, order="asc")) == left
+    for item in client.conversations.items.list(conversation):
+        client.conversations.items.delete(item.id, conversation_id=conversation)
+    assert list(client.conversations.items.list(conversation)) == []
+    return f"{len(ITEMS)} items of {len(union)} kinds"
 
 
 def both_views(client):

@@ -130,7 +130,7 @@ impl Database {
         .bind(self.generation());
         match self.rows(query).await {
             Ok(rows) => changed(&only(rows)?),
-            Err(failed) => Err(self.keyed(failed, key, fingerprint.as_ref(), None).await),
+            Err(failed) => Err(Self::update_failed(failed, fingerprint.as_ref())),
         }
     }
 

@@ -77,10 +77,10 @@ pub use types::idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
 pub use types::inspection::{
     EntryState, Inspection, IntentState, LargestOwners, NextRead, OwnerSize, RowState,
 };
-pub use types::json::{JsonFields, JsonText};
+pub use types::json::{JsonFields, JsonText, nesting};
 pub use types::message::{
     BATCH, Batch, Compare, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role,
-    difference_of_messages,
+    difference_of_messages, join,
 };
 pub use types::page::{Anchor, ConversationFilter, Cursor, Direction, Limit, Order, Page, Range};
 pub use types::read::{Listing, Miss, Read, Source};

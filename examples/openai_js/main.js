@@ -5,6 +5,7 @@
 //
 // Each phase below is one function and one line of output; the first assertion that fails ends the run.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 
 import OpenAI from "openai";
 
@@ -29,33 +30,32 @@ async function conversations() {
   return "created, retrieved, updated, deleted";
 }
 
-/** Every method of client.conversations.items. */
+/** Items of every kind come back as they were sent. */
 async function itemTypes() {
   const { id } = await client.conversations.create();
-  const sent = [
-    user("easy"),
-    { type: "message", role: "user", content: [{ type: "input_image", image_url: "data:,", detail: "low" }] },
-    { role: "assistant", content: "an answer" },
-    { type: "function_call", call_id: "call_1", name: "weather", arguments: '{"city": "Lisbon"}' },
-    { type: "function_call_output", call_id: "call_1", output: "sunny" },
-    { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "gAAA" },
-    { type: "mcp_call", id: "mcp_1", server_label: "s", name: "n", arguments: "{}", output: "o" },
-  ];
-  const added = await items.create(id, { items: sent, include: ["reasoning.encrypted_content"] });
-  assert.equal(added.object, "list");
-  assert.equal(added.has_more, false);
-  assert.deepEqual([added.first_id, added.last_id], [added.data[0].id, "mcp_1"]);
-  const listed = (await items.list(id, { order: "asc" })).data;
-  assert.deepEqual(listed, added.data);
+  const sent = JSON.parse(await readFile(new URL("../openai_items.json", import.meta.url)));
+  const answered = [];
+  for (let at = 0; at < sent.length; at += 20) {
+    const added = await items.create(id, { items: sent.slice(at, at + 20), include: ["reasoning.encrypted_content"] });
+    assert.equal(added.object, "list");
+    assert.equal(added.has_more, false);
+    assert.deepEqual([added.first_id, added.last_id], [added.data[0].id, added.data.at(-1).id]);
+    answered.push(...added.data);
+  }
+  const listed = (await items.list(id, { order: "asc", limit: 100 })).data;
+  assert.deepEqual(listed, answered);
   assert.deepEqual(listed[0].content, [{ type: "input_text", text: "easy" }]);
-  assert.deepEqual(listed[1].content, sent[1].content);
-  assert.deepEqual(listed[2].content, [{ type: "output_text", text: "an answer", annotations: [] }]);
-  assert.deepEqual(listed[3], { id: listed[3].id, ...sent[3], status: "completed" });
-  assert.deepEqual(listed.slice(5), sent.slice(5));
-  assert.deepEqual(await items.retrieve("rs_1", { conversation_id: id }), sent[5]);
-  assert.equal((await items.delete("rs_1", { conversation_id: id })).id, id);
-  assert.deepEqual((await items.list(id)).data.map((item) => item.id), listed.filter((item) => item.id !== "rs_1").map((item) => item.id).reverse());
-  return `${sent.length} kinds`;
+  assert.deepEqual(listed[2].content, sent[2].content);
+  assert.deepEqual(listed[3].content, [{ type: "output_text", text: "an answer", annotations: [] }]);
+  assert.deepEqual(listed[5], { id: listed[5].id, ...sent[5], status: "completed" });
+  for (const [at, item] of listed.entries()) {
+    assert.equal(item.type, sent[at].type ?? "message");
+    if (item.type !== "message") assert.deepEqual({ ...item, ...sent[at] }, item);
+    assert.deepEqual(await items.retrieve(item.id, { conversation_id: id }), item);
+  }
+  for await (const item of items.list(id)) assert.equal((await items.delete(item.id, { conversation_id: id })).id, id);
+  assert.deepEqual((await items.list(id)).data, []);
+  return `${sent.length} items`;
 }
 
 /** Messages that others added as Chat Completions read as items. */

@@ -14,7 +14,7 @@ pub(crate) use body::{ITEMS, MESSAGES, read_body, string};
 pub use event::HttpEvent;
 pub use failure::Failure;
 pub use item::ItemId;
-pub(crate) use item::{Calls, Item, Items, difference};
+pub(crate) use item::{Calls, Item, Items, difference, is_reference};
 pub(crate) use list::{enveloped, fit, list};
 pub use request::ApiRequest;
 pub(crate) use request::{called, one_direction};

@@ -11,6 +11,7 @@ mod get_item;
 mod health;
 mod list;
 mod list_items;
+mod put_back;
 mod recent;
 mod update;
 

@@ -43,6 +43,7 @@ mod openai_sdks;
 mod origins;
 mod outage;
 mod owners;
+mod parts;
 mod plans;
 mod pooler;
 mod postgres_tls;

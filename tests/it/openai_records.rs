@@ -128,6 +128,47 @@ async fn a_record_reads_as_the_items_that_say_the_same() {
                 {"type":"input_file","file_url":"https://a/b.pdf"}]})],
             vec!["ui-2"],
         ),
+        // Version 4 of the AI SDK, whose text stands in the content as well.
+        (
+            json!({"role":"assistant","content":"It is 3 degrees.","parts":[
+                {"type":"step-start"},
+                {"type":"tool-invocation","toolInvocation":{"state":"result","step":0,"toolCallId":"a","toolName":"weather","args":{"city":"Ulm"},"result":{"c":3}}},
+                {"type":"tool-invocation","toolInvocation":{"state":"call","toolCallId":"b","toolName":"ask","args":{}}},
+                {"type":"text","text":"It is 3 degrees."}]}),
+            vec![
+                json!({"type":"function_call","call_id":"a","name":"weather","arguments":"{\"city\":\"Ulm\"}","status":"completed","step":0}),
+                returned("a", "{\"c\":3}"),
+                called("b", "ask", "{}"),
+                said("It is 3 degrees."),
+            ],
+            vec!["fc_", "fco_", "fc_", "msg_"],
+        ),
+        (
+            json!({"role":"assistant","content":"","parts":[
+                {"type":"tool-rm","toolCallId":"a","state":"output-denied","input":{},"approval":{"id":"x","approved":false,"reason":"too risky"}},
+                {"type":"tool-rm","toolCallId":"b","state":"output-denied","input":{},"approval":{"id":"y","approved":false}}]}),
+            vec![
+                json!({"type":"function_call","call_id":"a","name":"rm","arguments":"{}","status":"completed","approval":{"id":"x","approved":false,"reason":"too risky"}}),
+                json!({"type":"function_call_output","call_id":"a","output":"too risky","status":"incomplete"}),
+                json!({"type":"function_call","call_id":"b","name":"rm","arguments":"{}","status":"completed","approval":{"id":"y","approved":false}}),
+                json!({"type":"function_call_output","call_id":"b","output":"Tool execution denied.","status":"incomplete"}),
+            ],
+            vec!["fc_", "fco_", "fc_", "fco_"],
+        ),
+        // Of calls those that items have no word for stay what they are; the others are items.
+        (
+            json!({"role":"assistant","content":null,"tool_calls":[tool("a","f","{}"),{"id":"b","type":"mcp","mcp":{"x":1}},{"id":"c","name":"g","args":null}]}),
+            vec![
+                json!({"type":"function_call","call_id":"a","name":"f","arguments":"{}","status":"completed","tool_calls":[{"id":"b","type":"mcp","mcp":{"x":1}}]}),
+                called("c", "g", "{}"),
+            ],
+            vec!["fc_", "fc_"],
+        ),
+        (
+            json!({"role":"tool","tool_call_id":"a","content":"boom","status":"error"}),
+            vec![json!({"type":"function_call_output","call_id":"a","output":"boom","status":"incomplete"})],
+            vec!["fco_"],
+        ),
     ] {
         let (_stack, api) = start().await;
         let added = api.post(MESSAGES, record.to_string()).await;
@@ -242,15 +283,15 @@ async fn a_result_is_of_the_kind_of_its_call_wherever_that_stands() {
 async fn a_part_is_deleted_with_its_record_and_not_by_itself() {
     let (_stack, api) = start().await;
     let records = [
+        json!({"id":"fc_r1_1","role":"user","content":"an id that looks like a part's"}),
         json!({"id":"r1","role":"assistant","content":"x","tool_calls":[tool("a","f","{}"),tool("b","f","{}")]}),
         json!({"id":"r2","role":"assistant","content":null,"tool_calls":[tool("c","f","{}")]}),
-        json!({"id":"fc_r1_1","role":"user","content":"an id that looks like a part's"}),
     ];
     for record in &records {
         assert_eq!(api.post(MESSAGES, record.to_string()).await.status, 200);
     }
     let names = ids(&api.get(&format!("{ITEMS}?order=asc")).await);
-    assert_eq!(names, ["msg_r1_0", "fc_r1_1", "fc_r1_2", "fc_r2_0", "fc_r1_1"]);
+    assert_eq!(names, ["fc_r1_1", "msg_r1_0", "fc_r1_1", "fc_r1_2", "fc_r2_0"]);
     for part in ["msg_r1_0", "fc_r1_2"] {
         let refused = api.delete(&format!("{ITEMS}/{part}")).await;
         assert_eq!(

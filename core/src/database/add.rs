@@ -36,6 +36,29 @@ struct Add<'a> {
     generation: &'a str,
 }
 
+/// The request that was done under an idempotency key.
+struct Earlier {
+    fingerprint: RequestFingerprint,
+    /// Of the messages that it stored.
+    message_ids: Vec<String>,
+}
+
+impl Earlier {
+    /// The request that stands in the way of another one, as far as the error says so.
+    fn of(failed: &StatementError) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Detail {
+            fingerprint: String,
+            message_ids: Vec<String>,
+        }
+        let Detail { fingerprint, message_ids } =
+            serde_json::from_str(failed.idempotency_conflict()?).ok()?;
+        // Postgres breaks lines in base64.
+        let fingerprint = STANDARD.decode(fingerprint.replace('\n', "")).ok()?;
+        Some(Self { fingerprint: RequestFingerprint::stored(fingerprint), message_ids })
+    }
+}
+
 impl Database {
     pub(crate) async fn add(
         &self,
@@ -46,13 +69,14 @@ impl Database {
     ) -> Result<Commit<Added>, Error> {
         let fields = options.fields.to_json();
         let fingerprint = batch.idempotency_key().map(|_| fingerprint(batch, options));
-        let add = Add { key, batch, options, intent, fields, fingerprint, generation: self.generation() };
+        let mut add = Add { key, batch, options, intent, fields, fingerprint, generation: self.generation() };
         let mut messages = Cow::Borrowed(batch.messages());
         loop {
             let rows = match self.rows(add.query(&messages)).await {
                 Ok(rows) => rows,
                 Err(failed) => {
-                    return Err(self.keyed(failed, key, add.fingerprint.as_ref(), Some(batch)).await);
+                    add.fingerprint = Some(self.under_its_key(failed, &add).await?);
+                    continue;
                 }
             };
             match added(&only(rows)?, &messages, batch)? {
@@ -63,52 +87,65 @@ impl Database {
         }
     }
 
-    /// What it means that a write failed which may have been done under an idempotency key: where the key stands for another
-    /// request, in what that differs.
-    pub(super) async fn keyed(
+    /// What a request is called under its key: as it was when it was done first, however its messages were spelt then.
+    ///
+    /// # Errors
+    /// The key stands for another request, which differs somewhere; or the write failed for another reason.
+    async fn under_its_key(
         &self,
         failed: StatementError,
-        key: &ConversationKey,
-        fingerprint: Option<&RequestFingerprint>,
-        batch: Option<&Batch>,
-    ) -> Error {
-        #[derive(Deserialize)]
-        struct First {
-            fingerprint: String,
-            message_ids: Vec<String>,
-        }
-        let first =
-            failed.idempotency_conflict().and_then(|detail| serde_json::from_str::<First>(detail).ok());
-        let (Some(first), Some(ours)) = (first, fingerprint) else { return failed.of_write() };
-        // Postgres breaks lines in base64.
-        let theirs = STANDARD.decode(first.fingerprint.replace('\n', "")).unwrap_or_default();
-        let path = match (ours.differs_at(&theirs), batch) {
-            (Some(Part::Title), _) => "title".to_owned(),
-            (Some(Part::Metadata), _) => "metadata".to_owned(),
-            (Some(Part::Message(at)), Some(batch)) => {
-                let id = first.message_ids.get(at).and_then(|id| MessageId::new(id.as_str()).ok());
-                self.path_of_difference(key, batch, at, id).await
-            }
-            _ => String::new(),
+        add: &Add<'_>,
+    ) -> Result<RequestFingerprint, Error> {
+        let (Some(earlier), Some(ours)) = (Earlier::of(&failed), &add.fingerprint) else {
+            return Err(failed.of_write());
         };
-        Error::IdempotencyConflict { path }
+        for part in ours.differences(&earlier.fingerprint) {
+            let path = match part {
+                Part::Kind => Some(String::new()),
+                Part::Title => Some("title".to_owned()),
+                Part::Metadata => Some("metadata".to_owned()),
+                Part::Message(place) => self.differs_at(place, add, &earlier).await,
+            };
+            if let Some(path) = path {
+                return Err(Error::IdempotencyConflict { path });
+            }
+        }
+        Ok(earlier.fingerprint)
     }
 
-    async fn path_of_difference(
-        &self,
-        key: &ConversationKey,
-        batch: &Batch,
-        at: usize,
-        first: Option<MessageId>,
-    ) -> String {
-        let stored = match first {
+    /// Where the message at a place differs from the one that the earlier request stored; none: it is the same.
+    async fn differs_at(&self, place: usize, add: &Add<'_>, earlier: &Earlier) -> Option<String> {
+        let path = add.batch.path_of_place(place);
+        if place >= add.batch.request().len().min(earlier.fingerprint.messages()) {
+            return Some(path);
+        }
+        // What is not stored anew was looked at before.
+        let at = add.batch.at_place(place)?;
+        let sent = &add.batch.messages()[at];
+        let id = earlier.message_ids.get(at).and_then(|id| MessageId::new(id.as_str()).ok());
+        if sent.id_in_body && id.as_ref().is_some_and(|id| *id != sent.id) {
+            return Some(join(&path, "id"));
+        }
+        let stored = match id {
             // That it cannot be read makes the path shorter.
-            Some(id) => self.message(key, &id).await.ok().flatten(),
+            Some(id) => self.message(add.key, &id).await.ok().flatten(),
             None => None,
         };
-        let sent = batch.messages().get(at);
-        let inner = sent.zip(stored).and_then(|(sent, stored)| batch.compare(&sent.body, stored.json()));
-        join(&batch.path(at), &inner.unwrap_or_default())
+        let Some(stored) = stored else { return Some(path) };
+        add.batch.compare(&sent.body, stored.json()).map(|inner| join(&path, &inner))
+    }
+
+    /// What it means that an update failed which may have been done under an idempotency key.
+    pub(super) fn update_failed(failed: StatementError, fingerprint: Option<&RequestFingerprint>) -> Error {
+        let (Some(earlier), Some(ours)) = (Earlier::of(&failed), fingerprint) else {
+            return failed.of_write();
+        };
+        let path = match ours.differences(&earlier.fingerprint).first() {
+            Some(Part::Title) => "title",
+            Some(Part::Metadata) => "metadata",
+            _ => "",
+        };
+        Error::IdempotencyConflict { path: path.to_owned() }
     }
 }
 
@@ -137,6 +174,6 @@ impl Add<'_> {
 }
 
 fn fingerprint(batch: &Batch, options: &AddOptions) -> RequestFingerprint {
-    let bodies = batch.messages().iter().map(|message| canonical(&message.body));
+    let bodies = batch.request().into_iter().map(|message| canonical(&message.body));
     RequestFingerprint::of_request(options.precondition.name(), &options.fields, bodies)
 }

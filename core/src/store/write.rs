@@ -4,7 +4,7 @@ mod import;
 
 use crate::cache::{Begun, Intent, Stored};
 use crate::database::{self, AddOptions, Commit, Database, MessageDeletion, Precondition};
-use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
+use crate::types::conversation::{ConversationKey, OwnerId};
 use crate::types::error::CacheError;
 use crate::types::error::Error;
 use crate::types::message::{Batch, Message, MessageId};
@@ -123,11 +123,7 @@ impl ConversationStore {
     /// [`Error::ConversationExists`], [`Error::ConversationDeleted`] where its id was in use, or as
     /// [`ConversationStore::add`].
     pub async fn create(&self, owner: OwnerId, new: NewConversation) -> Result<Added, Error> {
-        let id = match (new.id, new.messages.idempotency_key()) {
-            (Some(id), _) => id,
-            (None, Some(key)) => key.conversation_id(&owner),
-            (None, None) => ConversationId::generate(),
-        };
+        let (id, new) = new.named(&owner);
         let options = AddOptions { fields: new.fields, precondition: Precondition::MustNotExist };
         self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, options }).await
     }

@@ -89,18 +89,32 @@ impl RequestFingerprint {
         &self.0
     }
 
-    /// The first part that the request of another fingerprint does not have so.
-    pub(crate) fn differs_at(&self, other: &[u8]) -> Option<Part> {
-        let (ours, theirs) = (self.0.get(Self::WHOLE..)?, other.get(Self::WHOLE..)?);
-        let (ours, theirs): (Vec<_>, Vec<_>) =
-            (ours.chunks(Self::PART).collect(), theirs.chunks(Self::PART).collect());
-        let at = (0..ours.len().max(theirs.len())).find(|at| ours.get(*at) != theirs.get(*at))?;
-        Some(match at {
+    /// A fingerprint as it was stored.
+    pub(crate) fn stored(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The parts that the request of another fingerprint does not have so, in order. A message that only one of them has is
+    /// among them.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<Part> {
+        let (ours, theirs) = (self.parts(), other.parts());
+        let differing = (0..ours.len().max(theirs.len())).filter(|at| ours.get(*at) != theirs.get(*at));
+        let part = |at| match at {
             0 => Part::Kind,
             1 => Part::Title,
             2 => Part::Metadata,
             at => Part::Message(at - 3),
-        })
+        };
+        differing.map(part).collect()
+    }
+
+    /// How many messages the request has.
+    pub(crate) fn messages(&self) -> usize {
+        self.parts().len().saturating_sub(3)
+    }
+
+    fn parts(&self) -> Vec<&[u8]> {
+        self.0.get(Self::WHOLE..).unwrap_or_default().chunks(Self::PART).collect()
     }
 }
 

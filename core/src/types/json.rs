@@ -147,6 +147,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonFields<'a> {
     }
 }
 
+/// How deep objects and arrays nest in valid JSON.
+pub fn nesting(json: &str) -> usize {
+    let (mut deepest, mut level, mut in_string, mut escaped) = (0, 0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            b'}' | b']' if !in_string => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// A JSON value under another name for each value, and one name for all its spellings: spaces, the order of keys, escapes and
 /// how a number is written make no difference; an array's order and a key that stands twice do.
 ///

@@ -8,10 +8,9 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 
 use super::error::{Invalid, Problem};
-use super::json::{JsonFields, JsonText, difference};
+use super::json::{JsonFields, JsonText, difference, nesting};
 
-pub(crate) use batch::join;
-pub use batch::{BATCH, Batch, Compare};
+pub use batch::{BATCH, Batch, Compare, join};
 pub use id::MessageId;
 
 /// The largest message, in bytes of JSON.
@@ -91,7 +90,7 @@ impl NewMessage {
         if body.len() > MESSAGE_BYTES {
             return Err(Problem::TooLarge { max: MESSAGE_BYTES }.of(""));
         }
-        if depth(body) > MESSAGE_DEPTH {
+        if nesting(body) > MESSAGE_DEPTH {
             return Err(Problem::TooDeep { max: MESSAGE_DEPTH }.of(""));
         }
         if !body.starts_with('{') {
@@ -127,15 +126,20 @@ impl NewMessage {
 }
 
 /// Where two messages differ, in the JSON that was sent and the one that is stored; none: they are the same. What the store adds
-/// makes no difference: the id by which both are known, position and time, and the status of an item that came without.
+/// makes no difference: the id by which both are known, position and time, and `completed`, the status of an item that came
+/// without.
 pub fn difference_of_messages(sent: &str, stored: &str) -> Option<String> {
     let (Some(sent), Some(stored)) = (JsonFields::parse(sent), JsonFields::parse(stored)) else {
         return Some(String::new());
     };
-    let both_have_status = [&sent, &stored].iter().all(|fields| fields.has("status"));
-    let added = ["id", "seq", "created_at", "status"];
-    let added = if both_have_status { &added[..3] } else { &added[..] };
-    difference(&sent.without(added), &stored.without(added))
+    let own = |message: &JsonFields<'_>| {
+        let mut status =
+            message.0.iter().filter(|(key, _)| *key == *"status").map(|(_, status)| status.get());
+        let is_added = status.all(|status| matches!(status, "null" | "\"completed\""));
+        let added = ["id", "seq", "created_at", "status"];
+        message.without(if is_added { &added } else { &added[..3] })
+    };
+    difference(&own(&sent), &own(&stored))
 }
 
 impl<'a> Fields<'a> {
@@ -211,7 +215,8 @@ impl<'a> Fields<'a> {
         for (name, field) in [("name", self.name), ("tool_call_id", self.tool_call_id)] {
             field.map(|field| string(field, name)).transpose()?;
         }
-        if let Some(metadata) = self.metadata {
+        // The AI SDK leaves it to the application what its metadata is.
+        if let Some(metadata) = self.metadata.filter(|_| self.parts.is_none()) {
             expect(metadata, '{', "an object", "metadata")?;
         }
         self.tool_calls.map(|calls| objects(calls, "tool_calls")).transpose()?;
@@ -219,7 +224,11 @@ impl<'a> Fields<'a> {
             (Some(content), _) => check_content(content),
             (None, Some(parts)) => check_parts(parts, "parts"),
             // What a model says may be anything, and now and then is nothing.
-            (None, None) if role == Role::Assistant || self.item_kind().is_some() => Ok(()),
+            (None, None)
+                if matches!(role, Role::Assistant | Role::Function) || self.item_kind().is_some() =>
+            {
+                Ok(())
+            }
             (None, None) => Err(Problem::NoContent.of("content")),
         }
     }
@@ -283,25 +292,6 @@ fn string(value: &RawValue, param: &str) -> Result<String, Invalid> {
     let text =
         JsonText::parse(value.get()).ok_or_else(|| Problem::Type { expected: "a string" }.of(param))?;
     Ok(text.lossy().into_owned())
-}
-
-/// How deep objects and arrays nest in valid JSON.
-fn depth(json: &str) -> usize {
-    let (mut deepest, mut level, mut in_string, mut escaped) = (0, 0_usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                level += 1;
-                deepest = deepest.max(level);
-            }
-            b'}' | b']' if !in_string => level = level.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// A stored message: its position, and the JSON that is answered for it: the client's own, with `id` (where the client

@@ -1,6 +1,6 @@
 //! What writes take and return.
 
-use super::conversation::{Conversation, ConversationFields, ConversationId};
+use super::conversation::{Conversation, ConversationFields, ConversationId, OwnerId};
 use super::idempotency::IdempotencyKey;
 use super::message::{Batch, Message};
 
@@ -36,6 +36,17 @@ pub struct NewConversation {
     pub fields: ConversationFields,
     /// The messages that it begins with. An idempotency key of theirs is that of the whole.
     pub messages: Batch,
+}
+
+impl NewConversation {
+    /// The same, with an id: the one that it has, or what every try under its idempotency key means, or a new one.
+    #[must_use]
+    pub fn named(mut self, owner: &OwnerId) -> (ConversationId, Self) {
+        let under_key = || self.messages.idempotency_key().map(|key| key.conversation_id(owner));
+        let id = self.id.clone().or_else(under_key).unwrap_or_else(ConversationId::generate);
+        self.id = Some(id.clone());
+        (id, self)
+    }
 }
 
 /// A change of a conversation.

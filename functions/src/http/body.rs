@@ -3,7 +3,8 @@
 use std::fmt;
 
 use conversation_core::{
-    BATCH, Batch, ConversationFields, Invalid, JsonFields, JsonText, NewMessage, Problem,
+    BATCH, Batch, ConversationFields, Invalid, JsonFields, JsonText, MESSAGE_DEPTH, NewMessage, Problem,
+    nesting,
 };
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -180,27 +181,45 @@ fn unknown_field(name: &str) -> Failure {
 }
 
 /// A value with U+FFFD in the place of each unpaired surrogate, which Postgres text cannot hold: what is left of a text that was
-/// cut through a character.
+/// cut through a character. Keys that would be the same then are told apart by further ones.
 fn lossy(json: &str, param: &str) -> Result<Value, Invalid> {
     if let Ok(value) = serde_json::from_str(json) {
         return Ok(value);
     }
+    if nesting(json) > MESSAGE_DEPTH {
+        return Err(Problem::TooDeep { max: MESSAGE_DEPTH }.of(param));
+    }
+    Ok(replaced(json))
+}
+
+fn replaced(json: &str) -> Value {
+    if let Ok(value) = serde_json::from_str(json) {
+        return value;
+    }
     if let Some(text) = JsonText::parse(json) {
-        return Ok(text.lossy().into());
+        return text.lossy().into();
     }
     let Some(JsonFields(fields)) = JsonFields::parse(json) else {
         let elements: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
-        return elements.iter().map(|element| lossy(element.get(), param)).collect();
+        return elements.iter().map(|element| replaced(element.get())).collect();
     };
-    let mut object = serde_json::Map::new();
+    // Of a key that stands twice the last value counts, as it does everywhere else.
+    let mut last: Vec<(JsonText<'_>, &RawValue)> = Vec::new();
     for (key, value) in fields {
-        let key = key.lossy().into_owned();
-        let value = lossy(value.get(), param)?;
-        if object.insert(key.clone(), value).is_some() {
-            return Err(Problem::DuplicateKey { key }.of(param));
+        match last.iter_mut().find(|(other, _)| *other == key) {
+            Some(field) => field.1 = value,
+            None => last.push((key, value)),
         }
     }
-    Ok(Value::Object(object))
+    let mut object = serde_json::Map::new();
+    for (key, value) in &last {
+        let mut name = key.lossy().into_owned();
+        while object.contains_key(&name) || last.iter().any(|(other, _)| *other == *name && other != key) {
+            name.push(char::REPLACEMENT_CHARACTER);
+        }
+        object.insert(name, replaced(value.get()));
+    }
+    Value::Object(object)
 }
 
 pub(crate) fn string(param: &'static str) -> impl Fn(&RawValue) -> Result<String, Invalid> {

@@ -149,6 +149,19 @@ impl Failure {
         }
     }
 
+    /// The same, about items of it that were sent again.
+    pub fn about_items(id: &ConversationId) -> impl FnOnce(Error) -> Self {
+        move |error| match error {
+            Error::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "item_not_found",
+                format!("An item_reference is to no item of the conversation {:?}.", id.as_str()),
+            )
+            .of("items"),
+            error => Self::from_store(error, id.as_str()),
+        }
+    }
+
     /// The same, where the conversation must exist: one that was deleted does not.
     pub fn about_existing(id: &ConversationId) -> impl FnOnce(Error) -> Self {
         move |error| match error {

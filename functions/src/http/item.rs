@@ -12,7 +12,7 @@ mod part;
 mod ui;
 
 use conversation_core::{
-    ConversationId, ID_CHARS, Invalid, Message, MessageId, NewMessage, difference_of_messages,
+    ConversationId, ID_CHARS, Invalid, JsonText, Message, MessageId, NewMessage, difference_of_messages,
 };
 
 pub(crate) use calls::Calls;
@@ -51,6 +51,13 @@ impl ItemId {
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Whether an item is meant. Of which kind a result is follows from its call: without that, it is called otherwise.
+    pub(crate) fn names(&self, item: &Item) -> bool {
+        let place =
+            |id: &str| id.strip_prefix("ctco_").or_else(|| id.strip_prefix("fco_")).map(str::to_owned);
+        item.id == self.text || place(&self.text).is_some_and(|ours| place(&item.id).as_ref() == Some(&ours))
+    }
 }
 
 /// An item: its id and its JSON.
@@ -58,6 +65,8 @@ impl ItemId {
 pub(crate) struct Item {
     id: String,
     json: String,
+    /// The position of its record.
+    seq: i64,
 }
 
 /// Records as items.
@@ -73,7 +82,7 @@ pub(crate) struct Items {
 pub(crate) fn difference(sent: &str, stored: &str) -> Option<String> {
     let path = difference_of_messages(sent, stored)?;
     let fields = Fields::parse(stored).unwrap_or_default();
-    let read = items(&fields, &Calls::default());
+    let read = items(&fields, 0, &Calls::default());
     let put_back = read.len() == 1 && difference_of_messages(sent, &read[0].json).is_none();
     (!put_back).then_some(path)
 }
@@ -98,6 +107,15 @@ const WITH_STATUS: &[&str] = &[
     "web_search_call",
 ];
 
+/// Types of items that say who does what they stand for, which callers may leave out.
+const WITH_EXECUTION: &[&str] = &["tool_search_call", "tool_search_output"];
+
+/// Whether an item only refers to another one, by its id.
+pub(crate) fn is_reference(json: &str) -> bool {
+    json.contains("item_reference")
+        && Fields::parse(json).is_some_and(|fields| fields.text("type").as_deref() == Some("item_reference"))
+}
+
 /// Reads an item that a caller sent: a message, under the same rules. An `id` of null, which the SDKs may send, is none, and
 /// neither is a placeholder.
 pub(crate) fn parse(json: &str) -> Result<NewMessage, Invalid> {
@@ -120,8 +138,8 @@ impl Items {
             // Whatever is stored was an object when it came.
             let fields = Fields::parse(record.json()).unwrap_or_default();
             all.lacks_calls |= calls.lacks(&fields);
-            all.items.extend(items(&fields, &calls));
-            calls.note(&fields, &id_of(&fields));
+            all.items.extend(items(&fields, record.seq(), &calls));
+            calls.note(&fields, &id_of(&fields), record.seq());
         }
         all
     }
@@ -133,7 +151,7 @@ impl Calls {
         let mut calls = Self::default();
         for record in records {
             let fields = Fields::parse(record.json()).unwrap_or_default();
-            calls.note(&fields, &id_of(&fields));
+            calls.note(&fields, &id_of(&fields), record.seq());
         }
         calls
     }
@@ -148,6 +166,10 @@ impl Item {
         &self.json
     }
 
+    pub(crate) fn seq(&self) -> i64 {
+        self.seq
+    }
+
     pub(crate) fn into_json(self) -> String {
         self.json
     }
@@ -157,20 +179,23 @@ fn id_of(fields: &Fields<'_>) -> String {
     fields.text("id").unwrap_or_default()
 }
 
-fn items(fields: &Fields<'_>, calls: &Calls) -> Vec<Item> {
+fn items(fields: &Fields<'_>, seq: i64, calls: &Calls) -> Vec<Item> {
     let (kind, id) = (fields.text("type").unwrap_or_default(), id_of(fields));
     let role = fields.text("role").filter(|_| is_message(fields, &kind));
     let Some(role) = role else {
-        return vec![Item { json: as_it_came(fields, &kind), id }];
+        return vec![Item { json: as_it_came(fields, &kind), id, seq }];
     };
     let role = match role.as_str() {
         "human" => "user",
         "ai" => "assistant",
         role => role,
     };
-    let drafts =
-        if ui::is_ui(fields) { ui::items(fields, role) } else { chat::items(fields, role, &id, calls) };
-    draft::named(drafts, &id).into_iter().map(|(id, json)| Item { id, json }).collect()
+    let drafts = if ui::is_ui(fields) {
+        ui::items(fields, role)
+    } else {
+        chat::items(fields, role, &id, &calls.at(seq))
+    };
+    draft::named(drafts, &id).into_iter().map(|(id, json)| Item { id, json, seq }).collect()
 }
 
 /// The same rule by which an item needs no content.
@@ -180,16 +205,26 @@ fn is_message(fields: &Fields<'_>, kind: &str) -> bool {
 }
 
 fn as_it_came(fields: &Fields<'_>, kind: &str) -> String {
-    let needs_status = WITH_STATUS.contains(&kind) && fields.get("status").is_none();
-    let hidden: &[&str] =
-        if needs_status { &["seq", "created_at", "status"] } else { &["seq", "created_at"] };
+    let left_out = |name: &str, kinds: &[&str]| kinds.contains(&kind) && fields.get(name).is_none();
+    let needs_status = left_out("status", WITH_STATUS);
+    let needs_execution = left_out("execution", WITH_EXECUTION);
+    let is_hidden = |key: &JsonText<'_>| match () {
+        () if *key == *"seq" || *key == *"created_at" => true,
+        () if *key == *"status" => needs_status,
+        () => *key == *"execution" && needs_execution,
+    };
     let output =
         fields.get("output").filter(|output| output.starts_with('[') && output.contains("\"input_image\""));
     let output = output.map(|output| part::array(&part::parts(Some(output), false)));
     let mut object = Object::new();
-    for (key, value) in fields.iter().filter(|(key, _)| !hidden.iter().any(|name| **key == **name)) {
+    for (key, value) in fields.iter().filter(|(key, _)| !is_hidden(key)) {
         let is_output = *key == *"output";
         object.put(key, output.as_deref().filter(|_| is_output).unwrap_or(value));
+    }
+    if needs_execution {
+        // A search that a client does is called by an id.
+        let by = if fields.get("call_id").is_some() { "\"client\"" } else { "\"server\"" };
+        object = object.with("execution", by);
     }
     if needs_status { object.with("status", COMPLETED).close() } else { object.close() }
 }

@@ -1,9 +1,6 @@
 //! Lists of messages or items, as large as an answer may be.
 
-use std::borrow::Cow;
-
 use conversation_core::Message;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::item::Item;
@@ -12,15 +9,25 @@ use super::item::Item;
 pub(crate) trait Element {
     /// The element as it is answered.
     fn json(&self) -> &str;
+
+    fn id(&self) -> String;
 }
 
 impl Element for Message {
+    fn id(&self) -> String {
+        self.id().as_str().to_owned()
+    }
+
     fn json(&self) -> &str {
         self.json()
     }
 }
 
 impl Element for Item {
+    fn id(&self) -> String {
+        self.id().to_owned()
+    }
+
     fn json(&self) -> &str {
         self.json()
     }
@@ -95,12 +102,6 @@ fn push_field(body: &mut String, name: &str, value: &Value) {
     body.push_str(&value.to_string());
 }
 
-fn id_of<T: Element>(message: Option<&T>) -> Value {
-    #[derive(Deserialize)]
-    struct Identified<'a> {
-        #[serde(borrow)]
-        id: Cow<'a, str>,
-    }
-    let id = message.and_then(|message| serde_json::from_str::<Identified<'_>>(message.json()).ok());
-    id.map_or(Value::Null, |identified| identified.id.into())
+fn id_of<T: Element>(element: Option<&T>) -> Value {
+    element.map_or(Value::Null, |element| element.id().into())
 }

@@ -1,7 +1,9 @@
 //! Adds messages, and the conversation when it is new.
 
-use conversation_core::{Added, Batch, ConversationStore, NewMessage};
+use conversation_core::{Added, Batch, Conversation, ConversationStore, Message, NewMessage};
 use serde_json::Value;
+
+use super::put_back::PutBack;
 
 use crate::http::{ApiRequest, ApiResponse, Failure, MESSAGES, difference, fit, list, read_body};
 
@@ -10,9 +12,25 @@ pub(super) async fn answer(
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
     let (key, batch) = (request.key()?, request.batch()?);
-    let added = store.add(&key, &batch).await.map_err(Failure::about(Some(&key.id)))?;
-    let cache_update = added.cache_update;
-    Ok(response(added, request.answer_bytes()).written(cache_update))
+    let sent = PutBack::read(store, &key, batch).await.map_err(Failure::about_items(&key.id))?;
+    if sent.batch.is_empty() {
+        let read = store.get(&key, None).await.map_err(Failure::about(Some(&key.id)))?;
+        let conversation = read.found.ok_or_else(|| Failure::no_conversation(key.id.as_str()))?;
+        let messages = whole(sent, Vec::new());
+        return Ok(response(messages, &conversation, request.answer_bytes()).read_from(read.source));
+    }
+    let added = store.add(&key, &sent.batch).await.map_err(Failure::about(Some(&key.id)))?;
+    let Added { conversation, messages, cache_update } = added;
+    let messages = whole(sent, messages);
+    Ok(response(messages, &conversation, request.answer_bytes()).written(cache_update))
+}
+
+/// The messages that were added, and those whose parts were sent, in the order of the request.
+fn whole(sent: PutBack, added: Vec<Message>) -> Vec<Message> {
+    let added = added.into_iter().map(|message| vec![message]).collect();
+    let mut all = sent.in_order(added, |record, _| record);
+    all.dedup_by_key(|message| message.seq());
+    all
 }
 
 impl ApiRequest {
@@ -35,11 +53,9 @@ impl ApiRequest {
 }
 
 /// The messages of an add. Where they do not all fit into an answer, the first ones stay; all are stored.
-fn response(mut added: Added, answer_bytes: usize) -> ApiResponse {
-    let has_more = fit(&mut added.messages, answer_bytes, true);
-    let conversation = [
-        ("id", Value::from(added.conversation.id.as_str())),
-        ("version", Value::from(added.conversation.version)),
-    ];
-    ApiResponse::new(list(&added.messages, &conversation, &[("has_more", has_more.into())]))
+fn response(mut messages: Vec<Message>, conversation: &Conversation, answer_bytes: usize) -> ApiResponse {
+    let has_more = fit(&mut messages, answer_bytes, true);
+    let head =
+        [("id", Value::from(conversation.id.as_str())), ("version", Value::from(conversation.version))];
+    ApiResponse::new(list(&messages, &head, &[("has_more", has_more.into())]))
 }

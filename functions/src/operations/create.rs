@@ -9,8 +9,8 @@ pub(super) async fn answer(
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
     let (owner, new) = (request.owner()?, request.new_conversation()?);
-    let id = new.id.clone();
-    let added = store.create(owner, new).await.map_err(Failure::about(id.as_ref()))?;
+    let (id, new) = new.named(&owner);
+    let added = store.create(owner, new).await.map_err(Failure::about(Some(&id)))?;
     Ok(ApiResponse::conversation(&added.conversation).written(added.cache_update))
 }
 
@@ -21,7 +21,8 @@ impl ApiRequest {
     /// The body breaks a rule.
     pub fn new_conversation(&self) -> Result<NewConversation, Failure> {
         // Without a body, or with null as some clients send it, it is empty.
-        let body = self.body_if_any()?.filter(|body| body.trim_ascii() != "null").unwrap_or("{}");
+        let body =
+            self.body_if_any()?.filter(|body| !matches!(body.trim_ascii(), "" | "null")).unwrap_or("{}");
         let body = read_body(body, ["id", "messages", "items"])?;
         let [id, messages, items] = body.named;
         let messages = match (messages, items) {

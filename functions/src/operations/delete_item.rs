@@ -3,6 +3,7 @@
 use conversation_core::{ConversationKey, ConversationStore, Error, MessageId};
 
 use super::get_item::Found;
+use super::put_back::was_deleted;
 use crate::http::{ApiRequest, ApiResponse, Failure, ItemId};
 
 pub(super) async fn answer(
@@ -30,7 +31,14 @@ async fn record(store: &ConversationStore, key: &ConversationKey, id: &ItemId) -
             Err(Failure::part_of_record(id.as_str(), found.record.id().as_str()))
         }
         Some(found) => Ok(found.record.id()),
-        // It may have been deleted before, which is answered as it was then.
-        None => id.whole.clone().or_else(|| id.record.clone()).ok_or(Error::NotFound).map_err(about()),
+        None => {
+            // It may have been deleted before, which is answered as it was then.
+            for record in [&id.record, &id.whole].into_iter().flatten() {
+                if was_deleted(store, key, record).await.map_err(about())? {
+                    return Ok(record.clone());
+                }
+            }
+            Err(about()(Error::NotFound))
+        }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Found {
     pub(super) record: Message,
     pub(super) items: Vec<Item>,
     /// It was found under the record's own id.
-    by_record: bool,
+    pub(super) by_record: bool,
 }
 
 impl Found {
@@ -43,13 +43,13 @@ impl Found {
         };
         let Some(record) = record else { return Ok(None) };
         let items = with_calls(store, key, std::slice::from_ref(&record)).await?;
-        let is_there = by_record || items.iter().any(|item| item.id() == id.as_str());
+        let is_there = by_record || items.iter().any(|item| id.names(item));
         Ok(is_there.then_some(Self { record, items, by_record }))
     }
 
     /// The item: of a record that reads as one, under the record's id as well.
     fn item(mut self, id: &ItemId, key: &ConversationKey) -> Result<Item, Failure> {
-        let at = self.items.iter().position(|item| item.id() == id.as_str());
+        let at = self.items.iter().position(|item| id.names(item));
         match at {
             Some(at) => Ok(self.items.swap_remove(at)),
             None if self.items.len() > 1 => Err(Failure::several_items(id.as_str(), &self.items)),
@@ -59,10 +59,10 @@ impl Found {
         }
     }
 
-    /// The part of that id; none: it is a record's own.
-    pub(super) fn part(mut self, id: &str) -> Option<Item> {
-        let at = self.items.iter().position(|item| item.id() == id)?;
-        (!self.by_record).then(|| self.items.swap_remove(at))
+    /// The record, and the part of it that is meant: the first one, where the record is.
+    pub(super) fn into_part(mut self, id: &ItemId) -> (Message, Item) {
+        let at = self.items.iter().position(|item| id.names(item)).unwrap_or(0);
+        (self.record, self.items.swap_remove(at))
     }
 
     /// Whether the record has other items beside the one that was asked for.

@@ -15,11 +15,11 @@ pub(super) async fn answer(
     let (limit, (order, after), min_version) =
         (request.limit(Limit::LIST)?, request.items()?, request.min_version()?);
     let read = records(store, &key, order, after.as_ref(), limit, min_version).await;
-    let Read { found, source } = read.map_err(Failure::about(Some(&key.id)))?;
+    let (Read { found, source }, begins_within) = read.map_err(Failure::about(Some(&key.id)))?;
     let Some(page) = found else { return Err(Failure::no_conversation(key.id.as_str()).read_from(source)) };
     let items = with_calls(store, &key, &page.items).await.map_err(Failure::about(Some(&key.id)))?;
-    Ok(response(items, page.has_more, request.answer_bytes(), order, after.as_ref(), limit)?
-        .read_from(source))
+    let items = in_order(items, order, after.as_ref().filter(|_| begins_within))?;
+    Ok(response(items, page.has_more, request.answer_bytes(), limit).read_from(source))
 }
 
 impl ApiRequest {
@@ -34,8 +34,8 @@ impl ApiRequest {
     }
 }
 
-/// The records that a page begins with, oldest first: as many as the page has items, and where it begins within a record that
-/// one, too.
+/// The records that a page begins with, oldest first: as many as the page has items, and where it begins within a record, as
+/// the answer says, that one, too.
 async fn records(
     store: &ConversationStore,
     key: &ConversationKey,
@@ -43,12 +43,13 @@ async fn records(
     after: Option<&ItemId>,
     limit: Limit,
     min_version: Option<i64>,
-) -> Result<Read<Page<Message>>, Error> {
+) -> Result<(Read<Page<Message>>, bool), Error> {
     let Some(after) = after else {
-        return match order {
+        let read = match order {
             Order::Descending => store.recent(key, limit, min_version).await,
             Order::Ascending => store.history(key, Range::After(0), limit, min_version).await,
         };
+        return Ok((read?, false));
     };
     let beside = async |id: &MessageId| {
         let anchor = match order {
@@ -62,16 +63,17 @@ async fn records(
         Some(record) => beside(record).await,
         None => unknown(),
     };
-    let (Err(Error::Invalid(_)), Some(whole)) = (&read, &after.whole) else { return read };
+    let (Err(Error::Invalid(_)), Some(whole)) = (&read, &after.whole) else { return Ok((read?, false)) };
     let (read, record) = tokio::join!(beside(whole), store.message(key, whole));
-    let mut read = read?;
-    if let (Some(page), Some(record)) = (&mut read.found, record?.found) {
+    let (mut read, record) = (read?, record?.found);
+    let begins_within = record.is_some();
+    if let (Some(page), Some(record)) = (&mut read.found, record) {
         match order {
             Order::Descending => page.items.push(record),
             Order::Ascending => page.items.insert(0, record),
         }
     }
-    Ok(read)
+    Ok((read, begins_within))
 }
 
 /// Records as items. Where one is the result of a call that is in none of them, the calls are looked for in what came before.
@@ -87,27 +89,25 @@ pub(super) async fn with_calls(
     Ok(Items::of(records, Calls::of(&earlier)).items)
 }
 
-/// Items in either order. Where they do not all fit into an answer, the first ones stay.
+/// Items in either order; of a page that begins within a record, what comes after that item.
 ///
 /// # Errors
-/// There is no such item to begin after.
-fn response(
-    mut items: Vec<Item>,
-    more_records: bool,
-    answer_bytes: usize,
-    order: Order,
-    after: Option<&ItemId>,
-    limit: Limit,
-) -> Result<ApiResponse, Failure> {
+/// The record has no such item.
+fn in_order(mut items: Vec<Item>, order: Order, after: Option<&ItemId>) -> Result<Vec<Item>, Failure> {
     if order == Order::Descending {
         items.reverse();
     }
-    // Within the record that the page begins in, what comes after that item.
-    if let Some(at) = after.and_then(|after| items.iter().position(|item| item.id() == after.as_str())) {
-        items.drain(..=at);
+    if let Some(after) = after {
+        let at = items.iter().position(|item| after.names(item));
+        items.drain(..=at.ok_or_else(|| Problem::UnknownMessage.of("after"))?);
     }
+    Ok(items)
+}
+
+/// A page of items. Where they do not all fit into an answer, the first ones stay.
+fn response(mut items: Vec<Item>, more_records: bool, answer_bytes: usize, limit: Limit) -> ApiResponse {
     let more_items = items.len() > limit.get();
     items.truncate(limit.get());
     let has_more = fit(&mut items, answer_bytes, true) || more_items || more_records;
-    Ok(ApiResponse::new(list(&items, &[], &[("has_more", has_more.into())])).of_window())
+    ApiResponse::new(list(&items, &[], &[("has_more", has_more.into())])).of_window()
 }

@@ -5,14 +5,17 @@ use std::collections::HashSet;
 use crate::types::error::{Error, Invalid, Problem};
 use crate::types::idempotency::IdempotencyKey;
 
-use super::{NewMessage, difference_of_messages};
+use super::{MessageId, NewMessage, difference_of_messages};
 
 /// The most messages that one add takes.
 pub const BATCH: usize = 100;
+
 /// One to a hundred messages that are stored together or not at all. No id stands twice.
 #[derive(Clone, Debug)]
 pub struct Batch {
     messages: Vec<NewMessage>,
+    /// What belongs to the request and is not stored by it, with its place.
+    apart: Vec<(usize, NewMessage)>,
     idempotency_key: Option<IdempotencyKey>,
     param: &'static str,
     compare: Compare,
@@ -39,7 +42,13 @@ impl Batch {
     /// As [`Batch::new`], but for [`Problem::Empty`].
     pub fn initial(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
         Self::check(&messages)?;
-        Ok(Self { messages, idempotency_key: None, param: "messages", compare: difference_of_messages })
+        Ok(Self {
+            messages,
+            apart: Vec::new(),
+            idempotency_key: None,
+            param: "messages",
+            compare: difference_of_messages,
+        })
     }
 
     /// The same, stored once however often it is tried under this key.
@@ -60,9 +69,49 @@ impl Batch {
         Self { compare, ..self }
     }
 
-    /// Where a message stands in the request.
-    pub(crate) fn path(&self, at: usize) -> String {
-        if self.param.is_empty() { String::new() } else { format!("{}[{at}]", self.param) }
+    /// The same, without storing those at these places, in rising order: what they stand for is stored.
+    #[must_use]
+    pub fn without(mut self, places: &[usize]) -> Self {
+        let (apart, messages) =
+            self.messages.into_iter().enumerate().partition::<Vec<_>, _>(|(at, _)| places.contains(at));
+        self.apart = apart;
+        self.messages = messages.into_iter().map(|(_, message)| message).collect();
+        self
+    }
+
+    /// The same, in which the message at a place stands for one of another id.
+    #[must_use]
+    pub fn standing_for(mut self, place: usize, id: MessageId) -> Self {
+        self.messages[place] = NewMessage { id, id_in_body: true, ..self.messages[place].clone() };
+        self
+    }
+
+    /// All messages of the request in their places, those that it does not store among them.
+    pub(crate) fn request(&self) -> Vec<&NewMessage> {
+        let mut all: Vec<&NewMessage> = self.messages.iter().collect();
+        for (place, message) in &self.apart {
+            all.insert(*place, message);
+        }
+        all
+    }
+
+    /// Where a message stands in the request; `at` counts those that are stored.
+    fn place(&self, at: usize) -> usize {
+        self.apart.iter().fold(at, |place, (apart, _)| if *apart <= place { place + 1 } else { place })
+    }
+
+    /// Which of the messages that are stored stands at a place; none: that one is not stored.
+    pub(crate) fn at_place(&self, place: usize) -> Option<usize> {
+        (0..self.messages.len()).find(|at| self.place(*at) == place)
+    }
+
+    /// The path of a message in the request; `at` counts those that are stored.
+    pub fn path(&self, at: usize) -> String {
+        self.path_of_place(self.place(at))
+    }
+
+    pub(crate) fn path_of_place(&self, place: usize) -> String {
+        if self.param.is_empty() { String::new() } else { format!("{}[{place}]", self.param) }
     }
 
     /// Where a message that was sent differs from one that is stored.
@@ -107,7 +156,7 @@ impl Batch {
     }
 
     /// The messages, in order.
-    pub(crate) fn messages(&self) -> &[NewMessage] {
+    pub fn messages(&self) -> &[NewMessage] {
         &self.messages
     }
 
@@ -117,7 +166,7 @@ impl Batch {
 }
 
 /// A path within another one.
-pub(crate) fn join(outer: &str, inner: &str) -> String {
+pub fn join(outer: &str, inner: &str) -> String {
     let dot = if outer.is_empty() || inner.is_empty() || inner.starts_with('[') { "" } else { "." };
     format!("{outer}{dot}{inner}")
 }
@@ -138,5 +187,16 @@ mod tests {
         assert_eq!(Batch::new(more).unwrap_err().problem, Problem::TooManyMessages { max: 100 });
         let twice = Batch::new(vec![message("a"), message("b"), message("a")]).unwrap_err();
         assert_eq!((twice.param.as_str(), twice.problem), ("messages[2].id", Problem::RepeatedId));
+    }
+
+    #[test]
+    fn what_is_not_stored_keeps_its_place_in_the_request() {
+        let message =
+            |id: &str| NewMessage::parse(&format!(r#"{{"role":"user","content":"","id":"{id}"}}"#)).unwrap();
+        let all: Vec<_> = ["a", "b", "c", "d", "e"].map(message).into();
+        let batch = Batch::new(all.clone()).unwrap().without(&[0, 1, 3]);
+        assert_eq!(batch.request(), all.iter().collect::<Vec<_>>());
+        assert_eq!([batch.path(0), batch.path(1)], ["messages[2]", "messages[4]"]);
+        assert_eq!([0, 2, 3, 4].map(|place| batch.at_place(place)), [None, Some(0), None, Some(1)]);
     }
 }

@@ -73,6 +73,8 @@ fn prefix(kind: &str) -> &'static str {
         "mcp_approval_request" => "mcpr",
         "mcp_call" => "mcp",
         "compaction" => "cmp",
+        "tool_search_call" => "tsc",
+        "tool_search_output" => "tso",
         _ => "item",
     }
 }

@@ -1,6 +1,6 @@
 //! Messages of Chat Completions as items: what an assistant says, each tool that it calls, and what a tool returned.
 
-use super::calls::{Calls, legacy_id};
+use super::calls::{CallsBefore, legacy_id};
 use super::draft::Draft;
 use super::object::{COMPLETED, Fields, Object, quoted};
 use super::part::{annotations, array, parts};
@@ -9,7 +9,7 @@ use super::part::{annotations, array, parts};
 const SHOWN: [&str; 6] = ["id", "seq", "created_at", "type", "status", "role"];
 
 /// A message as items, in order: at least one.
-pub(super) fn items(message: &Fields<'_>, role: &str, record: &str, calls: &Calls) -> Vec<Draft> {
+pub(super) fn items(message: &Fields<'_>, role: &str, record: &str, calls: &CallsBefore<'_>) -> Vec<Draft> {
     match role {
         "tool" if message.get("tool_call_id").is_some() => vec![tool_output(message, calls)],
         "function" => vec![function_output(message, calls)],
@@ -56,10 +56,13 @@ fn annotate(content: &mut [String], annotations: &str) -> Option<()> {
 /// What an assistant says, then what it calls. Who only calls says nothing: the other fields of the message then are those of
 /// the first call.
 fn by_assistant(message: &Fields<'_>, record: &str) -> Vec<Draft> {
-    let Some(mut called) = calls(message, record).filter(|calls| !calls.is_empty()) else {
+    let Called { items: mut called, elsewhere, left } = calls(message, record);
+    if called.is_empty() {
         return vec![message_item(message, "assistant", &[])];
-    };
-    let elsewhere = ["tool_calls", "function_call"];
+    }
+    if !left.is_empty() {
+        called[0].add_all(Object::new().with("tool_calls", &array(&left)));
+    }
     let hidden = [&SHOWN[..], &["content", "refusal", "annotations"], &elsewhere].concat();
     let says = ["content", "refusal", "audio", "annotations"].iter().any(|name| message.some(name).is_some());
     let clashes = message.others(&hidden).any(|(key, _)| called[0].has(&key.lossy()));
@@ -71,14 +74,35 @@ fn by_assistant(message: &Fields<'_>, record: &str) -> Vec<Draft> {
     called
 }
 
-/// The tools that a message calls; none: one of them cannot be said as an item.
-fn calls(message: &Fields<'_>, record: &str) -> Option<Vec<Draft>> {
+/// The tools that a message calls.
+struct Called {
+    items: Vec<Draft>,
+    /// The fields whose calls are among the items.
+    elsewhere: Vec<&'static str>,
+    /// Calls that cannot be said as items, as JSON. The others are items all the same: their results are.
+    left: Vec<String>,
+}
+
+fn calls(message: &Fields<'_>, record: &str) -> Called {
+    let mut called = Called { items: Vec::new(), elsewhere: Vec::new(), left: Vec::new() };
     let requests = message.some("tool_calls").and(message.objects("tool_calls")).unwrap_or_default();
-    let tools = requests.iter().enumerate().map(|(at, request)| tool_call(request, record, at));
-    let legacy = message
-        .object("function_call")
-        .map(|function| function_call(&legacy_id(record), &function, Object::new()));
-    tools.chain(legacy).collect()
+    for (at, request) in requests.iter().enumerate() {
+        match tool_call(request, record, at) {
+            Some(item) => called.items.push(item),
+            None => called.left.push(request.without(&[]).close()),
+        }
+    }
+    if called.items.is_empty() {
+        called.left.clear();
+    } else {
+        called.elsewhere.push("tool_calls");
+    }
+    let function = message.object("function_call");
+    if let Some(call) = function.and_then(|it| function_call(&legacy_id(record), &it, Object::new())) {
+        called.items.push(call);
+        called.elsewhere.push("function_call");
+    }
+    called
 }
 
 fn tool_call(request: &Fields<'_>, record: &str, at: usize) -> Option<Draft> {
@@ -100,7 +124,7 @@ fn tool_call(request: &Fields<'_>, record: &str, at: usize) -> Option<Draft> {
     let object = Object::new()
         .with("call_id", &id)
         .with("name", request.get("name")?)
-        .with("arguments", &as_string(request.get("args")?))
+        .with("arguments", &as_string(request.get("args").unwrap_or("{}")))
         .with("status", COMPLETED)
         .with_others(request.others(&["id", "type", "name", "args"]));
     Some(Draft::new("function_call", object))
@@ -124,31 +148,41 @@ pub(super) fn as_string(json: &str) -> String {
 }
 
 /// What a tool returned, as the counterpart of the call that it answers.
-fn tool_output(message: &Fields<'_>, calls: &Calls) -> Draft {
+fn tool_output(message: &Fields<'_>, calls: &CallsBefore<'_>) -> Draft {
     let id = message.get("tool_call_id").unwrap_or("null");
     let object = Object::new().with("call_id", id).with("output", &output(message));
     let others = [&SHOWN[..], &["content", "tool_call_id"]].concat();
     if calls.is_custom(id) {
         return Draft::new("custom_tool_call_output", object.with_others(message.others(&others)));
     }
-    let object = object.with("status", COMPLETED).with_others(message.others(&others));
+    let object = object.with("status", &status(message)).with_others(message.others(&others));
     Draft::new("function_call_output", object)
 }
 
 /// What a function returned, before there were ids: it answers the last call of that name.
-fn function_output(message: &Fields<'_>, calls: &Calls) -> Draft {
+fn function_output(message: &Fields<'_>, calls: &CallsBefore<'_>) -> Draft {
     let name = message.text("name").unwrap_or_default();
     let id = calls.legacy(&name).map_or_else(|| quoted(&format!("call_{name}")), str::to_owned);
     let object =
-        Object::new().with("call_id", &id).with("output", &output(message)).with("status", COMPLETED);
+        Object::new().with("call_id", &id).with("output", &output(message)).with("status", &status(message));
     Draft::new(
         "function_call_output",
         object.with_others(message.others(&[&SHOWN[..], &["content"]].concat())),
     )
 }
 
+/// How far a tool has come, in the words of items. LangChain says `success` and `error`.
+fn status(message: &Fields<'_>) -> String {
+    match message.text("status").as_deref() {
+        None | Some("success") => COMPLETED.to_owned(),
+        Some(status @ ("in_progress" | "completed" | "incomplete")) => quoted(status),
+        Some(_) => quoted("incomplete"),
+    }
+}
+
 fn output(message: &Fields<'_>) -> String {
     match message.get("content") {
+        None => quoted(""),
         Some(text) if text.starts_with('"') => text.to_owned(),
         content => array(&parts(content, false)),
     }

@@ -6,16 +6,23 @@ use super::draft::Draft;
 use super::object::{COMPLETED, Fields, Object, quoted};
 use super::part::{array, text_part};
 
-/// Whether a message is one of these: its content stands in `parts`.
+/// Whether a message is one of these: its content stands in `parts`. In version 4 its text stands in `content` as well.
 pub(super) fn is_ui(message: &Fields<'_>) -> bool {
-    message.get("content").is_none() && message.objects("parts").is_some()
+    let is_text = message.get("content").is_none_or(|content| content.starts_with('"'));
+    is_text
+        && message.objects("parts").is_some_and(|parts| parts.iter().all(|part| part.text("type").is_some()))
 }
 
 /// A message as items, in order: at least one. A part that items have no word for is a part of a message.
 pub(super) fn items(message: &Fields<'_>, role: &str) -> Vec<Draft> {
     let mut items = Items { role, content: Vec::new(), done: Vec::new() };
-    for part in message.objects("parts").unwrap_or_default() {
-        items.take(&part);
+    let parts = message.objects("parts").unwrap_or_default();
+    let says = |part: &Fields<'_>| part.text("type").as_deref() == Some("text");
+    if let Some(content) = message.some("content").filter(|_| !parts.iter().any(says)) {
+        items.content.push(text_part(content, items.by_assistant()));
+    }
+    for part in &parts {
+        items.take(part);
     }
     items.speak();
     if items.done.is_empty() {
@@ -47,6 +54,10 @@ impl Items<'_> {
                 self.done.push(reasoning(part));
             }
             "source-url" if self.cite(part).is_some() => {}
+            "tool-invocation" if part.object("toolInvocation").is_some() => {
+                self.speak();
+                self.invocation(part);
+            }
             kind if part.get("toolCallId").is_some()
                 && (kind == "dynamic-tool" || kind.starts_with("tool-")) =>
             {
@@ -101,6 +112,26 @@ impl Items<'_> {
         }
     }
 
+    /// A call as version 4 has it, under the names of the later ones.
+    fn invocation(&mut self, part: &Fields<'_>) {
+        let invocation = part.object("toolInvocation").unwrap_or_default();
+        let state = match invocation.text("state").as_deref() {
+            Some("result") => "output-available",
+            Some("partial-call") => "input-streaming",
+            _ => "input-available",
+        };
+        let renamed = Object::new()
+            .with("state", &quoted(state))
+            .with("toolCallId", invocation.get("toolCallId").unwrap_or("null"))
+            .with("toolName", invocation.get("toolName").unwrap_or("\"\""))
+            .with("input", invocation.get("args").unwrap_or("{}"))
+            .with("output", invocation.get("result").unwrap_or("\"\""))
+            .with_others(invocation.others(&["state", "toolCallId", "toolName", "args", "result"]))
+            .with_others(part.others(&["type", "toolInvocation"]))
+            .close();
+        self.call(&Fields::parse(&renamed).unwrap_or_default(), "dynamic-tool");
+    }
+
     /// A call, and what it returned as far as it has.
     fn call(&mut self, part: &Fields<'_>, kind: &str) {
         let id = part.get("toolCallId").unwrap_or("null");
@@ -110,9 +141,12 @@ impl Items<'_> {
             .or_else(|| part.get("rawInput"))
             .map_or_else(|| "\"{}\"".to_owned(), as_arguments);
         let state = part.text("state").unwrap_or_default();
+        let approval = part.object("approval").unwrap_or_default();
         let returned = match state.as_str() {
             "output-error" => Some(part.get("errorText").unwrap_or("\"\"")),
             "output-available" => Some(part.get("output").unwrap_or("\"\"")),
+            // Of a call that nobody answers a model refuses the history.
+            "output-denied" => Some(approval.get("reason").unwrap_or("\"Tool execution denied.\"")),
             _ => None,
         };
         let status = if state == "input-streaming" { "\"in_progress\"" } else { COMPLETED };
@@ -127,7 +161,7 @@ impl Items<'_> {
             let output = Object::new()
                 .with("call_id", id)
                 .with("output", &as_string(returned))
-                .with("status", if state == "output-error" { "\"incomplete\"" } else { COMPLETED });
+                .with("status", if state == "output-available" { COMPLETED } else { "\"incomplete\"" });
             self.done.push(Draft::new("function_call_output", output));
         }
     }
