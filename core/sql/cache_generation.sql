@@ -27,7 +27,7 @@ begin
             returning * into g;
     end if;
     -- Where there is nothing yet, nobody has cached anything.
-    if g.moves = 0 and not exists (select from conversations) then
+    if g.moves = 0 and not exists (select 1 from conversations) then
         perform move_cache_generation(g.proposed);
     end if;
     return g.proposed;

@@ -48,7 +48,7 @@ enum Hang {
 async fn hang(stack: &Stack, how: Hang) -> PgConnection {
     let mut postgres = stack.postgres().await;
     let statement = match how {
-        Hang::Locked => "begin; select from conversations for update",
+        Hang::Locked => "begin; select 1 from conversations where shard = shard_of('local') for update",
         Hang::Slow => {
             "create function slow() returns trigger language plpgsql as
                 $$ begin perform pg_sleep(30); return new; end $$;

@@ -182,7 +182,10 @@ async fn an_instance_may_have_many_requests_at_a_time() {
         api.post("/v1/conversations/held/messages", r#"{"role":"user","content":"0"}"#).await.status,
         200
     );
-    sqlx::raw_sql("begin; select * from conversations for update").execute(&mut postgres).await.unwrap();
+    sqlx::raw_sql("begin; select * from conversations where shard = shard_of('local') for update")
+        .execute(&mut postgres)
+        .await
+        .unwrap();
     let held = api.post("/v1/conversations/held/messages", r#"{"role":"user","content":"1"}"#);
     let others = async {
         let paths: Vec<_> = (0..CALLERS - 1).map(|n| format!("/v1/conversations/free{n}/messages")).collect();

@@ -235,7 +235,10 @@ async fn an_add_whose_connection_the_server_ends_may_have_been_done() {
     let api = stack.api().await;
     assert_eq!(api.post(PATH, user("one")).await.status, 200);
     let mut locker = stack.postgres().await;
-    sqlx::raw_sql("begin; select from conversations for update").execute(&mut locker).await.unwrap();
+    sqlx::raw_sql("begin; select 1 from conversations where shard = shard_of('local') for update")
+        .execute(&mut locker)
+        .await
+        .unwrap();
     let mut other = stack.postgres().await;
     let end = async {
         let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity

@@ -68,7 +68,8 @@ async fn breaches(postgres: &mut PgConnection) -> Vec<String> {
             where t.relname in ({tables}) and not exists (select from pg_attribute a
                 where a.attrelid = t.oid and a.attname = 'shard' and a.attnotnull)
             union all
-            select format('%s has the trigger %s', tgrelid::regclass, tgname) from pg_trigger where not tgisinternal
+            select format('%s has the trigger %s', tgrelid::regclass, tgname) from pg_trigger
+            join pg_class t on t.oid = tgrelid where not tgisinternal and t.relnamespace = 'public'::regnamespace
             union all
             select format('%s refers to %s', conrelid::regclass, confrelid::regclass) from pg_constraint
             where contype = 'f' and conrelid <> 0"

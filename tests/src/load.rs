@@ -91,7 +91,7 @@ impl Load {
         let mut seen = Seen::default();
         for (conversation, events) in events {
             let stored: Vec<(i64, String)> =
-                sqlx::query_as("select seq, message_id from messages join conversations on key = conversation_key where conversation_id = $1 order by seq")
+                sqlx::query_as("select seq, message_id from messages m join conversations c on c.shard = m.shard and c.key = m.conversation_key where conversation_id = $1 order by seq")
                     .bind(&conversation)
                     .fetch_all(&mut *postgres)
                     .await

@@ -147,8 +147,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonFields<'a> {
     }
 }
 
-/// How deep objects and arrays nest in valid JSON.
-pub fn nesting(json: &str) -> usize {
+/// Whether objects and arrays nest deeper than that in valid JSON.
+pub fn nests_deeper(json: &str, than: usize) -> bool {
+    // As a rule there are too few of them for that, wherever they stand.
+    json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count() > than && nesting(json) > than
+}
+
+fn nesting(json: &str) -> usize {
     let (mut deepest, mut level, mut in_string, mut escaped) = (0, 0_usize, false, false);
     for byte in json.bytes() {
         match byte {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use conversation_core::{
     BATCH, Batch, ConversationFields, Invalid, JsonFields, JsonText, MESSAGE_DEPTH, NewMessage, Problem,
-    nesting,
+    nests_deeper,
 };
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -186,7 +186,7 @@ fn lossy(json: &str, param: &str) -> Result<Value, Invalid> {
     if let Ok(value) = serde_json::from_str(json) {
         return Ok(value);
     }
-    if nesting(json) > MESSAGE_DEPTH {
+    if nests_deeper(json, MESSAGE_DEPTH) {
         return Err(Problem::TooDeep { max: MESSAGE_DEPTH }.of(param));
     }
     Ok(replaced(json))

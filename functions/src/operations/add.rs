@@ -1,6 +1,6 @@
 //! Adds messages, and the conversation when it is new.
 
-use conversation_core::{Added, Batch, Conversation, ConversationStore, Message, NewMessage};
+use conversation_core::{Added, Batch, Conversation, ConversationStore, JsonFields, Message, NewMessage};
 use serde_json::Value;
 
 use super::put_back::PutBack;
@@ -25,6 +25,10 @@ pub(super) async fn answer(
     Ok(response(messages, &conversation, request.answer_bytes()).written(cache_update))
 }
 
+fn single(message: NewMessage) -> Result<Batch, Failure> {
+    Ok(Batch::new(vec![message])?.called("").compared_by(difference))
+}
+
 /// The messages that were added, and those whose parts were sent, in the order of the request.
 fn whole(sent: PutBack, added: Vec<Message>) -> Vec<Message> {
     let added = added.into_iter().map(|message| vec![message]).collect();
@@ -40,13 +44,21 @@ impl ApiRequest {
     /// The body breaks a rule.
     pub fn batch(&self) -> Result<Batch, Failure> {
         let text = self.body()?;
-        let body = read_body(text, ["messages"])?;
-        let [messages] = body.named;
-        let batch = if messages.is_some() {
-            body.conversation.none()?;
-            MESSAGES.batch(messages, false)?
-        } else {
-            Batch::new(vec![NewMessage::parse(text)?])?.called("").compared_by(difference)
+        // As a rule it is one message, and read once.
+        let one = JsonFields::parse(text).filter(|fields| !fields.has("messages"));
+        let batch = match one {
+            Some(fields) => single(NewMessage::of_fields(text, &fields)?)?,
+            None => {
+                let body = read_body(text, ["messages"])?;
+                let [messages] = body.named;
+                match messages {
+                    Some(_) => {
+                        body.conversation.none()?;
+                        MESSAGES.batch(messages, false)?
+                    }
+                    None => single(NewMessage::parse(text)?)?,
+                }
+            }
         };
         Ok(batch.under(self.idempotency_key()?))
     }

@@ -84,7 +84,7 @@ async fn the_agents_sdks_sessions_are_kept_to_the_byte() {
             .await
             .unwrap();
     let ours: Vec<String> = sqlx::query_scalar(
-        "select body::text from messages m join conversations c on c.key = m.conversation_key
+        "select body::text from messages m join conversations c on c.shard = m.shard and c.key = m.conversation_key
         where conversation_id like 'user%' and seq < 5 order by seq",
     )
     .fetch_all(&mut stack.postgres().await)
