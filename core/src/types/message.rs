@@ -234,7 +234,7 @@ impl<'a> Fields<'a> {
             field.map(|field| string(field, name)).transpose()?;
         }
         // The AI SDK leaves it to the application what its metadata is.
-        if let Some(metadata) = self.metadata.filter(|_| self.parts.is_none()) {
+        if let Some(metadata) = self.metadata.filter(|_| self.parts.is_none() || self.content.is_some()) {
             expect(metadata, '{', "an object", "metadata")?;
         }
         self.tool_calls.map(|calls| objects(calls, "tool_calls")).transpose()?;
