@@ -82,7 +82,9 @@ pub use types::message::{
     BATCH, Batch, Compare, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role,
     difference_of_messages, join,
 };
-pub use types::page::{Anchor, ConversationFilter, Cursor, Direction, Limit, Order, Page, Range};
+pub use types::page::{
+    Anchor, ConversationFilter, Cursor, Direction, Limit, MessagePage, Order, Page, Range,
+};
 pub use types::read::{Listing, Miss, Read, Source};
 pub use types::snapshot::WINDOW;
 pub use types::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};

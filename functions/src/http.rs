@@ -1,6 +1,7 @@
 //! HTTP: requests, responses, routes, and what went wrong in the caller's words.
 
 mod body;
+mod etag;
 mod event;
 mod failure;
 mod identity;

@@ -13,6 +13,7 @@ mod list;
 mod list_items;
 mod put_back;
 mod recent;
+mod unchanged;
 mod update;
 
 use std::sync::Arc;

@@ -11,10 +11,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::visitors::Names;
 
 /// What a page may send, as in infra/api.yaml.
-const ALLOWED: [&str; 18] = [
+const ALLOWED: [&str; 19] = [
     "authorization",
     "content-type",
     "idempotency-key",
+    "if-none-match",
     "openai-organization",
     "openai-project",
     "x-owner-id",
@@ -32,8 +33,8 @@ const ALLOWED: [&str; 18] = [
     "x-stainless-timeout",
 ];
 /// What a page may read, as there.
-const EXPOSED: [&str; 5] =
-    ["apigw-requestid", "cache-status", "retry-after", "x-request-id", "x-should-retry"];
+const EXPOSED: [&str; 6] =
+    ["apigw-requestid", "cache-status", "etag", "retry-after", "x-request-id", "x-should-retry"];
 /// For how long a browser may remember it, as there.
 const MAX_AGE: Duration = Duration::from_secs(7_200);
 

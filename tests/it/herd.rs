@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use conversation_core::{ConversationStore, Error, Limit, Message, Page, Range, Read, Source};
+use conversation_core::{ConversationStore, Error, Limit, Message, MessagePage, Range, Read, Source};
 use conversation_tests::{Profile, Stack, all_reported, batch, in_each_profile, key, user};
 use sqlx::PgConnection;
 use tokio::sync::{Barrier, Mutex};
@@ -47,7 +47,7 @@ async fn windows_read(postgres: &mut PgConnection) -> i64 {
 }
 
 /// What one reader asked for and was answered.
-type Answered = (Limit, Result<Read<Page<Message>>, Error>);
+type Answered = (Limit, Result<Read<MessagePage>, Error>);
 
 /// CallStats for at the same moment as all the others'.
 async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> Answered {
@@ -57,7 +57,7 @@ async fn read(store: ConversationStore, limit: i64, start: Arc<Barrier>) -> Answ
 }
 
 /// All readers' answers; none if some of them were answered an error, as on a busy machine.
-async fn herd(stack: &Stack) -> Option<Vec<(Limit, Page<Message>, Source)>> {
+async fn herd(stack: &Stack) -> Option<Vec<(Limit, MessagePage, Source)>> {
     redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
     let start = Arc::new(Barrier::new(INSTANCES * READERS));
     let mut readers = Vec::new();

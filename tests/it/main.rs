@@ -59,4 +59,5 @@ mod sizes;
 mod start;
 mod sweep;
 mod telemetry;
+mod unchanged;
 mod writes;

@@ -137,8 +137,7 @@ async fn settled(
         reads += 1;
         let read = store.recent(&key, Limit::MAX, None).await?;
         source = read.source;
-        let seqs =
-            |page: conversation_core::Page<Message>| page.items.iter().rev().map(Message::seq).collect();
+        let seqs = |page: conversation_core::MessagePage| page.items.iter().rev().map(Message::seq).collect();
         let seen: Option<Vec<i64>> = read.found.map(seqs);
         if seen != stored && source.is_hit() && began < stale_until {
             (reads, began) = (0, Instant::now());

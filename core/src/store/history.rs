@@ -4,7 +4,7 @@ use crate::database::MessageRange;
 use crate::types::conversation::ConversationKey;
 use crate::types::error::{Error, Problem};
 use crate::types::message::{Message, MessageId};
-use crate::types::page::{Anchor, Limit, Page, Range};
+use crate::types::page::{Anchor, Limit, MessagePage, Range};
 use crate::types::read::{Read, Source, check_version};
 
 use super::ConversationStore;
@@ -20,7 +20,7 @@ impl ConversationStore {
         range: Range,
         limit: Limit,
         min_version: Option<i64>,
-    ) -> Result<Read<Page<Message>>, Error> {
+    ) -> Result<Read<MessagePage>, Error> {
         let message_range = self.database().message_range(key, range, limit).await?;
         page(message_range, matches!(range, Range::Before(_)), limit, min_version)
     }
@@ -35,7 +35,7 @@ impl ConversationStore {
         anchor: &Anchor,
         limit: Limit,
         min_version: Option<i64>,
-    ) -> Result<Read<Page<Message>>, Error> {
+    ) -> Result<Read<MessagePage>, Error> {
         let message_range = self.database().messages_adjacent_to(key, anchor, limit).await?;
         page(message_range, matches!(anchor, Anchor::Before(_)), limit, min_version)
     }
@@ -55,7 +55,7 @@ fn page(
     backwards: bool,
     limit: Limit,
     min_version: Option<i64>,
-) -> Result<Read<Page<Message>>, Error> {
+) -> Result<Read<MessagePage>, Error> {
     let Some(MessageRange { version, anchor_found, messages: mut items }) = message_range else {
         return Ok(Read { found: None, source: Source::Bypass });
     };
@@ -67,5 +67,5 @@ fn page(
     if has_more {
         items.remove(if backwards { 0 } else { limit.get() });
     }
-    Ok(Read { found: Some(Page { items, has_more }), source: Source::Bypass })
+    Ok(Read { found: Some(MessagePage { version, items, has_more }), source: Source::Bypass })
 }

@@ -11,7 +11,7 @@ use crate::database::Record;
 use crate::types::conversation::{Conversation, ConversationKey};
 use crate::types::error::Error;
 use crate::types::message::Message;
-use crate::types::page::{Limit, Page};
+use crate::types::page::{Limit, MessagePage};
 use crate::types::snapshot::Snapshot;
 
 use super::ConversationStore;
@@ -33,13 +33,16 @@ impl ConversationStore {
         key: &ConversationKey,
         limit: Limit,
         min_version: Option<i64>,
-    ) -> Result<Read<Page<Message>>, Error> {
+    ) -> Result<Read<MessagePage>, Error> {
         let Read { found, source } = self.read(key, Some(limit), min_version).await?;
         let Some(Cached { conversation, messages, .. }) = found else {
             return Ok(Read { found: None, source });
         };
         match messages {
-            Some(messages) => Ok(Read { found: Some(page(messages, conversation.message_count)), source }),
+            Some(messages) => {
+                let page = page(conversation.version, messages, conversation.message_count);
+                Ok(Read { found: Some(page), source })
+            }
             None => self.recent_large(key, limit, min_version, source).await,
         }
     }
@@ -52,7 +55,7 @@ impl ConversationStore {
         limit: Limit,
         min_version: Option<i64>,
         source: Source,
-    ) -> Result<Read<Page<Message>>, Error> {
+    ) -> Result<Read<MessagePage>, Error> {
         let source = match source {
             missed @ Source::Miss { .. } => missed,
             _ => Source::Miss { reason: Miss::Large, stored: false },
@@ -61,7 +64,8 @@ impl ConversationStore {
             return Ok(Read { found: None, source });
         };
         check_version(min_version, newest.version)?;
-        Ok(Read { found: Some(page(newest.messages, newest.message_count)), source })
+        let page = page(newest.version, newest.messages, newest.message_count);
+        Ok(Read { found: Some(page), source })
     }
 
     /// Reads what is known of a conversation beside its messages.
@@ -204,9 +208,9 @@ impl ConversationStore {
 }
 
 /// The newest messages as a page of a conversation that has so many.
-fn page(messages: Vec<Message>, message_count: i64) -> Page<Message> {
+fn page(version: i64, messages: Vec<Message>, message_count: i64) -> MessagePage {
     let held = i64::try_from(messages.len()).unwrap_or(i64::MAX);
-    Page { items: messages, has_more: message_count > held }
+    MessagePage { version, items: messages, has_more: message_count > held }
 }
 
 /// Whether what is read must be read under a new epoch: there is no validity marker to leave standing, a writer is presumed

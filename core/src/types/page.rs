@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::conversation::{ConversationId, Metadata, OwnerId};
 use super::error::{Invalid, Problem};
-use super::message::MessageId;
+use super::message::{Message, MessageId};
 
 /// How many items a page may hold: 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,17 @@ impl Limit {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
+    /// Whether more follow in the direction that was read: older ones for the recent messages.
+    pub has_more: bool,
+}
+
+/// Part of a conversation's messages, oldest first, all of one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessagePage {
+    /// The version of the conversation.
+    pub version: i64,
+    /// The messages.
+    pub items: Vec<Message>,
     /// Whether more follow in the direction that was read: older ones for the recent messages.
     pub has_more: bool,
 }

@@ -20,7 +20,8 @@ use super::failure::Failure;
 
 /// A request as Lambda hands it to a function.
 pub struct HttpEvent {
-    request: LambdaRequest,
+    /// Boxed, since it is some kilobytes large and is handed on by value.
+    request: Box<LambdaRequest>,
     /// What the authorizer of a REST API says: `lambda_http` reads only the forms of an HTTP API.
     authorizer: HashMap<String, Value>,
 }
@@ -40,7 +41,8 @@ impl<'de> Deserialize<'de> for HttpEvent {
         let event = <&RawValue>::deserialize(deserializer)?.get();
         // The deployed API's first: `lambda_http` tries a REST API's form on each event before it.
         if let Ok(request) = serde_json::from_str::<ApiGatewayV2httpRequest>(event) {
-            return Ok(Self { request: LambdaRequest::ApiGatewayV2(request), authorizer: HashMap::new() });
+            let request = Box::new(LambdaRequest::ApiGatewayV2(request));
+            return Ok(Self { request, authorizer: HashMap::new() });
         }
         let request = serde_json::from_str(event).map_err(serde::de::Error::custom)?;
         let rest: Rest = serde_json::from_str(event).map_err(serde::de::Error::custom)?;
@@ -73,7 +75,7 @@ impl FrontEnd {
 impl HttpEvent {
     /// What kind of answer is wanted.
     pub(crate) fn front_end(&self) -> FrontEnd {
-        match self.request {
+        match *self.request {
             LambdaRequest::Alb(_) => FrontEnd::LoadBalancer,
             _ => FrontEnd::Gateway,
         }
@@ -90,7 +92,7 @@ impl HttpEvent {
             Some(text) => Body::Text(text),
             None => Body::Empty,
         };
-        let request = Request::from(self.request).map(|_| body);
+        let request = Request::from(*self.request).map(|_| body);
         let request = request.with_raw_http_path(path).with_query_string_parameters(query);
         Ok((request, Claims { of_rest: self.authorizer }))
     }

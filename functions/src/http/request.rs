@@ -3,8 +3,8 @@
 use conversation_core::{
     ConversationId, ConversationKey, IdempotencyKey, IdentityConfig, Invalid, Limit, Order, OwnerId, Problem,
 };
-use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderName, Method};
 use lambda_http::{Request, RequestExt as _};
 
 use super::event::{FrontEnd, HttpEvent};
@@ -165,6 +165,11 @@ impl ApiRequest {
         }
         std::str::from_utf8(body)
             .map_err(|error| Failure::bad_json(format!("The body must be UTF-8; {error}.")))
+    }
+
+    /// A header that is text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.request.headers().get(name)?.to_str().ok()
     }
 
     /// How many bytes the answer's body may have.

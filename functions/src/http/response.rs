@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use conversation_core::{CacheUpdate, Conversation, ConversationId, Error, Read, Source};
 use http::StatusCode;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::etag::etag;
 use super::event::FrontEnd;
 use super::failure::Failure;
 use crate::outcome::{CacheStatus, Outcome};
@@ -16,7 +17,10 @@ use crate::outcome::{CacheStatus, Outcome};
 /// A successful answer: a JSON body, and where it came from.
 #[derive(Debug)]
 pub struct ApiResponse {
+    status: StatusCode,
     body: String,
+    /// Of the conversation that it is about.
+    version: Option<i64>,
     cache_status: Option<CacheStatus>,
     /// Whether the body is messages that the window may have.
     window: bool,
@@ -24,7 +28,18 @@ pub struct ApiResponse {
 
 impl ApiResponse {
     pub(crate) fn new(body: String) -> Self {
-        Self { body, cache_status: None, window: false }
+        Self { status: StatusCode::OK, body, version: None, cache_status: None, window: false }
+    }
+
+    /// The caller has what was asked for, since it has that version.
+    pub(crate) fn unchanged(version: i64) -> Self {
+        Self { status: StatusCode::NOT_MODIFIED, ..Self::new(String::new()).at_version(version) }
+    }
+
+    /// Says which version of the conversation it is of.
+    #[must_use]
+    pub(crate) fn at_version(self, version: i64) -> Self {
+        Self { version: Some(version), ..self }
     }
 
     /// Any JSON.
@@ -50,7 +65,7 @@ impl ApiResponse {
 
     /// A conversation.
     pub fn conversation(conversation: &Conversation) -> Self {
-        Self::new(conversation.to_json())
+        Self::new(conversation.to_json()).at_version(conversation.version)
     }
 
     /// Says where a read was answered from.
@@ -75,12 +90,20 @@ impl ApiResponse {
         let of_window =
             matches!(self.cache_status, Some(CacheStatus::Read(source)) if source != Source::Bypass);
         let window_bytes = (self.window && of_window).then_some(self.body.len());
-        Outcome { status: 200, is_error: false, cache_status: self.cache_status, window_bytes }
+        Outcome {
+            status: self.status.as_u16(),
+            is_error: false,
+            cache_status: self.cache_status,
+            window_bytes,
+        }
     }
 
     pub(crate) fn into_answer(self) -> LambdaResponse {
-        let headers = [("cache-status", self.cache_status.map(CacheStatus::header))];
-        respond(200, &self.body, headers)
+        let headers = [
+            (ETAG.as_str(), self.version.map(etag)),
+            ("cache-status", self.cache_status.map(CacheStatus::header)),
+        ];
+        respond(self.status.as_u16(), &self.body, headers)
     }
 }
 

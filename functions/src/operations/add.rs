@@ -70,4 +70,5 @@ fn response(mut messages: Vec<Message>, conversation: &Conversation, answer_byte
     let head =
         [("id", Value::from(conversation.id.as_str())), ("version", Value::from(conversation.version))];
     ApiResponse::new(list(&messages, &head, &[("has_more", has_more.into())]))
+        .at_version(conversation.version)
 }

@@ -54,5 +54,5 @@ fn by_record(items: Vec<Item>) -> Vec<Vec<Item>> {
 fn response(mut items: Vec<Item>, conversation: &Conversation, answer_bytes: usize) -> ApiResponse {
     let has_more = fit(&mut items, answer_bytes, true);
     let edges = [("has_more", has_more.into()), ("version", conversation.version.into())];
-    ApiResponse::new(list(&items, &[], &edges))
+    ApiResponse::new(list(&items, &[], &edges)).at_version(conversation.version)
 }

@@ -1,10 +1,11 @@
 //! Lists the items of a conversation.
 
 use conversation_core::{
-    Anchor, ConversationKey, ConversationStore, Error, Limit, Message, MessageId, Order, Page, Problem,
-    Range, Read,
+    Anchor, ConversationKey, ConversationStore, Error, Limit, Message, MessageId, MessagePage, Order,
+    Problem, Range, Read,
 };
 
+use super::unchanged::unchanged;
 use crate::http::{ApiRequest, ApiResponse, Calls, Failure, Item, ItemId, Items, called, fit, list};
 
 pub(super) async fn answer(
@@ -14,12 +15,16 @@ pub(super) async fn answer(
     let key = request.key()?;
     let (limit, (order, after), min_version) =
         (request.limit(Limit::LIST)?, request.items()?, request.min_version()?);
+    if let Some(unchanged) = unchanged(store, &request, &key, min_version).await? {
+        return Ok(unchanged);
+    }
     let read = records(store, &key, order, after.as_ref(), limit, min_version).await;
     let (Read { found, source }, begins_within) = read.map_err(Failure::about(Some(&key.id)))?;
     let Some(page) = found else { return Err(Failure::no_conversation(key.id.as_str()).read_from(source)) };
     let items = with_calls(store, &key, &page.items).await.map_err(Failure::about(Some(&key.id)))?;
     let items = in_order(items, order, after.as_ref().filter(|_| begins_within))?;
-    Ok(response(items, page.has_more, request.answer_bytes(), limit).read_from(source))
+    let response = response(items, page.has_more, request.answer_bytes(), limit);
+    Ok(response.at_version(page.version).read_from(source))
 }
 
 impl ApiRequest {
@@ -43,7 +48,7 @@ async fn records(
     after: Option<&ItemId>,
     limit: Limit,
     min_version: Option<i64>,
-) -> Result<(Read<Page<Message>>, bool), Error> {
+) -> Result<(Read<MessagePage>, bool), Error> {
     let Some(after) = after else {
         let read = match order {
             Order::Descending => store.recent(key, limit, min_version).await,

@@ -31,8 +31,16 @@ impl PutBack {
     pub(super) async fn read(
         store: &ConversationStore,
         key: &ConversationKey,
-        mut batch: Batch,
+        batch: Batch,
     ) -> Result<Self, Error> {
+        if batch.messages().iter().any(may_be_known) {
+            // Boxed, since it is seldom needed: every add would be as large.
+            return Box::pin(Self::look(store, key, batch)).await;
+        }
+        Ok(Self { sent: batch.messages().len(), batch, known: Vec::new() })
+    }
+
+    async fn look(store: &ConversationStore, key: &ConversationKey, mut batch: Batch) -> Result<Self, Error> {
         let (sent, mut known) = (batch.messages().len(), Vec::new());
         for place in 0..sent {
             let message = &batch.messages()[place];
@@ -77,6 +85,11 @@ impl PutBack {
         all.extend(added.flatten());
         all
     }
+}
+
+/// Whether a message has the id of a part, or is a reference.
+fn may_be_known(message: &NewMessage) -> bool {
+    MessageId::record_of(message.id().as_str()).is_some() || is_reference(message.json())
 }
 
 impl Known {

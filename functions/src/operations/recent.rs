@@ -1,7 +1,8 @@
 //! Reads the last messages of a conversation, or pages through its history.
 
-use conversation_core::{ConversationStore, Limit, Message, Page, Range};
+use conversation_core::{ConversationStore, Limit, Message, MessagePage, Range};
 
+use super::unchanged::unchanged;
 use crate::http::{ApiRequest, ApiResponse, Failure, fit, list, one_direction};
 
 pub(super) async fn answer(
@@ -10,6 +11,9 @@ pub(super) async fn answer(
 ) -> Result<ApiResponse, Failure> {
     let key = request.key()?;
     let (limit, range, min_version) = (request.limit(Limit::MAX)?, request.range()?, request.min_version()?);
+    if let Some(unchanged) = unchanged(store, &request, &key, min_version).await? {
+        return Ok(unchanged);
+    }
     let read = match range {
         None => store.recent(&key, limit, min_version).await,
         Some(range) => store.history(&key, range, limit, min_version).await,
@@ -43,7 +47,7 @@ impl ApiRequest {
 /// `before` is null where there is nothing older; newer messages may always come, so that an empty page has an `after`, too.
 ///
 /// Where they do not all fit into an answer, those nearest to where the reading began stay.
-fn response(mut page: Page<Message>, answer_bytes: usize, forward: bool, from: Option<i64>) -> ApiResponse {
+fn response(mut page: MessagePage, answer_bytes: usize, forward: bool, from: Option<i64>) -> ApiResponse {
     if fit(&mut page.items, answer_bytes, forward) {
         page.has_more = true;
     }
@@ -55,5 +59,5 @@ fn response(mut page: Page<Message>, answer_bytes: usize, forward: bool, from: O
         ("before", oldest.into()),
         ("after", page.items.last().map(Message::seq).or(from).into()),
     ];
-    ApiResponse::new(list(&page.items, &[], &edges)).of_window()
+    ApiResponse::new(list(&page.items, &[], &edges)).at_version(page.version).of_window()
 }

@@ -1,8 +1,8 @@
 //! What clients use: the store, or one of the protocols that it must be better than.
 
 use conversation_core::{
-    Batch, CacheUpdate, Change, Conversation, ConversationKey, ConversationStore, Error, Limit, Message,
-    MessageId, Source,
+    Batch, CacheUpdate, Change, Conversation, ConversationKey, ConversationStore, Error, Limit, MessageId,
+    Source,
 };
 
 use crate::{Broken, Profile};
@@ -47,8 +47,7 @@ impl Subject {
             Self::Store(store) => {
                 let limit = if short { limit(SHORT) } else { Limit::MAX };
                 let read = store.recent(key, limit, min_version).await?;
-                let messages =
-                    |page: conversation_core::Page<Message>| page.items.iter().map(named).collect();
+                let messages = |page: conversation_core::MessagePage| page.items.iter().map(named).collect();
                 (read.found.map(messages), read.source)
             }
             Self::Baseline(weaker) => weaker.read(key).await?,
