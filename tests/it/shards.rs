@@ -72,7 +72,7 @@ async fn breaches(postgres: &mut PgConnection) -> Vec<String> {
             join pg_class t on t.oid = tgrelid where not tgisinternal and t.relnamespace = 'public'::regnamespace
             union all
             select format('%s refers to %s', conrelid::regclass, confrelid::regclass) from pg_constraint
-            where contype = 'f' and conrelid <> 0"
+            where contype = 'f' and conrelid <> 0 and connamespace = 'public'::regnamespace"
         ),
     )
     .await;
@@ -143,7 +143,10 @@ async fn the_schema_keeps_the_rules_of_distributed_engines() {
     let found = breaches(&mut postgres).await;
     assert!(found.is_empty(), "{found:#?}");
 
-    // Each rule finds what breaks it.
+    // Each rule finds what breaks it. Citus refuses by itself what is planted here.
+    if sharding() == "citus" {
+        return;
+    }
     let planted = [
         ("create unique index planted on messages (conversation_key, created_at)", "does not end with shard"),
         ("alter table purges drop column shard", "has no shard"),
