@@ -36,12 +36,7 @@ declare
     fresh_bodies text[] := p_bodies;
     fresh bigint;
 begin
-    -- As lock_conversation does, whose call would cost a tenth of what the others of a hot conversation wait for.
-    select * into c from conversations r
-        where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
-    if p_generation is distinct from (select generation from cache_generation) then
-        raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
-    end if;
+    c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
     if c.key is null then
         if p_existing then
             outcome := 'absent';

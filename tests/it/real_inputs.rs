@@ -210,6 +210,17 @@ async fn what_is_deleted_stays_deleted() {
 }
 
 #[tokio::test]
+async fn a_create_that_is_tried_again_after_a_deletion_names_the_conversation() {
+    let (_stack, api) = start().await;
+    let created = keyed(&api, "/v1/conversations", "k", "{}").await;
+    let id = created.at("/id");
+    assert_eq!(api.delete(&format!("/v1/conversations/{id}")).await.status, 200);
+    let again = keyed(&api, "/v1/conversations", "k", "{}").await;
+    assert_eq!((again.status, again.at("/error/code").as_str()), (409, "conversation_deleted"));
+    assert!(again.at("/error/message").contains(&id), "{}", again.text);
+}
+
+#[tokio::test]
 async fn going_through_items_and_deleting_each_empties_a_conversation() {
     let (_stack, api) = start().await;
     for n in 0..25 {
@@ -452,6 +463,7 @@ async fn http_is_spoken_as_callers_expect() {
         ("", Some("application/json")),
         ("null", Some("application/json")),
         (" null\n", Some("application/json")),
+        (" \n", Some("application/json")),
         ("{}", Some("application/json")),
     ] {
         let request = api.request("POST", "/v1/conversations").body(body);

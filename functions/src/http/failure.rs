@@ -301,7 +301,7 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
         Problem::NoContent => bad(
             "missing",
             format!(
-                "{name} must be a string or an array of parts; only an assistant's message may be without."
+                "{name} must be a string or an array of parts; only the message of an assistant or a function may be without."
             ),
         ),
         Problem::TooDeep { max } => {
