@@ -5,11 +5,14 @@
 --                                       the client, so it may have been stored before
 --   p_create                            the conversation must be new: refuse one that exists
 --   p_existing                          the conversation must exist: create none
+--   p_if_version                        the version that it must be at, 0: it must not be there; null: any
 --   p_idempotency_key, p_fingerprint    null, or what identifies the request when it is tried again
 --
 -- outcome: stored | duplicate (all of it was stored before) | conflict (stored_ids were stored with other texts, stored_bodies:
 -- the caller looks whether they are of the same value) | message_deleted (stored_ids were stored, and deleted) |
--- exists | absent | deleted | refused (row_epoch is the row's; null: there is no row)
+-- exists | absent | version_mismatch | deleted | refused (row_epoch is the row's; null: there is no row)
+--
+-- Of a conversation that exists or is at another version, s has the version alone.
 --
 --   p_has_intent    a write intent stands in the cache under p_epoch (null: the cache knew none, so that the row must not
 --                   exist yet); otherwise the commit takes an epoch and defers the invalidation
@@ -20,7 +23,7 @@
 -- message was deleted since; stored_ids and stored_bodies are null where ids and bodies are those given.
 create or replace function add_messages(
     p_shard integer, p_owner_id text, p_conversation_id text, p_fields json,
-    p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_create boolean, p_existing boolean,
+    p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_create boolean, p_existing boolean, p_if_version bigint,
     p_idempotency_key text, p_fingerprint bytea,
     p_has_intent boolean, p_epoch bigint, p_is_valid boolean, p_want_window boolean, p_capacity integer, p_generation text,
     out outcome text, out row_epoch bigint,
@@ -38,7 +41,7 @@ declare
 begin
     c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
     if c.key is null then
-        if p_existing then
+        if p_existing or p_if_version > 0 then
             outcome := 'absent';
             return;
         end if;
@@ -64,6 +67,7 @@ begin
     end if;
     if stored_ids is null and p_create and not is_new then
         outcome := 'exists';
+        s.version := c.version;
         return;
     end if;
 
@@ -100,6 +104,10 @@ begin
     -- A duplicate is found before the epoch is compared: it writes nothing that a reader could miss.
     if stored_ids is not null or (fresh = 0 and cardinality(p_ids) > 0) then
         outcome := 'duplicate';
+    elsif p_if_version <> c.version then
+        outcome := 'version_mismatch';
+        s.version := c.version;
+        return;
     elsif p_has_intent and not is_new and p_epoch is distinct from c.epoch then
         outcome := 'refused';
         return;

@@ -2,9 +2,12 @@
 -- conversation the rest is purged by the sweep, so that the caller does not wait for them. Nobody can read them
 -- meanwhile. Deleting a deleted conversation is no error.
 --
--- outcome: deleted | absent | refused
+-- outcome: deleted | absent | version_mismatch | refused
+--
+--   p_if_version    the version that it must be at; null: any
 create or replace function delete_conversation(
-    p_shard integer, p_owner_id text, p_conversation_id text, p_has_intent boolean, p_epoch bigint, p_generation text,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_if_version bigint,
+    p_has_intent boolean, p_epoch bigint, p_generation text,
     out outcome text, out row_epoch bigint, out version bigint)
     language plpgsql as $$
 #variable_conflict use_column
@@ -20,6 +23,8 @@ begin
         outcome := 'absent';
     elsif c.deleted_at is not null then
         outcome := 'deleted';
+    elsif p_if_version <> c.version then
+        outcome := 'version_mismatch';
     elsif p_has_intent and p_epoch is distinct from c.epoch then
         outcome := 'refused';
     else

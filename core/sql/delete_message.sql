@@ -1,9 +1,12 @@
 -- Deletes one message. It invalidates facts in every cached copy, so it always takes an epoch, which voids whatever is in
 -- flight, and returns the window.
 --
--- outcome: deleted | duplicate (it was) | absent (no such message or conversation) | refused
+-- outcome: deleted | duplicate (it was) | absent (no such message or conversation) | version_mismatch (s has the version alone) |
+-- refused
+--
+--   p_if_version    the version that the conversation must be at; null: any
 create or replace function delete_message(
-    p_shard integer, p_owner_id text, p_conversation_id text, p_message_id text,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_message_id text, p_if_version bigint,
     p_has_intent boolean, p_epoch bigint, p_capacity integer, p_generation text,
     out outcome text, out row_epoch bigint, out s snapshot)
     language plpgsql as $$
@@ -30,6 +33,9 @@ begin
         else
             outcome := 'absent';
         end if;
+    elsif p_if_version <> c.version then
+        outcome := 'version_mismatch';
+        s.version := c.version;
     elsif p_has_intent and p_epoch is distinct from c.epoch then
         outcome := 'refused';
     else

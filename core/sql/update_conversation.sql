@@ -1,9 +1,11 @@
 -- Sets fields of a conversation.
 --
--- outcome: updated | duplicate (it was, under this key) | absent | refused
+-- outcome: updated | duplicate (it was, under this key) | absent | version_mismatch (s has the version alone) | refused
+--
+--   p_if_version    the version that it must be at; null: any
 create or replace function update_conversation(
     p_shard integer, p_owner_id text, p_conversation_id text, p_fields json,
-    p_idempotency_key text, p_fingerprint bytea,
+    p_idempotency_key text, p_fingerprint bytea, p_if_version bigint,
     p_has_intent boolean, p_epoch bigint, p_is_valid boolean, p_want_window boolean, p_capacity integer, p_generation text,
     out outcome text, out row_epoch bigint, out s snapshot)
     language plpgsql as $$
@@ -20,6 +22,9 @@ begin
     elsif p_idempotency_key is not null and message_ids_under_key(p_idempotency_key, p_fingerprint, c) is not null then
         outcome := 'duplicate';
         s := snapshot_of(c, false, true, p_capacity);
+    elsif p_if_version <> c.version then
+        outcome := 'version_mismatch';
+        s.version := c.version;
     elsif p_has_intent and p_epoch is distinct from c.epoch then
         outcome := 'refused';
     else

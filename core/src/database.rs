@@ -29,12 +29,13 @@ use crate::types::conversation::{ConversationFields, ConversationKey};
 use crate::types::error::Error;
 use crate::types::idempotency::{IdempotencyKey, RequestFingerprint};
 use crate::types::page::Limit;
+use crate::types::precondition::Precondition;
 use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::types::write::Change;
 
 pub use migrate::Migrated;
 pub(crate) use rows::{Added, Commit, Listed, MessageDeletion, MessageRange, PendingInvalidation, Record};
-use rows::{changed, message_deleted, record, select_snapshot};
+use rows::{changed, message_deleted, record, select_snapshot, version_mismatch};
 pub(crate) use session::Sessions;
 pub(crate) use transfer::{Imported, Snapshots};
 
@@ -50,28 +51,28 @@ pub(crate) struct Database {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddOptions {
     pub(crate) fields: ConversationFields,
-    pub(crate) precondition: Precondition,
+    pub(crate) kind: AddKind,
 }
 
 /// Which conversations an add is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Precondition {
+pub(crate) enum AddKind {
     /// Whichever: one that is not there yet is created.
     #[default]
-    Any,
+    Add,
     /// A new one: an existing conversation of this id is an error, not a place to add to.
-    MustNotExist,
+    Create,
     /// One that exists.
-    MustExist,
+    Append,
 }
 
-impl Precondition {
+impl AddKind {
     /// What a request is known by, beside what it says.
     fn name(self) -> &'static str {
         match self {
-            Self::Any => "add",
-            Self::MustNotExist => "create",
-            Self::MustExist => "append",
+            Self::Add => "add",
+            Self::Create => "create",
+            Self::Append => "append",
         }
     }
 }
@@ -114,7 +115,7 @@ impl Database {
         let query = sqlx::query(select_snapshot!(
             "u.outcome, u.row_epoch, ",
             "(u.s).",
-            "update_conversation($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12) u"
+            "update_conversation($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13) u"
         ))
         .bind(key.owner.shard())
         .bind(key.owner.as_str())
@@ -122,6 +123,7 @@ impl Database {
         .bind(fields.as_str())
         .bind(change.idempotency_key.as_ref().map(IdempotencyKey::as_str))
         .bind(fingerprint.as_ref().map(RequestFingerprint::bytes))
+        .bind(change.precondition.version())
         .bind(intent.has_intent())
         .bind(intent.epoch())
         .bind(intent.valid())
@@ -139,17 +141,19 @@ impl Database {
         &self,
         key: &ConversationKey,
         message_id: &str,
+        precondition: Precondition,
         intent: IntentOutcome,
     ) -> Result<Commit<Option<MessageDeletion>>, Error> {
         let query = sqlx::query(select_snapshot!(
             "d.outcome, d.row_epoch, ",
             "(d.s).",
-            "delete_message($1, $2, $3, $4, $5, $6, $7, $8) d"
+            "delete_message($1, $2, $3, $4, $5, $6, $7, $8, $9) d"
         ))
         .bind(key.owner.shard())
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(message_id)
+        .bind(precondition.version())
         .bind(intent.has_intent())
         .bind(intent.epoch())
         .bind(CAPACITY)
@@ -161,14 +165,16 @@ impl Database {
     pub(crate) async fn delete(
         &self,
         key: &ConversationKey,
+        precondition: Precondition,
         intent: IntentOutcome,
     ) -> Result<Commit<Option<i64>>, Error> {
         let query = sqlx::query(
-            "select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4, $5, $6)",
+            "select outcome, row_epoch, version from delete_conversation($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(key.owner.shard())
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
+        .bind(precondition.version())
         .bind(intent.has_intent())
         .bind(intent.epoch())
         .bind(self.generation());
@@ -176,6 +182,7 @@ impl Database {
         match row.try_get("outcome").map_err(Error::Database)? {
             "deleted" => row.try_get("version").map(Some).map(Commit::Done).map_err(Error::Database),
             "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
+            "version_mismatch" => Err(version_mismatch(&row)),
             _ => Ok(Commit::Done(None)),
         }
     }

@@ -85,6 +85,7 @@ pub use types::message::{
 pub use types::page::{
     Anchor, ConversationFilter, Cursor, Direction, Limit, MessagePage, Order, Page, Range,
 };
+pub use types::precondition::Precondition;
 pub use types::read::{Listing, Miss, Read, Source};
 pub use types::snapshot::WINDOW;
 pub use types::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};

@@ -7,6 +7,7 @@ pub(crate) mod inspection;
 pub(crate) mod json;
 pub(crate) mod message;
 pub(crate) mod page;
+pub(crate) mod precondition;
 pub(crate) mod read;
 pub(crate) mod snapshot;
 pub(crate) mod transfer;

@@ -1,6 +1,6 @@
 //! What is in Redis, and what is answered when it is not.
 
-use conversation_core::{ConversationStore, Limit, Miss, Source};
+use conversation_core::{ConversationStore, Limit, Miss, Precondition, Source};
 use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user, user_as};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
@@ -187,7 +187,10 @@ async fn deleting_leaves_a_mark_and_no_content(profile: Profile) {
     let stack = Stack::in_profile(profile).await;
     let (store, mut redis) = (stack.store(), stack.redis().await);
     add(&store, 3).await;
-    assert_eq!(store.delete(&key("c")).await.unwrap(), conversation_core::CacheUpdate::Applied);
+    assert_eq!(
+        store.delete(&key("c"), Precondition::None).await.unwrap(),
+        conversation_core::CacheUpdate::Applied
+    );
     let fields: Vec<String> = redis.hkeys(ENTRY).await.unwrap();
     assert!(fields.contains(&"tombstone".into()) && !fields.contains(&"conversation".into()), "{fields:?}");
     assert!(!redis.exists::<_, bool>(WINDOW).await.unwrap());

@@ -1,6 +1,6 @@
 //! Updates, the deletion of one message, and what the sweep does.
 
-use conversation_core::{Change, ConversationFields, Limit, Message, MessageId};
+use conversation_core::{Change, ConversationFields, Limit, Message, MessageId, Precondition};
 use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user, user_as};
 use redis::AsyncCommands as _;
 use serde_json::json;
@@ -118,7 +118,10 @@ async fn a_window_with_holes_is_still_the_last_hundred(profile: Profile) {
     store.add(&key("c"), &batch(&messages[..100])).await.unwrap();
     store.add(&key("c"), &batch(&messages[100..])).await.unwrap();
     for n in [120, 50, 21] {
-        store.delete_message(&key("c"), &MessageId::new(format!("m{n}")).unwrap()).await.unwrap();
+        store
+            .delete_message(&key("c"), &MessageId::new(format!("m{n}")).unwrap(), Precondition::None)
+            .await
+            .unwrap();
         let expect: Vec<i64> = {
             let gone: &[i64] = if n == 120 {
                 &[120]

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use conversation_core::{
-    CacheUpdate, Change, ConversationFields, ConversationStore, Limit, MessageId, Miss, Range, Source, Title,
+    CacheUpdate, Change, ConversationFields, ConversationStore, Limit, MessageId, Miss, Precondition, Range,
+    Source, Title,
 };
 use conversation_tests::{ClusterStack, Load, Member, Seen, batch, key, user, user_as};
 use redis::cmd;
@@ -90,14 +91,15 @@ pub(crate) async fn every_operation(stack: &ClusterStack) {
         );
         let read = store.get(&key, None).await.unwrap();
         assert_eq!((read.source, read.found.unwrap().version), (Source::Hit, 2));
-        let deleted = store.delete_message(&key, &MessageId::new("a").unwrap()).await.unwrap();
+        let deleted =
+            store.delete_message(&key, &MessageId::new("a").unwrap(), Precondition::None).await.unwrap();
         assert_eq!(deleted.cache_update, CacheUpdate::Applied);
         assert_eq!(recent(&store, &id).await, (vec![2], Source::Hit));
         let (owner, _) = stack.owner(&entry(&id)).await.unwrap();
         owners.insert(owner.index);
         let keys = cmd("EXISTS").arg(entry(&id)).arg(window(&id)).take();
         assert_eq!(stack.ask::<i64>(owner.index, &keys).await, 2);
-        assert_eq!(store.delete(&key).await.unwrap(), CacheUpdate::Applied);
+        assert_eq!(store.delete(&key, Precondition::None).await.unwrap(), CacheUpdate::Applied);
         assert_eq!(recent(&store, &id).await, (vec![], Source::Hit));
         assert_eq!(stack.ask::<i64>(owner.index, &keys).await, 1, "only the mark is left");
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversation_core::{
-    Change, ConversationFields, ConversationKey, ConversationStore, Error, Limit, MessageId, Range,
+    Change, ConversationFields, ConversationKey, ConversationStore, Error, Limit, MessageId, Precondition,
+    Range,
 };
 use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
@@ -73,8 +74,10 @@ impl Operation {
                 store.add(key, &batch([user_as("m3", "three"), user_as("m4", "four")])).await.map(drop)
             }
             Self::UpdateCold | Self::UpdateWarm => store.update(key, &renamed()).await.map(drop),
-            Self::DeleteMessage => store.delete_message(key, &MessageId::new("m2").unwrap()).await.map(drop),
-            Self::Delete => store.delete(key).await.map(drop),
+            Self::DeleteMessage => {
+                store.delete_message(key, &MessageId::new("m2").unwrap(), Precondition::None).await.map(drop)
+            }
+            Self::Delete => store.delete(key, Precondition::None).await.map(drop),
             Self::ReadCold => store.recent(key, Limit::MAX, None).await.map(drop),
         }
     }

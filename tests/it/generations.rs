@@ -2,7 +2,7 @@
 
 use conversation_core::{
     CacheConfig, CacheUpdate, Change, ConversationFields, ConversationStore, DatabaseConfig, Error, Limit,
-    MessageId, Miss, NewConversation, Source,
+    MessageId, Miss, NewConversation, Precondition, Source,
 };
 use conversation_tests::{OWNER, Stack, batch, key, user, user_as};
 
@@ -39,8 +39,8 @@ async fn nothing_is_written(store: &ConversationStore) {
             )
             .await
             .map(drop),
-        store.delete_message(&c, &id).await.map(drop),
-        store.delete(&c).await.map(drop),
+        store.delete_message(&c, &id, Precondition::None).await.map(drop),
+        store.delete(&c, Precondition::None).await.map(drop),
     ];
     for (at, outcome) in outcomes.into_iter().enumerate() {
         assert!(matches!(outcome, Err(Error::CacheMoving)), "{at}: {outcome:?}");
@@ -83,7 +83,7 @@ async fn of_two_caches_at_once_neither_is_ever_stale() {
     nothing_is_written(&old).await;
     assert_eq!(new.add(&key("c"), &batch([user("x")])).await.unwrap().cache_update, CacheUpdate::Applied);
     assert_eq!(recent(&new).await, (5, Source::Hit));
-    assert_eq!(new.delete(&key("c")).await.unwrap(), CacheUpdate::Applied);
+    assert_eq!(new.delete(&key("c"), Precondition::None).await.unwrap(), CacheUpdate::Applied);
     assert_eq!(recent(&new).await, (0, Source::Hit));
 
     // What the old cache still validates nobody comes back to.

@@ -170,6 +170,7 @@ async fn a_try_whose_answer_was_lost_is_told_by_the_next(profile: Profile) {
         let rename = Change {
             fields: ConversationFields { title: Some(Some(title.clone())), metadata: None },
             idempotency_key: under(&format!("{name}-rename")),
+            ..Change::default()
         };
         // The first tries, in the course of which one reply is lost, of Redis or of Postgres.
         let failpoint = Failpoint::new(LinkFault::LoseReply, Loss::Close);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use conversation_core::{
     Change, ConversationFields, ConversationFilter, Error, Limit, Message, MessageId, NewConversation, Order,
-    Range,
+    Precondition, Range,
 };
 use conversation_tests::{Stack, all_reported, batch, key, report, size, user};
 use sqlx::PgConnection;
@@ -64,7 +64,7 @@ async fn assert_gone(stack: &Stack, last: i64) {
         .update(&c, &Change::from(ConversationFields { title: Some(None), ..ConversationFields::default() }))
         .await;
     assert!(matches!(renamed, Err(Error::NotFound)), "{renamed:?}");
-    let one = store.delete_message(&c, &id).await;
+    let one = store.delete_message(&c, &id, Precondition::None).await;
     assert!(matches!(one, Err(Error::NotFound)), "{one:?}");
     let added = store.add(&c, &batch([user("back?")])).await;
     assert!(matches!(added, Err(Error::ConversationDeleted)), "{added:?}");
@@ -80,7 +80,7 @@ async fn assert_gone(stack: &Stack, last: i64) {
         .await
         .unwrap();
     assert!(listed.page.items.is_empty());
-    store.delete(&c).await.unwrap();
+    store.delete(&c, Precondition::None).await.unwrap();
 }
 
 /// Deletes the conversation; how long that took, and how many rows were read for it.
@@ -89,7 +89,7 @@ async fn delete(stack: &Stack, postgres: &mut PgConnection) -> (Duration, i64) {
     // What is timed is no connection's opening.
     store.health().await.0.unwrap();
     let began = Instant::now();
-    store.delete(&key("c")).await.unwrap();
+    store.delete(&key("c"), Precondition::None).await.unwrap();
     let took = began.elapsed();
     drop(store);
     (took, rows_read(postgres).await - before)

@@ -11,6 +11,7 @@ mod chaos;
 mod cli;
 mod clocks;
 mod cluster;
+mod conditional;
 mod console;
 mod contract;
 mod crash;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    CacheUpdate, ConversationFilter, DatabaseConfig, Limit, MessageId, Migrated, Order, OwnerId, Sharding,
-    conversation_index, migrate,
+    CacheUpdate, ConversationFilter, DatabaseConfig, Limit, MessageId, Migrated, Order, OwnerId,
+    Precondition, Sharding, conversation_index, migrate,
 };
 use conversation_tests::{OWNER, Stack, batch, key, store_at, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -28,8 +28,8 @@ async fn use_it(database_url: &str, stack: &Stack) {
     let messages = [user_as("a", "one"), user_as("b", "two")];
     assert_eq!(store.add(&key("c"), &batch(messages)).await.unwrap().cache_update, CacheUpdate::Applied);
     assert_eq!(store.add(&key("d"), &batch([user("x")])).await.unwrap().cache_update, CacheUpdate::Applied);
-    store.delete_message(&key("c"), &MessageId::new("a").unwrap()).await.unwrap();
-    store.delete(&key("d")).await.unwrap();
+    store.delete_message(&key("c"), &MessageId::new("a").unwrap(), Precondition::None).await.unwrap();
+    store.delete(&key("d"), Precondition::None).await.unwrap();
     store.sweep(Duration::from_secs(10)).await.unwrap();
     let index = conversation_index(&DatabaseConfig::from_url(database_url).unwrap());
     let owner = OwnerId::new(OWNER).unwrap();

@@ -2,7 +2,7 @@
 
 use conversation_core::{
     Anchor, Change, ConversationFields, ConversationId, ConversationKey, Limit, MessageId, Metadata, OwnerId,
-    Range,
+    Precondition, Range,
 };
 use conversation_functions::ROUTES;
 use conversation_tests::{Answer, Api, Failpoint, LinkFault, Loss, Stack, batch, user, user_as};
@@ -148,8 +148,8 @@ async fn the_stores_are_asked_the_same_for_what_is_not_there_and_for_what_is_som
                         )
                         .await,
                 ),
-                6 => drop(store.delete_message(&bobs, &item).await),
-                _ => drop(store.delete(&bobs).await),
+                6 => drop(store.delete_message(&bobs, &item, Precondition::None).await),
+                _ => drop(store.delete(&bobs, Precondition::None).await),
             }
             requests.push(failpoint.requests());
         }

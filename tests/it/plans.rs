@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conversation_core::{
     Anchor, Change, ConversationFields, ConversationFilter, ConversationIndex, ConversationStore, Limit,
-    MessageId, NewConversation, Order, OwnerId, Range, Title,
+    MessageId, NewConversation, Order, OwnerId, Precondition, Range, Title,
 };
 use conversation_tests::{OWNER, Stack, all_reported, batch, key, report, sharding, user_as};
 use sqlx::PgConnection;
@@ -114,12 +114,12 @@ async fn write(store: &ConversationStore, asked: &mut CallStats) {
         .await
         .unwrap();
     asked.note().await;
-    store.delete_message(&long, &id("m3000")).await.unwrap();
+    store.delete_message(&long, &id("m3000"), Precondition::None).await.unwrap();
     asked.note().await;
     // After a deletion the window's beginning has to be looked for.
     store.add(&long, &batch([user_as("last", "4")])).await.unwrap();
-    store.delete(&key("c4")).await.unwrap();
-    store.delete(&long).await.unwrap();
+    store.delete(&key("c4"), Precondition::None).await.unwrap();
+    store.delete(&long, Precondition::None).await.unwrap();
     asked.note().await;
     let swept = store.sweep(Duration::from_secs(20)).await.unwrap();
     assert!(swept.messages_purged > 0, "{swept:?}");

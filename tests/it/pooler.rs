@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conversation_core::{
     CacheConfig, Change, ConversationFields, ConversationKey, ConversationStore, DatabaseConfig, Error,
-    Limit, Message, MessageId, Range, Sharding, Title,
+    Limit, Message, MessageId, Precondition, Range, Sharding, Title,
 };
 use conversation_tests::{PgBouncer, Stack, batch, key, user, user_as};
 use serde_json::Value;
@@ -62,7 +62,7 @@ struct Returned {
 
 /// Deletes a message, if it is still there.
 async fn delete(store: &ConversationStore, key: &ConversationKey, id: &str) -> Result<(), Error> {
-    match store.delete_message(key, &MessageId::new(id).unwrap()).await {
+    match store.delete_message(key, &MessageId::new(id).unwrap(), Precondition::None).await {
         Err(Error::NotFound) => Ok(()),
         deleted => deleted.map(drop),
     }

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use conversation_core::{
-    CacheConfig, CacheUpdate, Clock, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss, Range,
-    Source,
+    CacheConfig, CacheUpdate, Clock, ConversationStore, DatabaseConfig, Error, Limit, MessageId, Miss,
+    Precondition, Range, Source,
 };
 use conversation_local::Certificates;
 use conversation_tests::{
@@ -149,12 +149,13 @@ async fn everything(store: &ConversationStore) {
     let messages = [user_as("a", "one"), user_as("b", "two")];
     assert_eq!(store.add(&key("c"), &batch(messages)).await.unwrap().cache_update, CacheUpdate::Applied);
     assert_eq!(recent(store).await, (vec![1, 2], Source::Hit));
-    let deleted = store.delete_message(&key("c"), &MessageId::new("a").unwrap()).await.unwrap();
+    let deleted =
+        store.delete_message(&key("c"), &MessageId::new("a").unwrap(), Precondition::None).await.unwrap();
     assert_eq!(deleted.cache_update, CacheUpdate::Applied);
     assert_eq!(recent(store).await, (vec![2], Source::Hit));
     let (database, cache) = store.health().await;
     assert!(database.is_ok() && cache.is_ok(), "{cache:?}");
-    assert_eq!(store.delete(&key("c")).await.unwrap(), CacheUpdate::Applied);
+    assert_eq!(store.delete(&key("c"), Precondition::None).await.unwrap(), CacheUpdate::Applied);
     assert_eq!(recent(store).await, (vec![], Source::Hit));
     let swept = store.sweep(Duration::from_secs(10)).await.unwrap();
     assert_eq!((swept.invalidations_drained, swept.unfinished), (0, false));
@@ -196,7 +197,7 @@ async fn a_replica_is_not_written_to(server: Server) {
     let (seqs, source) = recent(&store).await;
     assert_eq!(seqs, [1, 2]);
     assert!(matches!(source, Source::Miss { stored: false, .. }), "{source:?}");
-    let refused = store.delete(&key("c")).await.unwrap_err();
+    let refused = store.delete(&key("c"), Precondition::None).await.unwrap_err();
     assert!(matches!(refused, Error::CacheUnavailable(_)), "{refused}");
     promote(&mut redis).await;
     assert_eq!(store.sweep(Duration::from_secs(10)).await.unwrap().invalidations_drained, 1);
@@ -261,7 +262,7 @@ async fn where_nobody_says_who_it_is_the_cache_is_checked_sooner(server: Server)
         // Nor does who does not know it believe for an hour what the other validated.
         assert_eq!(recent(&blind(90)).await.1, Source::BoundedHit);
         assert_eq!(recent(&blind(180)).await.1, check);
-        assert_eq!(blind(0).delete(&key("c")).await.unwrap(), CacheUpdate::Applied);
+        assert_eq!(blind(0).delete(&key("c"), Precondition::None).await.unwrap(), CacheUpdate::Applied);
         assert_eq!(recent(&blind(0)).await.0, [0_i64; 0]);
         stack
             .postgres()

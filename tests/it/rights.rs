@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conversation_core::{
-    CacheUpdate, Change, ConversationFields, ConversationStore, Limit, MessageId, Title,
+    CacheUpdate, Change, ConversationFields, ConversationStore, Limit, MessageId, Precondition, Title,
 };
 use conversation_tests::{Access, Kind, Manners, Stack, batch, key, user, user_as};
 use redis::{AsyncCommands as _, cmd};
@@ -83,7 +83,7 @@ async fn written(store: &ConversationStore, id: &str) -> Wrong {
         store.update(&key(id), &title).await.unwrap().cache_update == CacheUpdate::Applied,
         "an update is not published",
     )?;
-    let deleted = store.delete_message(&key(id), &MessageId::new("b").unwrap()).await;
+    let deleted = store.delete_message(&key(id), &MessageId::new("b").unwrap(), Precondition::None).await;
     is(
         deleted.is_ok_and(|deleted| deleted.cache_update == CacheUpdate::Applied),
         "a message is not deleted",
@@ -120,7 +120,7 @@ async fn ended(stack: &Stack, store: &ConversationStore, id: &str) -> Wrong {
     let refused = store.add(&key(id), &batch([user_as("a", "another")])).await;
     is(refused.is_err(), "another message has the same id")?;
     is(is_hit(store, id).await, "a write that was not committed left its intent")?;
-    let deleted = store.delete(&key(id)).await;
+    let deleted = store.delete(&key(id), Precondition::None).await;
     is(
         deleted.is_ok_and(|cache_update| cache_update == CacheUpdate::Applied),
         "a conversation is not deleted",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use conversation_core::{
     Anchor, CacheConfig, Change, ConversationFields, ConversationFilter, ConversationId, ConversationIndex,
     ConversationKey, ConversationRecord, ConversationStore, DatabaseConfig, Error, IdempotencyKey, Limit,
-    MessageId, MessageRecord, Metadata, Order, OwnerId, Range, Record, Scope, Sharding, Title,
+    MessageId, MessageRecord, Metadata, Order, OwnerId, Precondition, Range, Record, Scope, Sharding, Title,
     conversation_index, migrate,
 };
 use conversation_local::workspace;
@@ -368,7 +368,7 @@ async fn everything(
     let fields =
         ConversationFields::of(Some(Title::new("titled").unwrap()), pairs("round", &round.to_string()));
     let idempotency_key = Some(IdempotencyKey::new(format!("update-{round}")).unwrap());
-    store.update(&key, &Change { fields, idempotency_key }).await?;
+    store.update(&key, &Change { fields, idempotency_key, ..Change::default() }).await?;
     store.evict(&key).await?;
     store.recent(&key, Limit::MAX, None).await?;
     store.inspect(&key).await?;
@@ -383,12 +383,12 @@ async fn everything(
             index.list(&key.owner, &filter, order, listing.after.as_ref(), Limit::MAX).await?;
         }
     }
-    store.delete_message(&key, &first).await?;
+    store.delete_message(&key, &first, Precondition::None).await?;
     let (mut conversation, messages) = exported.clone();
     conversation.key.id = ConversationId::new(format!("imported-{round}")).unwrap();
     store.import(&conversation, &messages, true).await?;
     store.import(&conversation, &messages, true).await?;
-    store.delete(&key).await?;
+    store.delete(&key, Precondition::None).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Limit};
+use conversation_core::{CacheConfig, ConversationStore, DatabaseConfig, Limit, Precondition};
 use conversation_tests::{ClusterStack, Profile, Stack, batch, in_each_profile, key, user};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, cmd};
@@ -112,7 +112,7 @@ async fn without_a_cache_the_rest_of_a_sweep_is_done() {
     let stack = Stack::start().await;
     let store = stack.store();
     store.add(&key("c"), &batch([user("x")])).await.unwrap();
-    store.delete(&key("c")).await.unwrap();
+    store.delete(&key("c"), Precondition::None).await.unwrap();
     let purge = "insert into purges (shard, conversation_key) select shard, key from conversations on conflict do nothing";
     sqlx::query(purge).execute(&mut stack.postgres().await).await.unwrap();
     let database = DatabaseConfig::from_url(&stack.database_url).unwrap();

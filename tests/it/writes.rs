@@ -168,13 +168,13 @@ async fn a_commit_under_another_epoch_is_refused_and_writes_nothing(profile: Pro
     for epoch in ["null", "0", "2"] {
         for call in [
             format!(
-                "add_messages({shard}, 'local', 'c', '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, false, null, null, true, {epoch}, true, false, 100, '')"
+                "add_messages({shard}, 'local', 'c', '{{}}', '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, false, null, null, null, true, {epoch}, true, false, 100, '')"
             ),
             format!(
-                "update_conversation({shard}, 'local', 'c', '{{\"title\":\"x\"}}', null, null, true, {epoch}, true, false, 100, '')"
+                "update_conversation({shard}, 'local', 'c', '{{\"title\":\"x\"}}', null, null, null, true, {epoch}, true, false, 100, '')"
             ),
-            format!("delete_message({shard}, 'local', 'c', 'm', true, {epoch}, 100, '')"),
-            format!("delete_conversation({shard}, 'local', 'c', true, {epoch}, '')"),
+            format!("delete_message({shard}, 'local', 'c', 'm', null, true, {epoch}, 100, '')"),
+            format!("delete_conversation({shard}, 'local', 'c', null, true, {epoch}, '')"),
         ] {
             let query = sqlx::AssertSqlSafe(format!("{fields} from {call}"));
             let refused: (String, i64, String) =

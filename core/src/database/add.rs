@@ -11,18 +11,19 @@ use sqlx::query::Query;
 
 use super::error::StatementError;
 use super::rows::{AddOutcome, Added, Commit, added, only, select_snapshot};
-use super::{AddOptions, CAPACITY, Database, Precondition};
+use super::{AddKind, AddOptions, CAPACITY, Database};
 use crate::types::conversation::ConversationKey;
 use crate::types::error::Error;
 use crate::types::idempotency::{IdempotencyKey, Part, RequestFingerprint};
 use crate::types::json::canonical;
 use crate::types::message::{Batch, MessageId, NewMessage, join};
+use crate::types::precondition::Precondition;
 use crate::types::snapshot::IntentOutcome;
 
 const ADD: &str = select_snapshot!(
     "a.outcome, a.row_epoch, a.stored_ids, a.stored_seqs, a.stored_ats, a.stored_bodies, ",
     "(a.s).",
-    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) a"
+    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) a"
 );
 
 /// What an add is, however its messages are spelt.
@@ -79,7 +80,7 @@ impl Database {
                     continue;
                 }
             };
-            match added(&only(rows)?, &messages, batch)? {
+            match added(&only(rows)?, &messages, batch, options.kind)? {
                 AddOutcome::Commit(commit) => return Ok(commit),
                 // Spelt as they are stored, they are found to be there.
                 AddOutcome::Spelt(stored) => messages = Cow::Owned(batch.as_stored(&stored)?),
@@ -160,8 +161,9 @@ impl Add<'_> {
             // Those that came with an id may be stored, under whichever spelling.
             .bind(self.batch.messages().iter().map(|message| message.id_in_body).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
-            .bind(self.options.precondition == Precondition::MustNotExist)
-            .bind(self.options.precondition == Precondition::MustExist)
+            .bind(self.options.kind == AddKind::Create)
+            .bind(self.options.kind == AddKind::Append || self.batch.precondition() == Precondition::Exists)
+            .bind(self.batch.precondition().version())
             .bind(self.batch.idempotency_key().map(IdempotencyKey::as_str))
             .bind(self.fingerprint.as_ref().map(RequestFingerprint::bytes))
             .bind(self.intent.has_intent())
@@ -175,5 +177,5 @@ impl Add<'_> {
 
 fn fingerprint(batch: &Batch, options: &AddOptions) -> RequestFingerprint {
     let bodies = batch.request().into_iter().map(|message| canonical(&message.body));
-    RequestFingerprint::of_request(options.precondition.name(), &options.fields, bodies)
+    RequestFingerprint::of_request(options.kind.name(), &options.fields, bodies)
 }

@@ -3,6 +3,7 @@
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 
+use super::AddKind;
 use crate::types::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
 use crate::types::error::Error;
 use crate::types::message::{Batch, Message, MessageId, NewMessage};
@@ -121,7 +122,12 @@ pub(super) enum AddOutcome {
     Spelt(Vec<(String, String)>),
 }
 
-pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Result<AddOutcome, Error> {
+pub(super) fn added(
+    row: &PgRow,
+    messages: &[NewMessage],
+    batch: &Batch,
+    kind: AddKind,
+) -> Result<AddOutcome, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
         "refused" => {
@@ -130,8 +136,13 @@ pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Resu
         }
         "conflict" => spelt(row).map(AddOutcome::Spelt).map_err(Error::Database),
         "message_deleted" => Err(was_deleted(row, batch).map_err(Error::Database)?),
-        "exists" => Err(Error::ConversationExists),
-        "absent" => Err(Error::NotFound),
+        "exists" => {
+            let version = row.try_get("version").map_err(Error::Database)?;
+            Err(Error::ConversationExists { version })
+        }
+        "absent" if kind == AddKind::Append => Err(Error::NotFound),
+        "absent" => Err(Error::VersionMismatch { version: 0 }),
+        "version_mismatch" => Err(version_mismatch(row)),
         "deleted" => Err(Error::ConversationDeleted),
         _ => {
             let messages = stored_messages(row, messages).map_err(Error::Database)?;
@@ -156,11 +167,17 @@ fn was_deleted(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
     Ok(Error::MessageDeleted { id, path: batch.path(at) })
 }
 
+/// What a precondition failed on.
+pub(super) fn version_mismatch(row: &PgRow) -> Error {
+    row.try_get("version").map_or_else(Error::Database, |version| Error::VersionMismatch { version })
+}
+
 pub(super) fn changed(row: &PgRow) -> Result<Commit<Option<Snapshot>>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
         "refused" => row.try_get("row_epoch").map(Commit::Refused).map_err(Error::Database),
         "absent" => Ok(Commit::Done(None)),
+        "version_mismatch" => Err(version_mismatch(row)),
         _ => snapshot(row).map(Some).map(Commit::Done).map_err(Error::Database),
     }
 }

@@ -1,6 +1,7 @@
 //! Trying the real stores before they are relied on: whether all that is asked of them is there and allowed, and what is
 //! guaranteed with them.
 
+use crate::types::precondition::Precondition;
 use crate::types::read::{Read, Source};
 use crate::types::write::{CacheUpdate, Change};
 use serde::Serialize;
@@ -105,10 +106,10 @@ impl ConversationStore {
         published("an update", self.update(key, &change).await.map(|changed| changed.cache_update))?;
         published(
             "the deletion of a message",
-            self.delete_message(key, &first).await.map(|changed| changed.cache_update),
+            self.delete_message(key, &first, Precondition::None).await.map(|changed| changed.cache_update),
         )?;
         hit("the conversation", true, self.get(key, None).await)?;
-        published("a deletion", self.delete(key).await)?;
+        published("a deletion", self.delete(key, Precondition::None).await)?;
         hit("what was deleted", false, self.recent(key, Limit::MAX, None).await)?;
         Ok("each write was published, and each read hit".into())
     }

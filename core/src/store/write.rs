@@ -3,11 +3,12 @@
 mod import;
 
 use crate::cache::{Begun, Intent, Stored};
-use crate::database::{self, AddOptions, Commit, Database, MessageDeletion, Precondition};
+use crate::database::{self, AddKind, AddOptions, Commit, Database, MessageDeletion};
 use crate::types::conversation::{ConversationKey, OwnerId};
 use crate::types::error::CacheError;
 use crate::types::error::Error;
 use crate::types::message::{Batch, Message, MessageId};
+use crate::types::precondition::Precondition;
 use crate::types::snapshot::{IntentOutcome, Snapshot};
 use crate::types::write::{Added, CacheUpdate, Change, Changed, NewConversation};
 
@@ -78,7 +79,7 @@ impl Write for Update<'_> {
     }
 }
 
-struct DeleteMessage<'a>(&'a MessageId);
+struct DeleteMessage<'a>(&'a MessageId, Precondition);
 
 impl Write for DeleteMessage<'_> {
     type Done = Option<MessageDeletion>;
@@ -90,11 +91,11 @@ impl Write for DeleteMessage<'_> {
         key: &ConversationKey,
         intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.delete_message(key, self.0.as_str(), intent).await
+        database.delete_message(key, self.0.as_str(), self.1, intent).await
     }
 }
 
-struct Delete;
+struct Delete(Precondition);
 
 impl Write for Delete {
     type Done = Option<i64>;
@@ -106,7 +107,7 @@ impl Write for Delete {
         key: &ConversationKey,
         intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.delete(key, intent).await
+        database.delete(key, self.0, intent).await
     }
 }
 
@@ -124,7 +125,7 @@ impl ConversationStore {
     /// [`ConversationStore::add`].
     pub async fn create(&self, owner: OwnerId, new: NewConversation) -> Result<Added, Error> {
         let (id, new) = new.named(&owner);
-        let options = AddOptions { fields: new.fields, precondition: Precondition::MustNotExist };
+        let options = AddOptions { fields: new.fields, kind: AddKind::Create };
         self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, options }).await
     }
 
@@ -132,7 +133,7 @@ impl ConversationStore {
     /// with the same body is not stored again, but answered; so is a batch under an idempotency key as a whole.
     ///
     /// # Errors
-    /// [`Error::ConversationDeleted`], [`Error::MessageConflict`], [`Error::IdempotencyConflict`],
+    /// [`Error::VersionMismatch`], [`Error::ConversationDeleted`], [`Error::MessageConflict`], [`Error::IdempotencyConflict`],
     /// [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or [`Error::Database`]. A cache that fails does not fail an add.
     pub async fn add(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
         self.store(key, Add { batch, options: AddOptions::default() }).await
@@ -143,7 +144,7 @@ impl ConversationStore {
     /// # Errors
     /// [`Error::NotFound`], or as [`ConversationStore::add`].
     pub async fn append(&self, key: &ConversationKey, batch: &Batch) -> Result<Added, Error> {
-        let options = AddOptions { precondition: Precondition::MustExist, ..AddOptions::default() };
+        let options = AddOptions { kind: AddKind::Append, ..AddOptions::default() };
         self.store(key, Add { batch, options }).await
     }
 
@@ -170,8 +171,14 @@ impl ConversationStore {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there never was such a message, or as [`ConversationStore::delete`].
-    pub async fn delete_message(&self, key: &ConversationKey, id: &MessageId) -> Result<Changed, Error> {
-        let Committed { done, begun } = self.place_intent_and_commit(key, &DeleteMessage(id)).await?;
+    pub async fn delete_message(
+        &self,
+        key: &ConversationKey,
+        id: &MessageId,
+        precondition: Precondition,
+    ) -> Result<Changed, Error> {
+        let Committed { done, begun } =
+            self.place_intent_and_commit(key, &DeleteMessage(id, precondition)).await?;
         let MessageDeletion { snapshot, again } = self.found(key, done, begun.as_ref()).await?;
         let version = snapshot.conversation.version;
         let cache_update = match begun {
@@ -240,11 +247,15 @@ impl ConversationStore {
     /// Deletes a conversation from both stores; how far that has come in the cache. Done again, it does no more than it did.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the owner never had it; [`Error::CacheUnavailable`], since what is deleted must not
+    /// [`Error::NotFound`] when the owner never had it; [`Error::VersionMismatch`]; [`Error::CacheUnavailable`], since what is deleted must not
     /// stay readable in a cache that cannot be updated; [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or
     /// [`Error::Database`].
-    pub async fn delete(&self, key: &ConversationKey) -> Result<CacheUpdate, Error> {
-        let Committed { done, begun } = self.place_intent_and_commit(key, &Delete).await?;
+    pub async fn delete(
+        &self,
+        key: &ConversationKey,
+        precondition: Precondition,
+    ) -> Result<CacheUpdate, Error> {
+        let Committed { done, begun } = self.place_intent_and_commit(key, &Delete(precondition)).await?;
         let version = self.found(key, done, begun.as_ref()).await?;
         if report(key, "cannot mark the conversation deleted", self.cache.write_tombstone(key, version).await)
         {

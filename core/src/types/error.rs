@@ -28,7 +28,16 @@ pub enum Error {
     NotFound,
     /// A conversation was to be created under an id in use.
     #[error("the conversation exists")]
-    ConversationExists,
+    ConversationExists {
+        /// Its version.
+        version: i64,
+    },
+    /// What the write depends on does not hold.
+    #[error("the conversation is at version {version}")]
+    VersionMismatch {
+        /// The conversation's version; 0: it is not there.
+        version: i64,
+    },
     /// The id belonged to a conversation that was deleted; ids are not reused.
     #[error("the conversation was deleted")]
     ConversationDeleted,

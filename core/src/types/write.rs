@@ -3,8 +3,9 @@
 use super::conversation::{Conversation, ConversationFields, ConversationId, OwnerId};
 use super::idempotency::IdempotencyKey;
 use super::message::{Batch, Message};
+use super::precondition::Precondition;
 
-/// How far an acknowledged write has come in the cache.
+/// How far an acknowledged write in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheUpdate {
     /// It was updated: the next read may hit.
@@ -56,11 +57,13 @@ pub struct Change {
     pub fields: ConversationFields,
     /// With it, it is done once however often it is tried: a late retry does not undo what came after the first try.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// What must hold for it to be done.
+    pub precondition: Precondition,
 }
 
 impl From<ConversationFields> for Change {
     fn from(fields: ConversationFields) -> Self {
-        Self { fields, idempotency_key: None }
+        Self { fields, ..Self::default() }
     }
 }
 

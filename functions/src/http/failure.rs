@@ -15,6 +15,8 @@ pub struct Failure {
     pub(crate) message: String,
     /// Where a read that found nothing was answered from.
     pub(crate) cache_status: Option<CacheStatus>,
+    /// The conversation's version, where the write depended on another one; 0: it is not there.
+    pub(crate) version: Option<i64>,
     /// The methods that would be right, where the method was wrong.
     pub(crate) allow: Option<String>,
     /// The request is done once, however often it is sent.
@@ -24,7 +26,16 @@ pub struct Failure {
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, code, param: None, message, cache_status: None, allow: None, repeatable: false }
+        Self {
+            status,
+            code,
+            param: None,
+            message,
+            cache_status: None,
+            version: None,
+            allow: None,
+            repeatable: false,
+        }
     }
 
     fn of(mut self, param: impl Into<String>) -> Self {
@@ -103,6 +114,23 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message).of(param)
     }
 
+    /// A header that should be an entity tag.
+    pub(crate) fn bad_etag(param: &str, message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_etag", message).of(param)
+    }
+
+    /// What the write depends on does not hold: the conversation is at that version, 0 where it is not there.
+    pub(crate) fn version_mismatch(id: &str, version: i64) -> Self {
+        let message = match version {
+            0 => format!("There is no conversation {id:?}. Nothing was stored."),
+            version => format!(
+                "The conversation {id:?} is at version {version}. Nothing was stored; read it and decide anew."
+            ),
+        };
+        let failure = Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message);
+        Self { version: Some(version), ..failure }
+    }
+
     /// The conversation does not exist for this owner.
     pub(crate) fn no_conversation(id: &str) -> Self {
         let message = format!("There is no conversation {id:?}.");
@@ -174,7 +202,8 @@ impl Failure {
         match error {
             Error::Invalid(invalid) => invalid.into(),
             Error::NotFound => Self::no_conversation(id),
-            Error::ConversationExists => {
+            Error::VersionMismatch { version } => Self::version_mismatch(id, version),
+            Error::ConversationExists { .. } => {
                 let message =
                     format!("Conversation {id:?} already exists; add messages to it, or choose another id.");
                 Self::new(StatusCode::CONFLICT, "conversation_exists", message).of("id")

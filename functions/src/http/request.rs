@@ -167,6 +167,11 @@ impl ApiRequest {
             .map_err(|error| Failure::bad_json(format!("The body must be UTF-8; {error}.")))
     }
 
+    /// Whether there is such a header.
+    pub(super) fn has_header(&self, name: &HeaderName) -> bool {
+        self.request.headers().contains_key(name)
+    }
+
     /// A header that is text.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.request.headers().get(name)?.to_str().ok()

@@ -109,10 +109,15 @@ impl ApiResponse {
 
 impl Failure {
     pub(crate) fn into_answer(self) -> LambdaResponse {
-        let body = json!({ "error": {
+        let mut error = json!({
             "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
-        }});
+        });
+        if let Some(version) = self.version {
+            error["version"] = version.into();
+        }
+        let body = json!({ "error": error });
         let headers = [
+            (ETAG.as_str(), self.version.filter(|version| *version > 0).map(etag)),
             (RETRY_AFTER.as_str(), self.retry_after().map(|seconds| seconds.to_string())),
             ("x-should-retry", self.is_final().then(|| "false".to_owned())),
             ("cache-status", self.cache_status.map(CacheStatus::header)),

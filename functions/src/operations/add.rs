@@ -60,7 +60,7 @@ impl ApiRequest {
                 }
             }
         };
-        Ok(batch.under(self.idempotency_key()?))
+        Ok(batch.under(self.idempotency_key()?).only_if(self.precondition()?))
     }
 }
 

@@ -35,7 +35,8 @@ impl ApiRequest {
         let [items] = body.named;
         body.conversation.none()?;
         let items = items.ok_or_else(|| Problem::Missing.of("items"))?;
-        Ok(ITEMS.batch(Some(items), false)?.under(self.idempotency_key()?))
+        let items = ITEMS.batch(Some(items), false)?;
+        Ok(items.under(self.idempotency_key()?).only_if(self.precondition()?))
     }
 }
 

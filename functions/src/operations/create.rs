@@ -1,6 +1,6 @@
 //! Creates a conversation.
 
-use conversation_core::{ConversationId, ConversationStore, NewConversation};
+use conversation_core::{ConversationId, ConversationStore, Error, NewConversation, Precondition};
 
 use crate::http::{ApiRequest, ApiResponse, Failure, ITEMS, MESSAGES, called, read_body, string};
 
@@ -10,11 +10,31 @@ pub(super) async fn answer(
 ) -> Result<ApiResponse, Failure> {
     let (owner, new) = (request.owner()?, request.new_conversation()?);
     let (id, new) = new.named(&owner);
-    let added = store.create(owner, new).await.map_err(Failure::about(Some(&id)))?;
+    let conditional = request.must_be_new()?;
+    let added = store.create(owner, new).await.map_err(|error| match error {
+        Error::ConversationExists { version } if conditional => {
+            Failure::version_mismatch(id.as_str(), version)
+        }
+        error => Failure::about(Some(&id))(error),
+    })?;
     Ok(ApiResponse::conversation(&added.conversation).written(added.cache_update))
 }
 
 impl ApiRequest {
+    /// Whether the caller says that there must be no such conversation, which holds for every creation.
+    ///
+    /// # Errors
+    /// It asks for one that is there.
+    fn must_be_new(&self) -> Result<bool, Failure> {
+        match self.precondition()? {
+            Precondition::None => Ok(false),
+            Precondition::Absent => Ok(true),
+            Precondition::Exists | Precondition::Version(_) => {
+                Err(Failure::bad_param("if-match", "If-Match cannot hold of a conversation that is created."))
+            }
+        }
+    }
+
     /// The conversation to create.
     ///
     /// # Errors

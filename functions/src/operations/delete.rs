@@ -9,8 +9,8 @@ pub(super) async fn answer(
     store: &ConversationStore,
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
-    let key = request.key()?;
-    let cache_update = store.delete(&key).await.map_err(Failure::about(Some(&key.id)))?;
+    let (key, precondition) = (request.key()?, request.precondition()?);
+    let cache_update = store.delete(&key, precondition).await.map_err(Failure::about(Some(&key.id)))?;
     let body = json!({ "id": key.id.as_str(), "object": "conversation.deleted", "deleted": true });
     Ok(ApiResponse::json(&body).written(cache_update))
 }

@@ -10,9 +10,9 @@ pub(super) async fn answer(
     store: &ConversationStore,
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
-    let (key, id) = (request.key()?, request.item_id()?);
+    let (key, id, precondition) = (request.key()?, request.item_id()?, request.precondition()?);
     let record = record(store, &key, &id).await?;
-    let deleted = store.delete_message(&key, &record).await;
+    let deleted = store.delete_message(&key, &record, precondition).await;
     let changed = deleted.map_err(Failure::about_item(&key.id, id.as_str()))?;
     Ok(ApiResponse::conversation(&changed.conversation).written(changed.cache_update))
 }

@@ -21,7 +21,8 @@ impl ApiRequest {
     pub fn change(&self) -> Result<Change, Failure> {
         let body = self.body()?;
         let fields = read_body(body, [])?.conversation.read()?;
-        let change = Change { fields, idempotency_key: self.idempotency_key()? };
+        let (idempotency_key, precondition) = (self.idempotency_key()?, self.precondition()?);
+        let change = Change { fields, idempotency_key, precondition };
         if change.fields.is_empty() {
             return Err(Failure::bad_body("The body must have a field to change."));
         }

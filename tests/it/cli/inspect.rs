@@ -1,6 +1,6 @@
 //! `inspect`.
 
-use conversation_core::{ConversationId, ConversationKey, Limit, OwnerId};
+use conversation_core::{ConversationId, ConversationKey, Limit, OwnerId, Precondition};
 use conversation_tests::{Stack, batch, key, user};
 use redis::AsyncCommands as _;
 use serde_json::Value;
@@ -68,7 +68,7 @@ async fn what_is_deleted_or_was_never_there_is_told_apart() {
     let store = stack.store();
     assert_eq!(run(&stack, &ARGUMENTS).await.status.code(), Some(2));
     store.add(&key("c"), &batch([user("x")])).await.unwrap();
-    store.delete(&key("c")).await.unwrap();
+    store.delete(&key("c"), Precondition::None).await.unwrap();
     let (code, seen) = inspection(&stack).await;
     assert_eq!(
         (code, &seen["next_read"], &seen["postgres"]["deleted"]),
@@ -98,7 +98,7 @@ async fn the_largest_owners_are_shown_with_their_share() {
     let gone =
         ConversationKey { owner: OwnerId::new("gone").unwrap(), id: ConversationId::new("e").unwrap() };
     store.add(&gone, &batch((0..9).map(|n| user(&n.to_string())))).await.unwrap();
-    store.delete(&gone).await.unwrap();
+    store.delete(&gone, Precondition::None).await.unwrap();
 
     let (json, _) = succeeds(&stack, &["inspect", "--largest-owners", "2", "--json"]).await;
     let seen: Value = serde_json::from_str(&json).unwrap();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use conversation_core::{
     Change, ConversationFields, ConversationFilter, ConversationId, ConversationKey, ConversationStore,
-    Limit, Message, MessageId, Metadata, NewConversation, Order, OwnerId, Source, Title,
+    Limit, Message, MessageId, Metadata, NewConversation, Order, OwnerId, Precondition, Source, Title,
 };
 use conversation_tests::{Stack, batch, key, user, user_as};
 
@@ -48,13 +48,13 @@ async fn fill(stack: &Stack) {
     let holes = of("ann", "holes");
     store.add(&holes, &batch((1..=5).map(|n| user_as(&format!("m{n}"), "x")))).await.unwrap();
     for id in ["m2", "m5"] {
-        store.delete_message(&holes, &MessageId::new(id).unwrap()).await.unwrap();
+        store.delete_message(&holes, &MessageId::new(id).unwrap(), Precondition::None).await.unwrap();
     }
     let title = Some(Some(Title::new("renamed").unwrap()));
     let change = Change::from(ConversationFields { title, ..ConversationFields::default() });
     store.update(&holes, &change).await.unwrap();
     grow(&store, &of("ann", "deleted"), 0..3).await;
-    store.delete(&of("ann", "deleted")).await.unwrap();
+    store.delete(&of("ann", "deleted"), Precondition::None).await.unwrap();
 }
 
 async fn export(stack: &Stack, to: &Path) -> String {
@@ -223,7 +223,7 @@ async fn what_cannot_be_imported_says_why() {
     let store = to.store();
     store.add(&key("a"), &batch([user_as("m", "ours")])).await.unwrap();
     store.add(&key("b"), &batch([user_as("m", "ours")])).await.unwrap();
-    store.delete(&key("b")).await.unwrap();
+    store.delete(&key("b"), Precondition::None).await.unwrap();
 
     let output = run(&to, &["import", file.to_str().unwrap()]).await;
     let noted = text(&output.stderr);

@@ -2,7 +2,7 @@
 
 use conversation_core::{
     Batch, CacheUpdate, Change, Conversation, ConversationKey, ConversationStore, Error, Limit, MessageId,
-    Source,
+    Precondition, Source,
 };
 
 use crate::{Broken, Profile};
@@ -96,13 +96,13 @@ impl Subject {
         id: &MessageId,
     ) -> Result<(i64, CacheUpdate), Error> {
         self.store()
-            .delete_message(key, id)
+            .delete_message(key, id, Precondition::None)
             .await
             .map(|changed| (changed.conversation.version, changed.cache_update))
     }
 
     pub(super) async fn delete(&self, key: &ConversationKey) -> Result<CacheUpdate, Error> {
-        self.store().delete(key).await
+        self.store().delete(key, Precondition::None).await
     }
 }
 

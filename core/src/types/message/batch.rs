@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::types::error::{Error, Invalid, Problem};
 use crate::types::idempotency::IdempotencyKey;
+use crate::types::precondition::Precondition;
 
 use super::{MessageId, NewMessage, difference_of_messages};
 
@@ -17,6 +18,7 @@ pub struct Batch {
     /// What belongs to the request and is not stored by it, with its place.
     apart: Vec<(usize, NewMessage)>,
     idempotency_key: Option<IdempotencyKey>,
+    precondition: Precondition,
     param: &'static str,
     compare: Compare,
 }
@@ -46,6 +48,7 @@ impl Batch {
             messages,
             apart: Vec::new(),
             idempotency_key: None,
+            precondition: Precondition::None,
             param: "messages",
             compare: difference_of_messages,
         })
@@ -55,6 +58,12 @@ impl Batch {
     #[must_use]
     pub fn under(self, key: Option<IdempotencyKey>) -> Self {
         Self { idempotency_key: key, ..self }
+    }
+
+    /// The same, stored only if that holds of the conversation.
+    #[must_use]
+    pub fn only_if(self, precondition: Precondition) -> Self {
+        Self { precondition, ..self }
     }
 
     /// The same, whose messages the caller sent under that name, or one by itself under none. Errors say where they stand.
@@ -162,6 +171,10 @@ impl Batch {
 
     pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {
         self.idempotency_key.as_ref()
+    }
+
+    pub(crate) fn precondition(&self) -> Precondition {
+        self.precondition
     }
 }
 
