@@ -23,6 +23,10 @@ create table conversations (
     updated_at      timestamptz not null,
     last_message_at timestamptz,
     deleted_at      timestamptz,
+    -- The positions after cut_after and up to cut_until were cut off: whoever reads messages leaves them out, and the sweep
+    -- removes them. 0 and 0: none are left.
+    cut_after       bigint      not null default 0,
+    cut_until       bigint      not null default 0,
     primary key (key, shard),
     unique (owner_id, conversation_id, shard)
 ) with (fillfactor = 50);

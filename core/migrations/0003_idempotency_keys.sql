@@ -10,6 +10,8 @@ create table idempotency_keys (
     fingerprint      bytea       not null,
     -- The messages that it added, in order.
     message_ids      text[]      not null,
+    -- How many messages it removed.
+    removed          bigint      not null default 0,
     created_at       timestamptz not null default now(),
     shard            integer     not null,
     primary key (owner_id, idempotency_key, shard)

@@ -74,14 +74,10 @@ begin
     if stored_ids is not null then
         fresh_ids := '{}';
     elsif not is_new and true = any (p_ids_in_bodies) then
-        -- Where nothing was ever deleted, nothing is looked for.
-        if c.message_count < c.last_seq then
-            select array_agg(d.message_id) into stored_ids from deleted_messages d
-                where d.shard = p_shard and d.conversation_key = c.key and d.message_id = any (p_ids);
-            if stored_ids is not null then
-                outcome := 'message_deleted';
-                return;
-            end if;
+        stored_ids := deleted_message_ids(c, p_ids);
+        if stored_ids is not null then
+            outcome := 'message_deleted';
+            return;
         end if;
         select array_agg(m.message_id), array_agg(m.body::text) into stored_ids, stored_bodies
             from unnest(p_ids, p_bodies) as given(id, body)
@@ -134,7 +130,7 @@ begin
     end if;
     -- Under this key, a request that found all of its messages stored by another one is done, too.
     if p_idempotency_key is not null and stored_ids is null then
-        perform store_idempotency_key(p_idempotency_key, p_fingerprint, p_ids, c);
+        perform store_idempotency_key(p_idempotency_key, p_fingerprint, p_ids, 0, c);
     end if;
 
     if outcome = 'stored' and fresh = cardinality(p_ids) then
@@ -146,11 +142,8 @@ begin
         end if;
         stored_ats := array_fill(unix_seconds(moment), array[fresh::int]);
     else
-        select array_agg(m.seq order by given.at), array_agg(unix_seconds(m.created_at) order by given.at),
-               case when stored_ids is not null then array_agg(m.body::text order by given.at) end
-            into stored_seqs, stored_ats, stored_bodies
-            from unnest(coalesce(stored_ids, p_ids)) with ordinality as given(id, at)
-            left join messages m on m.shard = p_shard and m.conversation_key = c.key and m.message_id = given.id;
+        select seqs, ats, case when stored_ids is not null then bodies end into stored_seqs, stored_ats, stored_bodies
+            from stored_messages(c, coalesce(stored_ids, p_ids));
     end if;
     s := snapshot_of(c, take, p_want_window or take or outcome = 'duplicate', p_capacity);
 end $$;

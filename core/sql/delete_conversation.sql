@@ -29,11 +29,13 @@ begin
         outcome := 'refused';
     else
         outcome := 'deleted';
-        insert into purges (shard, conversation_key) values (p_shard, c.key);
+        insert into purges (shard, conversation_key) values (p_shard, c.key)
+            on conflict (conversation_key, shard) do update set next_seq = 1, until_seq = null;
         perform purge_messages(p_shard, c.key, 1000);
         c := clear_conversation_fields(c);
         update conversations r set
             epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null,
+            cut_after = 0, cut_until = 0,
             updated_at = greatest(moment, r.updated_at), deleted_at = moment
             where r.shard = p_shard and r.key = c.key returning * into c;
         perform defer_invalidation(c);

@@ -23,11 +23,10 @@ begin
         return;
     end if;
     select m.seq into found_seq from messages m
-        where m.shard = p_shard and m.conversation_key = c.key and m.message_id = p_message_id;
+        where m.shard = p_shard and m.conversation_key = c.key and m.message_id = p_message_id
+            and (m.seq > c.cut_until or m.seq <= c.cut_after);
     if found_seq is null then
-        perform 1 from deleted_messages d
-            where d.shard = p_shard and d.conversation_key = c.key and d.message_id = p_message_id;
-        if found then
+        if deleted_message_ids(c, array[p_message_id]) is not null then
             outcome := 'duplicate';
             s := snapshot_of(c, false, false, p_capacity);
         else

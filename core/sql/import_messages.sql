@@ -11,7 +11,7 @@
 -- the cached copy after it.
 --
 -- outcome: stored | duplicate (all of it is stored) | conflict (conflict_id: it or its position was stored with
--- something else) | deleted | refused (row_epoch is the row's; null: there is no row)
+-- something else) | deleted | cut (messages that were cut off are being removed: try again) | refused (row_epoch is the row's; null: there is no row)
 create or replace function import_messages(
     p_shard integer, p_owner_id text, p_conversation_id text, p_fields json, p_version bigint, p_last_seq bigint,
     p_created_at bigint, p_updated_at bigint, p_last_message_at bigint,
@@ -44,6 +44,16 @@ begin
     if c.deleted_at is not null then
         outcome := 'deleted';
         return;
+    end if;
+
+    if c.cut_until > 0 then
+        -- What is brought back must not lie among what is still to be removed.
+        perform purge_messages(p_shard, c.key, 20000);
+        c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
+        if c.cut_until > 0 then
+            outcome := 'cut';
+            return;
+        end if;
     end if;
 
     if not is_new then

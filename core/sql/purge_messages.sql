@@ -1,18 +1,32 @@
--- Removes the messages at the next so many positions of a deleted conversation, and the idempotency keys of requests that
--- were done there; how many messages there were. The last ones take the conversation off the list.
+-- Removes the messages at the next so many positions of what is to be purged; how many messages there were. The last ones
+-- take it off the list. Of a deleted conversation the idempotency keys go, too; of one that goes on, the ids of what was cut off
+-- stay known as those of deleted messages. That one's row is locked by the caller.
 create or replace function purge_messages(p_shard integer, p_key bigint, p_limit integer) returns bigint
     language plpgsql as $$
 declare
-    until bigint;
+    p purges;
     removed bigint;
 begin
-    update purges set next_seq = next_seq + p_limit where shard = p_shard and conversation_key = p_key returning next_seq into until;
-    delete from idempotency_keys where shard = p_shard and conversation_key = p_key and seq >= until - p_limit and seq < until;
-    delete from messages where shard = p_shard and conversation_key = p_key and seq >= until - p_limit and seq < until;
-    get diagnostics removed = row_count;
-    delete from deleted_messages where shard = p_shard and conversation_key = p_key and seq >= until - p_limit and seq < until;
-    delete from purges p using conversations c
-        where p.shard = p_shard and p.conversation_key = p_key and c.shard = p_shard and c.key = p_key and c.last_seq < until;
+    update purges set next_seq = next_seq + p_limit where shard = p_shard and conversation_key = p_key returning * into p;
+    if p.until_seq is null then
+        delete from idempotency_keys where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq;
+        delete from messages where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq;
+        get diagnostics removed = row_count;
+        delete from deleted_messages where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq;
+        delete from purges r using conversations c
+            where r.shard = p_shard and r.conversation_key = p_key and c.shard = p_shard and c.key = p_key and c.last_seq < p.next_seq;
+    else
+        insert into deleted_messages (shard, conversation_key, seq, message_id)
+            select shard, conversation_key, seq, message_id from messages
+                where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq and seq <= p.until_seq;
+        delete from messages
+            where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq and seq <= p.until_seq;
+        get diagnostics removed = row_count;
+        if p.next_seq > p.until_seq then
+            delete from purges where shard = p_shard and conversation_key = p_key;
+            update conversations set cut_after = 0, cut_until = 0 where shard = p_shard and key = p_key;
+        end if;
+    end if;
     return removed;
 end $$;
 
@@ -20,6 +34,12 @@ end $$;
 create or replace function purge_if_free(p_shard integer, p_key bigint, p_limit integer) returns bigint
     language plpgsql as $$
 begin
+    -- Writers lock the conversation before they come to what is to be purged, and so does this: a conversation that goes on has
+    -- writers.
+    perform 1 from purges where shard = p_shard and conversation_key = p_key and until_seq is not null;
+    if found then
+        perform 1 from conversations where shard = p_shard and key = p_key for no key update;
+    end if;
     perform 1 from purges where shard = p_shard and conversation_key = p_key for update skip locked;
     if not found then
         return null;

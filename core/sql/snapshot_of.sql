@@ -23,13 +23,24 @@ begin
             into s.first_seq, s.window_seqs, s.window_ids, s.window_ats, s.window_bodies
             -- 512 KiB: WINDOW_BYTES of the cache.
             from (select *, sum(octet_length(body)) over (order by seq desc) <= 524288 as fits
-                  from (select seq, message_id, id_in_body, created_at, body::text as body from messages
-                        where shard = c.shard and conversation_key = c.key order by seq desc limit p_capacity) newest) sized;
+                  from (select seq, message_id, id_in_body, created_at, body::text as body from (
+                            (select * from messages where shard = c.shard and conversation_key = c.key
+                                and seq > c.cut_until order by seq desc limit p_capacity)
+                            union all
+                            (select * from messages where shard = c.shard and conversation_key = c.key
+                                and seq <= c.cut_after order by seq desc limit p_capacity)) live
+                        order by seq desc limit p_capacity) newest) sized;
     elsif c.message_count = c.last_seq then
         -- Nothing was ever deleted, so that it follows from the counters.
         s.first_seq := case when c.last_seq = 0 then 0 else greatest(1, c.last_seq - p_capacity + 1) end;
     else
         select coalesce(min(seq), 0) into s.first_seq
-            from (select seq from messages where shard = c.shard and conversation_key = c.key order by seq desc limit p_capacity) newest;
+            from (select seq from (
+                      (select seq from messages where shard = c.shard and conversation_key = c.key
+                          and seq > c.cut_until order by seq desc limit p_capacity)
+                      union all
+                      (select seq from messages where shard = c.shard and conversation_key = c.key
+                          and seq <= c.cut_after order by seq desc limit p_capacity)) live
+                  order by seq desc limit p_capacity) newest;
     end if;
 end $$;

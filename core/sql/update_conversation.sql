@@ -36,7 +36,7 @@ begin
             updated_at = greatest(moment, r.updated_at)
             where r.shard = p_shard and r.key = c.key returning * into c;
         if p_idempotency_key is not null then
-            perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', c);
+            perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', 0, c);
         end if;
         if not p_has_intent then
             perform defer_invalidation(c);

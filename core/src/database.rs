@@ -9,6 +9,7 @@ mod list;
 mod migrate;
 mod owners;
 mod probe;
+mod replace;
 mod role;
 mod rows;
 mod session;
@@ -28,16 +29,19 @@ use crate::meter::timed_postgres;
 use crate::types::conversation::{ConversationFields, ConversationKey};
 use crate::types::error::Error;
 use crate::types::idempotency::{IdempotencyKey, RequestFingerprint};
+use crate::types::message::Batch;
 use crate::types::page::Limit;
 use crate::types::precondition::Precondition;
 use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::types::write::Change;
 
 pub use migrate::Migrated;
-pub(crate) use rows::{Added, Commit, Listed, MessageDeletion, MessageRange, PendingInvalidation, Record};
+pub(crate) use rows::{
+    Added, Commit, Listed, MessageDeletion, MessageRange, PendingInvalidation, Record, Replaced,
+};
 use rows::{changed, message_deleted, record, select_snapshot, version_mismatch};
 pub(crate) use session::Sessions;
-pub(crate) use transfer::{Imported, Snapshots};
+pub(crate) use transfer::{Counters, Imported, Snapshots};
 
 /// The tables, reached through a pool that connects when it is first needed.
 #[derive(Clone, Debug)]
@@ -132,7 +136,7 @@ impl Database {
         .bind(self.generation());
         match self.rows(query).await {
             Ok(rows) => changed(&only(rows)?),
-            Err(failed) => Err(Self::update_failed(failed, fingerprint.as_ref())),
+            Err(failed) => Err(Self::request_failed(failed, fingerprint.as_ref(), &Batch::none())),
         }
     }
 
@@ -235,7 +239,7 @@ impl Database {
         Ok((pending_invalidations, Duration::from_secs(age)))
     }
 
-    /// Deleted conversations that still have messages, those that wait longest first: the shard and key of each. Across all
+    /// Conversations of which messages are to be removed, those that wait longest first: the shard and key of each. Across all
     /// shards, so nothing is locked: whoever purges one looks whether somebody else does.
     pub(crate) async fn waiting_purges(&self, limit: i64) -> Result<Vec<(i32, i64)>, Error> {
         let query =
@@ -245,7 +249,7 @@ impl Database {
         rows.iter().map(purge).collect::<sqlx::Result<_>>().map_err(Error::Database)
     }
 
-    /// Removes at most so many messages of a deleted conversation; how many it removed, none if nothing of it waits or somebody
+    /// Removes at most so many messages of those that are to be removed; how many it removed, none if nothing of it waits or somebody
     /// else is at it.
     pub(crate) async fn purge(&self, (shard, key): (i32, i64), limit: i32) -> Result<Option<i64>, Error> {
         let query =

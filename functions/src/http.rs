@@ -21,4 +21,6 @@ pub use request::ApiRequest;
 pub(crate) use request::{called, one_direction};
 pub use response::ApiResponse;
 pub(crate) use response::LambdaResponse;
-pub use route::{AddOperation, DeleteOperation, GetOperation, Operation, ROUTES, RecentOperation, Route};
+pub use route::{
+    AddOperation, DeleteOperation, GetOperation, Operation, ROUTES, RecentOperation, Route, UpdateOperation,
+};

@@ -10,7 +10,7 @@ mod telemetry;
 
 pub use http::{
     AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, HttpEvent, ItemId,
-    Operation, ROUTES, RecentOperation, Route,
+    Operation, ROUTES, RecentOperation, Route, UpdateOperation,
 };
 pub use operations::{Health, add, delete, get, list, recent, update};
 pub use serve::{on_event, serve, start_logging};

@@ -13,6 +13,7 @@ mod list;
 mod list_items;
 mod put_back;
 mod recent;
+mod replace;
 mod unchanged;
 mod update;
 
@@ -21,7 +22,8 @@ use std::sync::Arc;
 use conversation_core::{ConversationIndex, ConversationStore};
 
 use crate::http::{
-    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, Operation, RecentOperation,
+    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, Operation,
+    RecentOperation, UpdateOperation,
 };
 
 pub use health::Health;
@@ -76,13 +78,16 @@ pub async fn list(store: Arc<ConversationIndex>, request: ApiRequest) -> Result<
     list::answer(&store, request).await
 }
 
-/// Sets fields of a conversation.
+/// Sets fields of a conversation, or replaces the end of it.
 ///
 /// # Errors
 /// What is wrong, as the caller is to read it.
 pub async fn update(store: Arc<ConversationStore>, request: ApiRequest) -> Result<ApiResponse, Failure> {
-    let Operation::Update = request.operation else { return Err(Failure::misrouted()) };
-    update::answer(&store, request).await
+    let Operation::Update(operation) = request.operation else { return Err(Failure::misrouted()) };
+    match operation {
+        UpdateOperation::Conversation => update::answer(&store, request).await,
+        UpdateOperation::Messages => replace::answer(&store, request).await,
+    }
 }
 
 /// Deletes a conversation or an item.

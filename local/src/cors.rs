@@ -11,10 +11,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::visitors::Names;
 
 /// What a page may send, as in infra/api.yaml.
-const ALLOWED: [&str; 19] = [
+const ALLOWED: [&str; 20] = [
     "authorization",
     "content-type",
     "idempotency-key",
+    "if-match",
     "if-none-match",
     "openai-organization",
     "openai-project",
@@ -45,7 +46,7 @@ pub(crate) fn cors(names: Names) -> CorsLayer {
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(MAX_AGE)
@@ -73,6 +74,6 @@ mod tests {
         for line in [allowed, format!("ExposeHeaders: [{}]", EXPOSED.join(", ")), "MaxAge: 7200".to_owned()] {
             assert!(template.contains(&line), "{line}");
         }
-        assert!(template.contains("AllowMethods: [GET, HEAD, POST, DELETE]"));
+        assert!(template.contains("AllowMethods: [GET, HEAD, POST, PUT, DELETE]"));
     }
 }

@@ -53,6 +53,7 @@ mod rds_roots;
 mod real_inputs;
 mod recording;
 mod redis_servers;
+mod replace;
 mod rights;
 mod run;
 mod shards;

@@ -80,7 +80,7 @@ impl Database {
                     continue;
                 }
             };
-            match added(&only(rows)?, &messages, batch, options.kind)? {
+            match added(&only(rows)?, &messages, batch).map_err(|error| absent(error, options.kind))? {
                 AddOutcome::Commit(commit) => return Ok(commit),
                 // Spelt as they are stored, they are found to be there.
                 AddOutcome::Spelt(stored) => messages = Cow::Owned(batch.as_stored(&stored)?),
@@ -136,17 +136,22 @@ impl Database {
         add.batch.compare(&sent.body, stored.json()).map(|inner| join(&path, &inner))
     }
 
-    /// What it means that an update failed which may have been done under an idempotency key.
-    pub(super) fn update_failed(failed: StatementError, fingerprint: Option<&RequestFingerprint>) -> Error {
+    /// What it means that a request failed which may have been done under an idempotency key.
+    pub(super) fn request_failed(
+        failed: StatementError,
+        fingerprint: Option<&RequestFingerprint>,
+        batch: &Batch,
+    ) -> Error {
         let (Some(earlier), Some(ours)) = (Earlier::of(&failed), fingerprint) else {
             return failed.of_write();
         };
         let path = match ours.differences(&earlier.fingerprint).first() {
-            Some(Part::Title) => "title",
-            Some(Part::Metadata) => "metadata",
-            _ => "",
+            Some(Part::Title) => "title".to_owned(),
+            Some(Part::Metadata) => "metadata".to_owned(),
+            Some(Part::Message(place)) => batch.path_of_place(*place),
+            Some(Part::Kind) | None => String::new(),
         };
-        Error::IdempotencyConflict { path: path.to_owned() }
+        Error::IdempotencyConflict { path }
     }
 }
 
@@ -172,6 +177,14 @@ impl Add<'_> {
             .bind(self.intent.wants_window())
             .bind(CAPACITY)
             .bind(self.generation)
+    }
+}
+
+/// What it means that there is no such conversation: to a caller who would have one created, that it is at no version.
+fn absent(error: Error, kind: AddKind) -> Error {
+    match error {
+        Error::NotFound if kind != AddKind::Append => Error::VersionMismatch { version: 0 },
+        error => error,
     }
 }
 

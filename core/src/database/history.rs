@@ -80,47 +80,104 @@ impl Database {
     }
 }
 
+/// The next messages on one side of a place, in that order, as a subquery: from what comes after the positions that were cut
+/// off, and from what comes before them, so that neither is gone through.
+macro_rules! next_messages {
+    ($condition:literal, $order:literal, $limit:literal) => {
+        concat!(
+            "(select * from ( \
+                (select * from messages where shard = $1 and conversation_key = c.key and seq > c.cut_until",
+            $condition,
+            " order by seq ",
+            $order,
+            " limit ",
+            $limit,
+            ") \
+                union all \
+                (select * from messages where shard = $1 and conversation_key = c.key and seq <= c.cut_after",
+            $condition,
+            " order by seq ",
+            $order,
+            " limit ",
+            $limit,
+            ")) live order by seq ",
+            $order,
+            " limit ",
+            $limit,
+            ")"
+        )
+    };
+}
+
+/// A message as it is answered.
+macro_rules! columns {
+    () => {
+        "seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body"
+    };
+}
+
+/// The conversation that is meant. One without messages there still answers one row, so that it differs from none.
+macro_rules! conversation {
+    () => {
+        "(select * from conversations \
+            where shard = $1 and owner_id = $2 and conversation_id = $3 and deleted_at is null) c"
+    };
+}
+
 // Of messages that are larger than an answer may be, 6 MiB, the oldest stay where they are.
-const NEWEST: &str = "select c.version, c.message_count, m.* from conversations c left join lateral (
-        select seq, id, at, body from (
-            select *, sum(octet_length(body)) over (order by seq desc) as bytes from (
-                select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at,
-                    body::text as body
-                from messages where shard = $1 and conversation_key = c.key order by seq desc limit $4) newest) sized
-        where bytes <= 6291456) m on true
-    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
+const NEWEST: &str = concat!(
+    "select c.version, c.message_count, m.* from ",
+    conversation!(),
+    " left join lateral ( \
+        select seq, id, at, body from ( \
+            select *, sum(octet_length(body)) over (order by seq desc) as bytes from (select ",
+    columns!(),
+    " from ",
+    next_messages!("", "desc", "$4"),
+    " newest) texts) sized where bytes <= 6291456) m on true order by m.seq"
+);
 
-// A conversation without messages there still answers one row, so that it differs from none.
-const BEFORE: &str = "select c.version, true as anchor_found, m.* from conversations c left join lateral (
-        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where shard = $1 and conversation_key = c.key and seq < $4 order by seq desc limit $5) m on true
-    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
-const AFTER: &str = "select c.version, true as anchor_found, m.* from conversations c left join lateral (
-        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where shard = $1 and conversation_key = c.key and seq > $4 order by seq limit $5) m on true
-    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
+/// The messages beside a position: `$4`.
+macro_rules! beside_position {
+    ($condition:literal, $order:literal) => {
+        concat!(
+            "select c.version, true as anchor_found, m.* from ",
+            conversation!(),
+            " left join lateral (select ",
+            columns!(),
+            " from ",
+            next_messages!($condition, $order, "$5"),
+            " page) m on true order by m.seq"
+        )
+    };
+}
+const BEFORE: &str = beside_position!(" and seq < $4", "desc");
+const AFTER: &str = beside_position!(" and seq > $4", "asc");
 
-// A page may begin where a message was that is deleted: who reads and deletes page by page loses its place otherwise.
-const BEFORE_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
-    left join lateral (
-        select seq from messages where shard = $1 and conversation_key = c.key and message_id = $4
-        union all
-        select seq from deleted_messages where shard = $1 and conversation_key = c.key and message_id = $4) a on true
-    left join lateral (
-        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where shard = $1 and conversation_key = c.key and seq < a.seq order by seq desc limit $5) m on true
-    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
-const AFTER_MESSAGE: &str = "select c.version, a.seq is not null as anchor_found, m.* from conversations c
-    left join lateral (
-        select seq from messages where shard = $1 and conversation_key = c.key and message_id = $4
-        union all
-        select seq from deleted_messages where shard = $1 and conversation_key = c.key and message_id = $4) a on true
-    left join lateral (
-        select seq, case when not id_in_body then message_id end as id, unix_seconds(created_at) as at, body::text as body
-        from messages where shard = $1 and conversation_key = c.key and seq > a.seq order by seq limit $5) m on true
-    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null order by m.seq";
+/// The messages beside one of id `$4`. A page may begin where a message was that is deleted: who reads and deletes page by page
+/// loses its place otherwise.
+macro_rules! beside_message {
+    ($condition:literal, $order:literal) => {
+        concat!(
+            "select c.version, a.seq is not null as anchor_found, m.* from ",
+            conversation!(),
+            " left join lateral ( \
+                    select seq from messages where shard = $1 and conversation_key = c.key and message_id = $4 \
+                    union all \
+                    select seq from deleted_messages where shard = $1 and conversation_key = c.key and message_id = $4) a on true \
+                left join lateral (select ",
+            columns!(),
+            " from ",
+            next_messages!($condition, $order, "$5"),
+            " page) m on true order by m.seq"
+        )
+    };
+}
+const BEFORE_MESSAGE: &str = beside_message!(" and seq < a.seq", "desc");
+const AFTER_MESSAGE: &str = beside_message!(" and seq > a.seq", "asc");
 
-const ONE: &str = "select m.seq, case when not m.id_in_body then m.message_id end as id,
-        unix_seconds(m.created_at) as at, m.body::text as body
-    from conversations c join messages m on m.shard = $1 and m.conversation_key = c.key and m.message_id = $4
+const ONE: &str = "select c.version, m.seq, case when not m.id_in_body then m.message_id end as id, \
+        unix_seconds(m.created_at) as at, m.body::text as body \
+    from conversations c join messages m on m.shard = $1 and m.conversation_key = c.key and m.message_id = $4 \
+        and (m.seq > c.cut_until or m.seq <= c.cut_after) \
     where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null";

@@ -3,10 +3,9 @@
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 
-use super::AddKind;
 use crate::types::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
-use crate::types::error::Error;
-use crate::types::message::{Batch, Message, MessageId, NewMessage};
+use crate::types::error::{Error, Problem};
+use crate::types::message::{Batch, Message, MessageId, NewMessage, join};
 use crate::types::snapshot::{Snapshot, Window};
 
 /// What came of a commit.
@@ -25,6 +24,18 @@ pub(crate) struct Added {
     pub(crate) snapshot: Snapshot,
     /// Nothing was written: all of it had been stored before.
     pub(crate) duplicate: bool,
+}
+
+/// The replacement of the end of a conversation.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    /// The new messages, as they are stored now.
+    pub(crate) messages: Vec<Message>,
+    /// How many were cut off.
+    pub(crate) removed: i64,
+    pub(crate) snapshot: Snapshot,
+    /// Nothing was written: it was done before, or there was nothing to do.
+    pub(crate) again: bool,
 }
 
 /// The deletion of a message.
@@ -122,12 +133,7 @@ pub(super) enum AddOutcome {
     Spelt(Vec<(String, String)>),
 }
 
-pub(super) fn added(
-    row: &PgRow,
-    messages: &[NewMessage],
-    batch: &Batch,
-    kind: AddKind,
-) -> Result<AddOutcome, Error> {
+pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Result<AddOutcome, Error> {
     let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
     match outcome {
         "refused" => {
@@ -140,8 +146,7 @@ pub(super) fn added(
             let version = row.try_get("version").map_err(Error::Database)?;
             Err(Error::ConversationExists { version })
         }
-        "absent" if kind == AddKind::Append => Err(Error::NotFound),
-        "absent" => Err(Error::VersionMismatch { version: 0 }),
+        "absent" => Err(Error::NotFound),
         "version_mismatch" => Err(version_mismatch(row)),
         "deleted" => Err(Error::ConversationDeleted),
         _ => {
@@ -160,11 +165,47 @@ fn spelt(row: &PgRow) -> sqlx::Result<Vec<(String, String)>> {
 }
 
 fn was_deleted(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
-    let deleted: Vec<String> = row.try_get("stored_ids")?;
-    let is_deleted = |message: &NewMessage| deleted.iter().any(|id| id == message.id.as_str());
-    let at = batch.messages().iter().position(is_deleted).unwrap_or(0);
+    let (id, path) = first_named(row, batch)?;
+    Ok(Error::MessageDeleted { id, path })
+}
+
+/// A message that stays has the id of a new one.
+fn is_kept(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
+    let (id, path) = first_named(row, batch)?;
+    Ok(Error::MessageConflict { id, path: join(&path, "id") })
+}
+
+/// The first message of a batch that the row names, and its path.
+fn first_named(row: &PgRow, batch: &Batch) -> sqlx::Result<(String, String)> {
+    let named: Vec<String> = row.try_get("stored_ids")?;
+    let is_named = |message: &NewMessage| named.iter().any(|id| id == message.id.as_str());
+    let at = batch.messages().iter().position(is_named).unwrap_or(0);
     let id = batch.messages().get(at).map_or_else(String::new, |message| message.id.as_str().to_owned());
-    Ok(Error::MessageDeleted { id, path: batch.path(at) })
+    Ok((id, batch.path(at)))
+}
+
+pub(super) fn replaced(row: &PgRow, batch: &Batch) -> Result<Commit<Option<Replaced>>, Error> {
+    let outcome: &str = row.try_get("outcome").map_err(Error::Database)?;
+    match outcome {
+        "message_deleted" => Err(was_deleted(row, batch).map_err(Error::Database)?),
+        "conflict" => Err(is_kept(row, batch).map_err(Error::Database)?),
+        "beyond" => {
+            let last: Vec<i64> = row.try_get("stored_seqs").map_err(Error::Database)?;
+            let max = last.first().copied().unwrap_or_default();
+            Err(Problem::OutOfRange { min: 0, max }.of("after").into())
+        }
+        _ => {
+            let snapshot = match changed(row)? {
+                Commit::Done(Some(snapshot)) => snapshot,
+                Commit::Done(None) => return Ok(Commit::Done(None)),
+                Commit::Refused(epoch) => return Ok(Commit::Refused(epoch)),
+            };
+            let messages = stored_messages(row, batch.messages()).map_err(Error::Database)?;
+            let removed = row.try_get("removed").map_err(Error::Database)?;
+            let again = outcome == "duplicate";
+            Ok(Commit::Done(Some(Replaced { messages, removed, snapshot, again })))
+        }
+    }
 }
 
 /// What a precondition failed on.

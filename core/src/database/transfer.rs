@@ -48,6 +48,9 @@ struct Row {
     key: i64,
     /// The last position as the conversation was read: a distributed engine may read its messages at a later moment.
     last_seq: i64,
+    /// The positions after the first and up to the second of these were cut off; 0 and 0: none.
+    cut_after: i64,
+    cut_until: i64,
 }
 
 /// A conversation, and what names it in the tables.
@@ -55,6 +58,17 @@ struct Row {
 struct Headed {
     row: Row,
     record: ConversationRecord,
+}
+
+/// What a row says beside the conversation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counters {
+    /// The highest position ever given out.
+    pub(crate) last_seq: i64,
+    /// The version up to which the cached copy may be stale.
+    pub(crate) pending_invalidation: Option<i64>,
+    /// At how many positions the sweep has yet to remove what is deleted.
+    pub(crate) positions_to_remove: i64,
 }
 
 /// What an import's commit did.
@@ -118,13 +132,19 @@ impl Database {
         imported(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
     }
 
-    /// The highest position ever given out, and the version up to which the cached copy may be stale.
-    pub(crate) async fn counters(&self, key: &ConversationKey) -> Result<Option<(i64, Option<i64>)>, Error> {
+    /// What the row says beside the conversation.
+    pub(crate) async fn counters(&self, key: &ConversationKey) -> Result<Option<Counters>, Error> {
         let query =
             sqlx::query(COUNTERS).bind(key.owner.shard()).bind(key.owner.as_str()).bind(key.id.as_str());
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
-        let pair = |row: &PgRow| Ok((row.try_get("last_seq")?, row.try_get("pending_invalidation")?));
-        rows.first().map(pair).transpose().map_err(Error::Database)
+        let counters = |row: &PgRow| {
+            Ok(Counters {
+                last_seq: row.try_get("last_seq")?,
+                pending_invalidation: row.try_get("pending_invalidation")?,
+                positions_to_remove: row.try_get("positions_to_remove")?,
+            })
+        };
+        rows.first().map(counters).transpose().map_err(Error::Database)
     }
 
     /// Up to where an import has stored everything; none: it has not begun, or it has ended.
@@ -188,8 +208,14 @@ impl Snapshots {
     }
 
     async fn messages_after(&mut self, row: Row, seq: i64) -> Result<Vec<MessageRecord>, Error> {
-        let query =
-            sqlx::query(PAGE).bind(row.shard).bind(row.key).bind(seq).bind(row.last_seq).bind(MESSAGES);
+        let query = sqlx::query(PAGE)
+            .bind(row.shard)
+            .bind(row.key)
+            .bind(seq)
+            .bind(row.last_seq)
+            .bind(MESSAGES)
+            .bind(row.cut_after)
+            .bind(row.cut_until);
         let rows = self.rows(query).await?;
         rows.iter().map(message).collect::<Result<_, _>>().map_err(Error::Database)
     }
@@ -206,16 +232,18 @@ impl Snapshots {
             taken.push(next);
         }
         let full = taken.iter().filter(|next| next.record.message_count > 0);
-        let (mut shards, mut keys, mut last) = (Vec::new(), Vec::new(), Vec::new());
-        for Headed { row, .. } in full {
-            shards.push(row.shard);
-            keys.push(row.key);
-            last.push(row.last_seq);
-        }
-        let rows = if keys.is_empty() {
+        let rows: Vec<Row> = full.map(|next| next.row).collect();
+        let rows = if rows.is_empty() {
             Vec::new()
         } else {
-            self.rows(sqlx::query(WHOLE).bind(shards).bind(keys).bind(last)).await?
+            let column = |of: fn(&Row) -> i64| rows.iter().map(of).collect::<Vec<_>>();
+            let query = sqlx::query(WHOLE)
+                .bind(rows.iter().map(|row| row.shard).collect::<Vec<_>>())
+                .bind(column(|row| row.key))
+                .bind(column(|row| row.last_seq))
+                .bind(column(|row| row.cut_after))
+                .bind(column(|row| row.cut_until));
+            self.rows(query).await?
         };
         let mut rows = rows.iter().peekable();
         let mut records = Vec::new();
@@ -241,7 +269,8 @@ fn of_read(error: sqlx::Error) -> Error {
 
 // In an order that no database's collation changes.
 const DECLARE: &str = "declare conversations_to_export no scroll cursor for
-    select shard, key, owner_id, conversation_json(row(c.*)::conversations) as conversation, last_seq, unix_micros(created_at) as created_at,
+    select shard, key, owner_id, conversation_json(row(c.*)::conversations) as conversation, last_seq,
+        cut_after, cut_until, unix_micros(created_at) as created_at,
         unix_micros(updated_at) as updated_at, unix_micros(last_message_at) as last_message_at
     from conversations c where deleted_at is null
         and ($1::text is null or owner_id = $1) and ($2::text is null or conversation_id = $2)
@@ -249,14 +278,19 @@ const DECLARE: &str = "declare conversations_to_export no scroll cursor for
 const FETCH: &str = "fetch 200 from conversations_to_export";
 const _: () = assert!(CONVERSATIONS == 200);
 const PAGE: &str = "select seq, message_id, id_in_body, body::text as body, unix_micros(created_at) as at
-    from messages where shard = $1 and conversation_key = $2 and seq > $3 and seq <= $4 order by seq limit $5";
+    from messages where shard = $1 and conversation_key = $2 and seq > $3 and seq <= $4 and not (seq > $6 and seq <= $7)
+    order by seq limit $5";
 const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_body, m.body::text as body,
         unix_micros(m.created_at) as at
-    from unnest($1::integer[], $2::bigint[], $3::bigint[]) with ordinality as wanted(shard, key, last_seq, place)
+    from unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) with ordinality
+            as wanted(shard, key, last_seq, cut_after, cut_until, place)
         join messages m on m.shard = wanted.shard and m.conversation_key = wanted.key and m.seq <= wanted.last_seq
+            and (m.seq > wanted.cut_until or m.seq <= wanted.cut_after)
     order by wanted.place, m.seq";
-const COUNTERS: &str = "select c.last_seq, d.version as pending_invalidation
+const COUNTERS: &str = "select c.last_seq, d.version as pending_invalidation,
+        coalesce(coalesce(p.until_seq, c.last_seq) - p.next_seq + 1, 0) as positions_to_remove
     from conversations c left join pending_invalidations d on d.shard = $1 and d.conversation_key = c.key
+        left join purges p on p.shard = $1 and p.conversation_key = c.key
     where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3";
 const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version
     from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
@@ -275,7 +309,13 @@ fn headed(row: &PgRow) -> sqlx::Result<Headed> {
         last_message_at: row.try_get("last_message_at")?,
     };
     Ok(Headed {
-        row: Row { shard: row.try_get("shard")?, key: row.try_get("key")?, last_seq: record.last_seq },
+        row: Row {
+            shard: row.try_get("shard")?,
+            key: row.try_get("key")?,
+            last_seq: record.last_seq,
+            cut_after: row.try_get("cut_after")?,
+            cut_until: row.try_get("cut_until")?,
+        },
         record,
     })
 }
@@ -299,6 +339,7 @@ fn imported(row: &PgRow) -> Result<Commit<Imported>, Error> {
             Err(Error::MessageConflict { id, path: String::new() })
         }
         "deleted" => Err(Error::ConversationDeleted),
+        "cut" => Err(Error::DatabaseUnavailable("messages that were cut off are still being removed".into())),
         outcome => {
             let number = |name: &str| row.try_get(name).map_err(Error::Database);
             let (stored, version) = (number("stored")?, number("row_version")?);

@@ -3,7 +3,7 @@
 use crate::types::inspection::{EntryState, Inspection, IntentState, LargestOwners, RowState};
 use std::collections::BTreeMap;
 
-use crate::database::Record;
+use crate::database::{Counters, Record};
 use crate::types::conversation::{Conversation, ConversationKey};
 use crate::types::error::Error;
 use crate::types::snapshot::Window;
@@ -60,9 +60,10 @@ impl ConversationStore {
     }
 
     async fn row(&self, key: &ConversationKey) -> Result<(Option<RowState>, Window), Error> {
-        let Some((last_seq, pending_invalidation)) = self.database().counters(key).await? else {
+        let Some(counters) = self.database().counters(key).await? else {
             return Ok((None, Window::default()));
         };
+        let Counters { last_seq, pending_invalidation, positions_to_remove } = counters;
         match self.database().read(key, false).await? {
             Record::Absent => Ok((None, Window::default())),
             Record::Deleted(version) => {
@@ -71,6 +72,7 @@ impl ConversationStore {
                     version,
                     last_seq,
                     pending_invalidation,
+                    positions_to_remove,
                     ..RowState::default()
                 };
                 Ok((Some(row), Window::default()))
@@ -83,6 +85,7 @@ impl ConversationStore {
                     epoch: Some(snapshot.epoch),
                     last_seq,
                     pending_invalidation,
+                    positions_to_remove,
                     conversation: Some(snapshot.conversation),
                     window_first: window.seqs().next(),
                     window_last: window.seqs().last(),

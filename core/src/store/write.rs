@@ -1,6 +1,7 @@
 //! Writes: intent, commit, publish.
 
 mod import;
+mod replace;
 
 use crate::cache::{Begun, Intent, Stored};
 use crate::database::{self, AddKind, AddOptions, Commit, Database, MessageDeletion};
@@ -180,16 +181,26 @@ impl ConversationStore {
         let Committed { done, begun } =
             self.place_intent_and_commit(key, &DeleteMessage(id, precondition)).await?;
         let MessageDeletion { snapshot, again } = self.found(key, done, begun.as_ref()).await?;
-        let version = snapshot.conversation.version;
-        let cache_update = match begun {
+        let cache_update = self.publish_removal(key, begun, &snapshot, again).await;
+        Ok(Changed { conversation: snapshot.conversation, cache_update })
+    }
+
+    /// Brings a commit that took messages away into the cache; `again`: nothing was committed.
+    async fn publish_removal(
+        &self,
+        key: &ConversationKey,
+        begun: Option<Begun>,
+        snapshot: &Snapshot,
+        again: bool,
+    ) -> CacheUpdate {
+        match begun {
             Some(begun) if again => {
                 self.withdraw(key, Some(&begun)).await;
                 CacheUpdate::Applied
             }
-            Some(begun) => self.publish_deletion(key, &begun, &snapshot).await,
-            None => self.invalidate_now(key, version).await,
-        };
-        Ok(Changed { conversation: snapshot.conversation, cache_update })
+            Some(begun) => self.publish_deletion(key, &begun, snapshot).await,
+            None => self.invalidate_now(key, snapshot.conversation.version).await,
+        }
     }
 
     /// Only a valid window is known to be without the message. The commit deferred an invalidation, so that content which may

@@ -33,6 +33,8 @@ pub struct RowState {
     pub last_seq: i64,
     /// The version up to which the cached copy may be stale.
     pub pending_invalidation: Option<i64>,
+    /// At how many positions the sweep has yet to remove what is deleted: the conversation was, or much of it was cut off.
+    pub positions_to_remove: i64,
     /// What is answered of it.
     pub conversation: Option<Conversation>,
     /// The window's positions, the first and the last, and how many messages it has.

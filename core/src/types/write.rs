@@ -67,6 +67,20 @@ impl From<ConversationFields> for Change {
     }
 }
 
+/// What a replacement answers.
+#[derive(Debug)]
+pub struct Replaced {
+    /// The conversation after it.
+    pub conversation: Conversation,
+    /// The new messages as they are stored, in the order given; of a request that was done before, under an idempotency key,
+    /// those that were not deleted since.
+    pub messages: Vec<Message>,
+    /// How many messages were taken away.
+    pub removed: i64,
+    /// How far it has come in the cache.
+    pub cache_update: CacheUpdate,
+}
+
 /// What an update, or the deletion of one message, answers.
 #[derive(Debug)]
 pub struct Changed {

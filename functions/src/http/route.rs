@@ -25,8 +25,8 @@ pub enum Operation {
     Get(GetOperation),
     /// List conversations.
     List,
-    /// Change title and metadata.
-    Update,
+    /// Change.
+    Update(UpdateOperation),
     /// Delete.
     Delete(DeleteOperation),
 }
@@ -62,6 +62,15 @@ pub enum GetOperation {
     Health,
 }
 
+/// What `update` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateOperation {
+    /// Change title and metadata.
+    Conversation,
+    /// Replace the messages after a position.
+    Messages,
+}
+
 /// What `delete` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteOperation {
@@ -79,7 +88,7 @@ impl Operation {
             Self::Recent(_) => "recent",
             Self::Get(_) => "get",
             Self::List => "list",
-            Self::Update => "update",
+            Self::Update(_) => "update",
             Self::Delete(_) => "delete",
         }
     }
@@ -98,7 +107,11 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/conversations/{conversation_id}",
         operation: Operation::Get(GetOperation::Conversation),
     },
-    Route { method: "POST", path: "/v1/conversations/{conversation_id}", operation: Operation::Update },
+    Route {
+        method: "POST",
+        path: "/v1/conversations/{conversation_id}",
+        operation: Operation::Update(UpdateOperation::Conversation),
+    },
     Route {
         method: "DELETE",
         path: "/v1/conversations/{conversation_id}",
@@ -108,6 +121,11 @@ pub const ROUTES: &[Route] = &[
         method: "POST",
         path: "/v1/conversations/{conversation_id}/messages",
         operation: Operation::Add(AddOperation::Messages),
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/conversations/{conversation_id}/messages",
+        operation: Operation::Update(UpdateOperation::Messages),
     },
     Route {
         method: "GET",

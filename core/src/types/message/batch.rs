@@ -27,6 +27,18 @@ pub struct Batch {
 pub type Compare = fn(sent: &str, stored: &str) -> Option<String>;
 
 impl Batch {
+    /// Without messages.
+    pub(crate) fn none() -> Self {
+        Self {
+            messages: Vec::new(),
+            apart: Vec::new(),
+            idempotency_key: None,
+            precondition: Precondition::None,
+            param: "messages",
+            compare: difference_of_messages,
+        }
+    }
+
     /// Checks what holds for the messages together.
     ///
     /// # Errors
@@ -44,14 +56,7 @@ impl Batch {
     /// As [`Batch::new`], but for [`Problem::Empty`].
     pub fn initial(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
         Self::check(&messages)?;
-        Ok(Self {
-            messages,
-            apart: Vec::new(),
-            idempotency_key: None,
-            precondition: Precondition::None,
-            param: "messages",
-            compare: difference_of_messages,
-        })
+        Ok(Self { messages, ..Self::none() })
     }
 
     /// The same, stored once however often it is tried under this key.
