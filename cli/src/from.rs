@@ -163,6 +163,8 @@ fn conversation(owner: &OwnerId, row: &Row) -> Result<ConversationRecord, String
         created_at: row.created_at,
         updated_at: row.updated_at,
         last_message_at: has_messages.then_some(row.updated_at),
+        forked_from: None,
+        forked_at: None,
     };
     record.check().map_err(|invalid| invalid.to_string())?;
     Ok(record)

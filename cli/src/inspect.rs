@@ -119,6 +119,10 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
         move |conversation: &Option<Conversation>| conversation.as_ref().map_or_else(|| "-".to_owned(), get)
     };
     let (title, times) = (of(|c| c.title.clone().unwrap_or_default()), of(|c| c.updated_at.to_string()));
+    let origin = of(|c| match (&c.forked_from, c.forked_at) {
+        (Some(of), Some(at)) => format!("{of} at {at}"),
+        _ => "none".to_owned(),
+    });
     let metadata = of(|c| serde_json::to_string(&c.metadata).unwrap_or_default());
     let nothing = |_: &RowState| String::new();
     vec![
@@ -134,6 +138,7 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
         line("last position", &|row| row.last_seq.to_string(), &|entry| number(entry.window_last)),
         line("title", &|row| title(&row.conversation), &|entry| title(&entry.conversation)),
         line("metadata", &|row| metadata(&row.conversation), &|entry| metadata(&entry.conversation)),
+        line("forked from", &|row| origin(&row.conversation), &|entry| origin(&entry.conversation)),
         line("updated at", &|row| times(&row.conversation), &|entry| times(&entry.conversation)),
         line(
             "pending invalidation",

@@ -59,6 +59,10 @@ struct ConversationLine<'a, Fields> {
     updated_at_us: i64,
     #[serde(default)]
     last_message_at_us: Option<i64>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    forked_from: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    forked_at: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +123,8 @@ fn conversation_line(record: &ConversationRecord) -> ConversationLine<'_, &Conve
         created_at_us: record.created_at,
         updated_at_us: record.updated_at,
         last_message_at_us: record.last_message_at,
+        forked_from: record.forked_from.as_ref().map(|id| id.as_str().into()),
+        forked_at: record.forked_at,
     }
 }
 
@@ -163,6 +169,8 @@ fn read_conversation(
         created_at: line.created_at_us,
         updated_at: line.updated_at_us,
         last_message_at: line.last_message_at_us,
+        forked_from: line.forked_from.map(|id| ConversationId::new(id.into_owned())).transpose()?,
+        forked_at: line.forked_at,
     };
     record.check()?;
     Ok(record)

@@ -23,6 +23,9 @@ create table conversations (
     updated_at      timestamptz not null,
     last_message_at timestamptz,
     deleted_at      timestamptz,
+    -- The conversation of the same owner that this one began as a copy of, and up to which position; null: of none.
+    forked_from     text,
+    forked_at       bigint,
     -- The positions after cut_after and up to cut_until were cut off: whoever reads messages leaves them out, and the sweep
     -- removes them. 0 and 0: none are left.
     cut_after       bigint      not null default 0,
@@ -34,6 +37,11 @@ create table conversations (
 -- Lists are read in this order; the id breaks ties, so that a page boundary never skips one.
 create index conversations_owner_id_updated_at_idx
     on conversations (owner_id, updated_at, conversation_id, shard) where deleted_at is null;
+
+-- The forks of a conversation, in the same order.
+create index conversations_owner_id_forked_from_updated_at_idx
+    on conversations (owner_id, forked_from, updated_at, conversation_id, shard)
+    where forked_from is not null and deleted_at is null;
 
 -- Otherwise a plan would count on an owner's rows being spread over all shards.
 create statistics conversations_shard_of_owner (dependencies) on shard, owner_id from conversations;

@@ -11,7 +11,9 @@ create or replace function conversation_json(c conversations) returns text
         'version', c.version,
         'created_at', unix_seconds(c.created_at),
         'updated_at', unix_seconds(c.updated_at),
-        'last_message_at', unix_seconds(c.last_message_at))::text
+        'last_message_at', unix_seconds(c.last_message_at),
+        'forked_from', c.forked_from,
+        'forked_at', c.forked_at)::text
 $$;
 
 -- Sets what callers may set of a conversation, and returns it. A field that p_fields does not name keeps its value; null
@@ -38,7 +40,7 @@ create or replace function clear_conversation_fields(before conversations) retur
 declare
     c conversations;
 begin
-    update conversations r set title = null, metadata = '{}'
+    update conversations r set title = null, metadata = '{}', forked_from = null, forked_at = null
         where r.shard = before.shard and r.key = before.key returning * into c;
     perform index_metadata(c, before.metadata);
     return c;

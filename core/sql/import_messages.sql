@@ -1,7 +1,7 @@
 -- Stores a part of an exported conversation: messages at the positions that they had, and with the first part the
 -- conversation itself. Parts that come again store nothing twice.
 --
---   p_fields .. p_last_message_at  the conversation; a new row takes its fields and version over, and so does any row with
+--   p_fields .. p_forked_at  the conversation; a new row takes its fields and version over, and so does any row with
 --                                  the last part if it has a lower version
 --   p_seqs .. p_ats                parallel: the messages, ascending
 --   p_last                         this part is the last one
@@ -14,7 +14,7 @@
 -- something else) | deleted | cut (messages that were cut off are being removed: try again) | refused (row_epoch is the row's; null: there is no row)
 create or replace function import_messages(
     p_shard integer, p_owner_id text, p_conversation_id text, p_fields json, p_version bigint, p_last_seq bigint,
-    p_created_at bigint, p_updated_at bigint, p_last_message_at bigint,
+    p_created_at bigint, p_updated_at bigint, p_last_message_at bigint, p_forked_from text, p_forked_at bigint,
     p_seqs bigint[], p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_ats bigint[], p_last boolean,
     p_has_intent boolean, p_epoch bigint, p_generation text,
     out outcome text, out row_epoch bigint, out conflict_id text, out stored bigint, out row_version bigint)
@@ -30,8 +30,9 @@ begin
             outcome := 'refused';
             return;
         end if;
-        insert into conversations (shard, owner_id, conversation_id, created_at, updated_at)
-            values (p_shard, p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at))
+        insert into conversations (shard, owner_id, conversation_id, created_at, updated_at, forked_from, forked_at)
+            values (p_shard, p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at),
+                p_forked_from, p_forked_at)
             on conflict do nothing;
         is_new := found;
         c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);

@@ -33,7 +33,7 @@ use crate::types::message::Batch;
 use crate::types::page::Limit;
 use crate::types::precondition::Precondition;
 use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
-use crate::types::write::Change;
+use crate::types::write::{Change, Fork};
 
 pub use migrate::Migrated;
 pub(crate) use rows::{
@@ -55,6 +55,8 @@ pub(crate) struct Database {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddOptions {
     pub(crate) fields: ConversationFields,
+    /// What it begins as a copy of.
+    pub(crate) fork: Option<Fork>,
     pub(crate) kind: AddKind,
 }
 

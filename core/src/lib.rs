@@ -89,4 +89,4 @@ pub use types::precondition::Precondition;
 pub use types::read::{Listing, Miss, Read, Source};
 pub use types::snapshot::WINDOW;
 pub use types::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
-pub use types::write::{Added, CacheUpdate, Change, Changed, NewConversation, Replaced};
+pub use types::write::{Added, CacheUpdate, Change, Changed, Fork, NewConversation, Replaced};

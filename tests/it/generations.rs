@@ -23,6 +23,7 @@ async fn recent(store: &ConversationStore) -> (usize, Source) {
 async fn nothing_is_written(store: &ConversationStore) {
     let (c, id) = (key("c"), MessageId::new("a").unwrap());
     let new = NewConversation {
+        fork: None,
         id: Some(key("new").id),
         fields: ConversationFields::default(),
         messages: batch([user("x")]),

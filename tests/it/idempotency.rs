@@ -126,7 +126,7 @@ async fn of_concurrent_tries_one_is_done_and_all_are_answered(profile: Profile) 
     let create = |at: usize| {
         let store = if at.is_multiple_of(2) { &ours } else { &theirs };
         let messages = batch([user("hi"), user("there")]).under(under("create"));
-        let new = NewConversation { id: None, fields: ConversationFields::default(), messages };
+        let new = NewConversation { fork: None, id: None, fields: ConversationFields::default(), messages };
         store.create(OwnerId::new(OWNER).unwrap(), new)
     };
     let created: Vec<_> =

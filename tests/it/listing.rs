@@ -97,7 +97,7 @@ async fn fill(stack: &Stack) {
 
 fn having(pairs: &[&str]) -> ConversationFilter {
     let pairs: BTreeMap<_, _> = pairs.iter().map(|key| ((*key).to_owned(), "yes".to_owned())).collect();
-    ConversationFilter { metadata: Metadata::new(pairs).unwrap() }
+    ConversationFilter { metadata: Metadata::new(pairs).unwrap(), forked_from: None }
 }
 
 /// How many index entries were read, and how many rows one after the other, since the database was made.

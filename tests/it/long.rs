@@ -69,6 +69,7 @@ async fn assert_gone(stack: &Stack, last: i64) {
     let added = store.add(&c, &batch([user("back?")])).await;
     assert!(matches!(added, Err(Error::ConversationDeleted)), "{added:?}");
     let new = NewConversation {
+        fork: None,
         id: Some(c.id.clone()),
         fields: ConversationFields::default(),
         messages: batch([user("new?")]),

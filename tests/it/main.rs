@@ -21,6 +21,7 @@ mod duplicates;
 mod emulator;
 mod events;
 mod examples;
+mod fork;
 mod generations;
 mod health;
 mod herd;

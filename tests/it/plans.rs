@@ -106,7 +106,7 @@ async fn write(store: &ConversationStore, asked: &mut CallStats) {
     asked.note().await;
     store.add(&key("new"), &batch([user_as("a", "1")])).await.unwrap();
     let messages = batch([user_as("a", "1")]);
-    let new = NewConversation { id: None, fields: ConversationFields::default(), messages };
+    let new = NewConversation { fork: None, id: None, fields: ConversationFields::default(), messages };
     store.create(owner, new).await.unwrap();
     let title = Some(Some(Title::new("T").unwrap()));
     store

@@ -288,19 +288,20 @@ async fn every_operation_touches_one_part_of_each_table() {
     let stack = Stack::start().await;
     let url = partitioned(&stack).await;
     let calls = [
-        "select add_messages(s, 'ann', 'c', '{\"title\":\"t\",\"metadata\":{\"a\":\"b\"}}', '{m1,m2}', '{t,t}',
+        "select add_messages(s, 'ann', 'c', '{\"title\":\"t\",\"metadata\":{\"a\":\"b\"}}', null, null, '{m1,m2}', '{t,t}',
             '{\"{\\\"id\\\":\\\"m1\\\"}\",\"{\\\"id\\\":\\\"m2\\\"}\"}', false, false, null, 'k', '\\x00', false, null, false,
             true, 100, '')",
-        "select add_messages(s, 'ann', 'c', '{}', '{m2,m3}', '{t,t}', '{\"{\\\"id\\\":\\\"m2\\\"}\",\"{\\\"id\\\":\\\"m3\\\"}\"}',
+        "select add_messages(s, 'ann', 'c', '{}', null, null, '{m2,m3}', '{t,t}', '{\"{\\\"id\\\":\\\"m2\\\"}\",\"{\\\"id\\\":\\\"m3\\\"}\"}',
             false, true, null, null, null, false, null, false, true, 100, '')",
         "select update_conversation(s, 'ann', 'c', '{\"metadata\":{\"a\":\"c\"}}', 'k2', '\\x01', null, false, null, false,
             true, 100, '')",
         "select read_window(s, 'ann', 'c', 100)",
         "select read_window_taking_epoch(s, 'ann', 'c', 100, '')",
-        "select import_messages(s, 'ann', 'c', '{}', 9, 9, 1, 1, 1, '{7,8}', '{m7,m8}', '{t,t}', '{\"{}\",\"{}\"}', '{1,1}',
+        "select import_messages(s, 'ann', 'c', '{}', 9, 9, 1, 1, 1, null, null, '{7,8}', '{m7,m8}', '{t,t}', '{\"{}\",\"{}\"}', '{1,1}',
             true, false, null, '')",
         "select delete_message(s, 'ann', 'c', 'm1', null, false, null, 100, '')",
         "select replace_messages(s, 'ann', 'c', 2, '{m4}', '{t}', '{\"{\\\"id\\\":\\\"m4\\\"}\"}', null, 'k3', '\\x02', false, null, 100, '')",
+        "select add_messages(s, 'ann', 'd', '{}', 'c', null, '{}', '{}', '{}', true, false, null, null, null, false, null, false, true, 100, '')",
         "select delete_conversation(s, 'ann', 'c', null, false, null, '')",
         "select purge_if_free(s, 1, 100)",
         "select forget_conversation(s, 'ann', 'c')",
@@ -379,7 +380,7 @@ async fn everything(
     store.message(&key, &first).await?;
     for order in [Order::Ascending, Order::Descending] {
         for metadata in [Metadata::default(), pairs("round", "0")] {
-            let filter = ConversationFilter { metadata };
+            let filter = ConversationFilter { metadata, forked_from: None };
             let listing = index.list(&key.owner, &filter, order, None, Limit::new(1).unwrap()).await?;
             index.list(&key.owner, &filter, order, listing.after.as_ref(), Limit::MAX).await?;
         }

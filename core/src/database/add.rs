@@ -19,11 +19,12 @@ use crate::types::json::canonical;
 use crate::types::message::{Batch, MessageId, NewMessage, join};
 use crate::types::precondition::Precondition;
 use crate::types::snapshot::IntentOutcome;
+use crate::types::write::Fork;
 
 const ADD: &str = select_snapshot!(
     "a.outcome, a.row_epoch, a.stored_ids, a.stored_seqs, a.stored_ats, a.stored_bodies, ",
     "(a.s).",
-    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) a"
+    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) a"
 );
 
 /// What an add is, however its messages are spelt.
@@ -98,7 +99,7 @@ impl Database {
         add: &Add<'_>,
     ) -> Result<RequestFingerprint, Error> {
         let (Some(earlier), Some(ours)) = (Earlier::of(&failed), &add.fingerprint) else {
-            return Err(failed.of_write());
+            return Err(located(failed.of_write(), add.batch));
         };
         for part in ours.differences(&earlier.fingerprint) {
             let path = match part {
@@ -162,6 +163,8 @@ impl Add<'_> {
             .bind(self.key.owner.as_str())
             .bind(self.key.id.as_str())
             .bind(self.fields.as_str())
+            .bind(self.options.fork.as_ref().map(|fork| fork.of.as_str()))
+            .bind(self.options.fork.as_ref().and_then(|fork| fork.at))
             .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
             // Those that came with an id may be stored, under whichever spelling.
             .bind(self.batch.messages().iter().map(|message| message.id_in_body).collect::<Vec<_>>())
@@ -180,6 +183,18 @@ impl Add<'_> {
     }
 }
 
+/// The same conflict, with the path of the message.
+fn located(error: Error, batch: &Batch) -> Error {
+    match error {
+        Error::MessageConflict { id, path } if path.is_empty() => {
+            let at = batch.messages().iter().position(|message| message.id.as_str() == id);
+            let path = at.map_or_else(String::new, |at| join(&batch.path(at), "id"));
+            Error::MessageConflict { id, path }
+        }
+        error => error,
+    }
+}
+
 /// What it means that there is no such conversation: to a caller who would have one created, that it is at no version.
 fn absent(error: Error, kind: AddKind) -> Error {
     match error {
@@ -190,5 +205,9 @@ fn absent(error: Error, kind: AddKind) -> Error {
 
 fn fingerprint(batch: &Batch, options: &AddOptions) -> RequestFingerprint {
     let bodies = batch.request().into_iter().map(|message| canonical(&message.body));
-    RequestFingerprint::of_request(options.kind.name(), &options.fields, bodies)
+    let kind = match &options.fork {
+        None => options.kind.name().to_owned(),
+        Some(Fork { of, at }) => format!("fork {of} {at:?}"),
+    };
+    RequestFingerprint::of_request(&kind, &options.fields, bodies)
 }

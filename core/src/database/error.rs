@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-use crate::types::error::Error;
+use crate::types::error::{Error, Problem};
 
 /// How long a statement may take, its connection included. With it, an operation that finds Postgres hanging has
 /// answered within 3 s.
@@ -21,7 +21,32 @@ const CACHE_MOVING: &str = "CM001";
 /// The SQLSTATE of a key that stands for another request. Not the name of a constraint: a distributed engine has others.
 const IDEMPOTENCY_CONFLICT: &str = "IK001";
 
+/// The SQLSTATEs of `fork_conversation`: no conversation to begin from, no such position in it, and one that is too long.
+const NO_ORIGIN: &str = "FO001";
+const BEYOND_ORIGIN: &str = "FO002";
+const LONG_ORIGIN: &str = "FO003";
+/// The SQLSTATE with which it says that the copy has a message of the id of a new one.
+const COPIED: &str = "FO004";
+/// The most messages that a fork begins with, as `fork_conversation` has it.
+const FORK: usize = 10_000;
+
 impl StatementError {
+    /// What stands in the way of a fork.
+    fn of_origin(&self) -> Option<Error> {
+        let error = self.error.as_database_error()?;
+        let detail = || error.try_downcast_ref::<PgDatabaseError>()?.detail();
+        match error.code()?.as_ref() {
+            NO_ORIGIN => Some(Error::OriginNotFound),
+            LONG_ORIGIN => Some(Error::OriginTooLong { max: FORK }),
+            BEYOND_ORIGIN => {
+                let last = detail()?.parse().ok()?;
+                Some(Problem::OutOfRange { min: 0, max: last }.of("at").into())
+            }
+            COPIED => Some(Error::MessageConflict { id: detail()?.to_owned(), path: String::new() }),
+            _ => None,
+        }
+    }
+
     /// What is told of the request that an idempotency key stands for, where it stands for another one.
     pub(super) fn idempotency_conflict(&self) -> Option<&str> {
         let error = self.error.as_database_error()?;
@@ -41,6 +66,9 @@ impl StatementError {
     /// pooler before it, has ended with an error: that can come after the commit. What was answered to the statement itself
     /// was not done.
     pub(super) fn of_write(self) -> Error {
+        if let Some(error) = self.of_origin() {
+            return error;
+        }
         match &self.error {
             sqlx::Error::Database(error) if error.code().as_deref() == Some(IDEMPOTENCY_CONFLICT) => {
                 Error::IdempotencyConflict { path: String::new() }

@@ -60,6 +60,13 @@ const OF_MANY: [&str; 2] = list!(
         and o.pair = any ($7)) = cardinality($7)"
 );
 
+/// The forks of `$6`, with all pairs `$7`: there are few.
+const FORKS: [&str; 2] = list!(
+    "conversations c",
+    " and c.forked_from = $6 and (select count(*) from metadata_pairs o where o.shard = $1 and o.owner_id = $2
+        and o.conversation_key = c.key and o.pair = any ($7)) = cardinality($7)"
+);
+
 /// The hashes of pairs (`$3` keys, `$4` values), the one first that the fewest conversations have, as far as it matters
 /// (`$5`).
 const PAIRS: &str = "select pair, (select count(*) from
@@ -82,6 +89,7 @@ impl Database {
         let upwards = (order == Order::Ascending) != backwards;
         let pairs = self.pairs(owner, &filter.metadata).await?;
         let statements = match pairs.first() {
+            _ if filter.forked_from.is_some() => FORKS,
             None => ALL,
             Some((_, holders)) if *holders < FEW => OF_FEW,
             Some(_) => OF_MANY,
@@ -92,9 +100,11 @@ impl Database {
             .bind(cursor.map(|cursor| cursor.at_micros))
             .bind(cursor.map(|cursor| cursor.id.as_str()))
             .bind(limit.rows() + 1);
-        if let Some((rarest, _)) = pairs.first() {
-            let all: Vec<_> = pairs.iter().map(|(pair, _)| pair.as_slice()).collect();
-            query = query.bind(rarest.as_slice()).bind(all);
+        let all: Vec<_> = pairs.iter().map(|(pair, _)| pair.as_slice()).collect();
+        match (&filter.forked_from, pairs.first()) {
+            (Some(origin), _) => query = query.bind(origin.as_str()).bind(all),
+            (None, Some((rarest, _))) => query = query.bind(rarest.as_slice()).bind(all),
+            (None, None) => {}
         }
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let mut listed: Vec<Listed> =

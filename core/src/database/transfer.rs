@@ -10,7 +10,7 @@ use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
 use tokio::time::timeout;
 
-use crate::types::conversation::{ConversationKey, OwnerId};
+use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
 use crate::types::error::{Error, Invalid};
 use crate::types::message::{MessageId, NewMessage};
 use crate::types::snapshot::IntentOutcome;
@@ -120,6 +120,8 @@ impl Database {
             .bind(of.created_at)
             .bind(of.updated_at)
             .bind(of.last_message_at)
+            .bind(of.forked_from.as_ref().map(ConversationId::as_str))
+            .bind(of.forked_at)
             .bind(part.iter().map(|record| record.seq).collect::<Vec<_>>())
             .bind(part.iter().map(|record| record.message.id.as_str()).collect::<Vec<_>>())
             .bind(part.iter().map(|record| record.message.id_in_body).collect::<Vec<_>>())
@@ -293,7 +295,7 @@ const COUNTERS: &str = "select c.last_seq, d.version as pending_invalidation,
         left join purges p on p.shard = $1 and p.conversation_key = c.key
     where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3";
 const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version
-    from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 fn headed(row: &PgRow) -> sqlx::Result<Headed> {
     let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?).map_err(decode)?;
@@ -302,6 +304,8 @@ fn headed(row: &PgRow) -> sqlx::Result<Headed> {
         key: ConversationKey { owner, id: conversation.id.clone() },
         version: conversation.version,
         message_count: conversation.message_count,
+        forked_from: conversation.forked_from.clone().map(ConversationId::new).transpose().map_err(decode)?,
+        forked_at: conversation.forked_at,
         fields: conversation.into_fields(),
         last_seq: row.try_get("last_seq")?,
         created_at: row.try_get("created_at")?,

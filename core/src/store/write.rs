@@ -122,11 +122,11 @@ impl ConversationStore {
     /// Creates a conversation, with the messages it begins with if there are any.
     ///
     /// # Errors
-    /// [`Error::ConversationExists`], [`Error::ConversationDeleted`] where its id was in use, or as
-    /// [`ConversationStore::add`].
+    /// [`Error::ConversationExists`], [`Error::ConversationDeleted`] where its id was in use; [`Error::OriginNotFound`],
+    /// [`Error::OriginTooLong`] or [`Error::Invalid`] of what it is to be a copy of; or as [`ConversationStore::add`].
     pub async fn create(&self, owner: OwnerId, new: NewConversation) -> Result<Added, Error> {
         let (id, new) = new.named(&owner);
-        let options = AddOptions { fields: new.fields, kind: AddKind::Create };
+        let options = AddOptions { fields: new.fields, fork: new.fork, kind: AddKind::Create };
         self.store(&ConversationKey { owner, id }, Add { batch: &new.messages, options }).await
     }
 

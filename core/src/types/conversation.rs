@@ -207,6 +207,12 @@ pub struct Conversation {
     /// When a message was last added.
     #[serde(default)]
     pub last_message_at: Option<i64>,
+    /// The conversation that it began as a copy of.
+    #[serde(default)]
+    pub forked_from: Option<String>,
+    /// The last position that was copied.
+    #[serde(default)]
+    pub forked_at: Option<i64>,
 }
 
 /// The fields of a conversation that callers set. `None` leaves a field as it is.
@@ -281,6 +287,8 @@ impl Conversation {
             created_at: 0,
             updated_at: 0,
             last_message_at: None,
+            forked_from: None,
+            forked_at: None,
         }
     }
 

@@ -38,6 +38,15 @@ pub enum Error {
         /// The conversation's version; 0: it is not there.
         version: i64,
     },
+    /// There is no such conversation to begin as a copy of.
+    #[error("no such conversation to begin as a copy of")]
+    OriginNotFound,
+    /// A copy would have too many messages.
+    #[error("a copy of more than {max} messages, or of too many bytes")]
+    OriginTooLong {
+        /// The most messages.
+        max: usize,
+    },
     /// The id belonged to a conversation that was deleted; ids are not reused.
     #[error("the conversation was deleted")]
     ConversationDeleted,

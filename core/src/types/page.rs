@@ -96,6 +96,8 @@ pub enum Order {
 pub struct ConversationFilter {
     /// Those that have all these pairs.
     pub metadata: Metadata,
+    /// Those that began as a copy of this one.
+    pub forked_from: Option<ConversationId>,
 }
 
 /// Where a page of conversations ends, and in which direction the next one lies. A list is ordered by (last activity,

@@ -35,6 +35,10 @@ pub struct ConversationRecord {
     pub updated_at: i64,
     /// When a message was last added.
     pub last_message_at: Option<i64>,
+    /// The conversation that it began as a copy of.
+    pub forked_from: Option<ConversationId>,
+    /// The last position that was copied.
+    pub forked_at: Option<i64>,
 }
 
 /// A message at its position.
@@ -67,6 +71,7 @@ impl ConversationRecord {
         {
             within(number, 0, i64::MAX, name)?;
         }
+        within(self.forked_at.unwrap_or(0), 0, i64::MAX, "forked_at")?;
         let last_message_at = self.last_message_at.unwrap_or(self.created_at);
         for (name, at) in [
             ("created_at_us", self.created_at),

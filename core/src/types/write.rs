@@ -28,6 +28,16 @@ pub struct Added {
     pub cache_update: CacheUpdate,
 }
 
+/// What a new conversation begins as a copy of: another one of the same owner, up to a position. Ids and positions are
+/// kept, and so are title and metadata unless the new one is given its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The other conversation.
+    pub of: ConversationId,
+    /// The last position that is copied; none: all are.
+    pub at: Option<i64>,
+}
+
 /// What a new conversation may be given.
 #[derive(Debug)]
 pub struct NewConversation {
@@ -35,7 +45,9 @@ pub struct NewConversation {
     pub id: Option<ConversationId>,
     /// Its title and metadata.
     pub fields: ConversationFields,
-    /// The messages that it begins with. An idempotency key of theirs is that of the whole.
+    /// What it begins as a copy of.
+    pub fork: Option<Fork>,
+    /// The messages that it begins with, after those of a copy. An idempotency key of theirs is that of the whole.
     pub messages: Batch,
 }
 

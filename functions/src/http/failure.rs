@@ -208,6 +208,16 @@ impl Failure {
                     format!("Conversation {id:?} already exists; add messages to it, or choose another id.");
                 Self::new(StatusCode::CONFLICT, "conversation_exists", message).of("id")
             }
+            Error::OriginNotFound => {
+                let message = "There is no conversation to fork of this id.";
+                Self::new(StatusCode::NOT_FOUND, "conversation_not_found", message).of("fork_of")
+            }
+            Error::OriginTooLong { max } => {
+                let message = format!(
+                    "A fork begins with {max} messages or 64 MiB at the most; fork at an earlier position."
+                );
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "fork_too_large", message).of("at")
+            }
             Error::ConversationDeleted => {
                 let message = format!("The conversation {id:?} was deleted; its id is not used again.");
                 Self::new(StatusCode::CONFLICT, "conversation_deleted", message).of("conversation_id")

@@ -1,6 +1,9 @@
 //! Creates a conversation.
 
-use conversation_core::{ConversationId, ConversationStore, Error, NewConversation, Precondition};
+use conversation_core::{
+    ConversationId, ConversationStore, Error, Fork, NewConversation, Precondition, Problem,
+};
+use serde_json::value::RawValue;
 
 use crate::http::{ApiRequest, ApiResponse, Failure, ITEMS, MESSAGES, called, read_body, string};
 
@@ -43,20 +46,34 @@ impl ApiRequest {
         // Without a body, or with null as some clients send it, it is empty.
         let body =
             self.body_if_any()?.filter(|body| !matches!(body.trim_ascii(), "" | "null")).unwrap_or("{}");
-        let body = read_body(body, ["id", "messages", "items"])?;
-        let [id, messages, items] = body.named;
+        let body = read_body(body, ["id", "messages", "items", "fork_of", "at"])?;
+        let [id, messages, items, fork_of, at] = body.named;
         let messages = match (messages, items) {
             (Some(_), Some(_)) => return Err(one_kind()),
             (messages, None) => MESSAGES.batch(messages, true)?,
             (None, items) => ITEMS.batch(items, true)?,
         };
+        let fork = match (fork_of, at) {
+            (None, None) => None,
+            (None, Some(_)) => return Err(Problem::Missing.of("fork_of").into()),
+            (Some(of), at) => Some(fork(of, at)?),
+        };
         let id = id.map(string("id")).transpose()?.map(ConversationId::new).transpose();
         Ok(NewConversation {
             id: id.map_err(called("id"))?,
+            fork,
             fields: body.conversation.without_nulls().read()?,
             messages: messages.under(self.idempotency_key()?),
         })
     }
+}
+
+/// What the new conversation begins as a copy of.
+fn fork(of: &RawValue, at: Option<&RawValue>) -> Result<Fork, Failure> {
+    let of = ConversationId::new(string("fork_of")(of)?).map_err(called("fork_of"))?;
+    let range = || Problem::OutOfRange { min: 0, max: i64::MAX }.of("at");
+    let position = |at: &RawValue| at.get().parse().ok().filter(|at| *at >= 0).ok_or_else(range);
+    Ok(Fork { of, at: at.map(position).transpose()? })
 }
 
 fn one_kind() -> Failure {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    Conversation, ConversationFilter, ConversationIndex, Cursor, Direction, Limit, Listing, Metadata, Order,
-    OwnerId, Source,
+    Conversation, ConversationFilter, ConversationId, ConversationIndex, Cursor, Direction, Limit, Listing,
+    Metadata, Order, OwnerId, Source,
 };
 use serde::Serialize;
 
-use crate::http::{ApiRequest, ApiResponse, Failure, enveloped, one_direction};
+use crate::http::{ApiRequest, ApiResponse, Failure, called, enveloped, one_direction};
 
 pub(super) async fn answer(
     index: &ConversationIndex,
@@ -44,7 +44,7 @@ impl ApiRequest {
         Ok((order, cursor))
     }
 
-    /// Which conversations are listed: those with all pairs given as `metadata[key]=value`.
+    /// Which conversations are listed: those with all pairs given as `metadata[key]=value`, and of those the forks of one.
     ///
     /// # Errors
     /// A pair breaks a rule of metadata, or one key is to have two values.
@@ -61,7 +61,11 @@ impl ApiRequest {
                 return Err(Failure::bad_param(name, format!("{name} must not have two values.")));
             }
         }
-        Ok(ConversationFilter { metadata: Metadata::new(pairs)? })
+        let forked_from = self.query("forked_from").map(ConversationId::new).transpose();
+        Ok(ConversationFilter {
+            metadata: Metadata::new(pairs)?,
+            forked_from: forked_from.map_err(called("forked_from"))?,
+        })
     }
 }
 

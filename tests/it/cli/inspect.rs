@@ -48,7 +48,8 @@ async fn planted_differences_are_shown() {
     let () = redis.del(ENTRY).await.unwrap();
     store.recent(&key("c"), Limit::MAX, None).await.unwrap();
     let facts: String = redis.hget(ENTRY, "conversation").await.unwrap();
-    let ahead = facts.replace("\"version\":1", "\"version\":9").replace("null", "\"planted\"");
+    let ahead =
+        facts.replace("\"version\":1", "\"version\":9").replace("\"title\":null", "\"title\":\"planted\"");
     let () = redis.hset_multiple(ENTRY, &[("conversation", ahead.as_str()), ("epoch", "99")]).await.unwrap();
     let (code, seen) = inspection(&stack).await;
     let differences = seen["differences"].to_string();

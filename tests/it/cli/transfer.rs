@@ -36,6 +36,7 @@ async fn fill(stack: &Stack) {
     ];
     store.add(&of("ann", "a"), &batch(odd)).await.unwrap();
     let new = NewConversation {
+        fork: None,
         id: Some(ConversationId::new("empty").unwrap()),
         fields: ConversationFields {
             title: Some(Some(Title::new("no \"messages\"\nat all").unwrap())),

@@ -1,0 +1,52 @@
+-- Fills a new conversation with the messages of another one of the same owner up to a position, with their ids and positions,
+-- and with its title and metadata; returns it. They are copies: what is deleted in one stays in the other.
+--
+--   p_at     the last position that is copied; null: the last one
+--   p_ids    of the messages that the new one gets besides
+--
+-- The other one is locked until the commit, so that a writer's messages are copied all or not at all. Fails with FO001 where there
+-- is no such conversation, with FO002 where it has no such position (the detail is its last one), with FO003 where the copy
+-- would be of more than 10,000 messages or 64 MiB, and with FO004 where it has a message of one of the ids (the detail).
+create or replace function fork_conversation(fork conversations, p_origin text, p_at bigint, p_ids text[]) returns conversations
+    language plpgsql as $$
+declare
+    o conversations;
+    c conversations;
+    last bigint;
+    copied bigint;
+    bytes bigint;
+    twice text;
+begin
+    select * into o from conversations r
+        where r.shard = fork.shard and r.owner_id = fork.owner_id and r.conversation_id = p_origin for share;
+    if o.key is null or o.deleted_at is not null or o.key = fork.key then
+        raise exception using errcode = 'FO001', message = 'there is no conversation to begin from';
+    end if;
+    last := coalesce(p_at, o.last_seq);
+    if last > o.last_seq then
+        raise exception using errcode = 'FO002', message = 'the conversation to begin from has no such position', detail = o.last_seq;
+    end if;
+    select count(*), coalesce(sum(size), 0) into copied, bytes from (
+        select pg_column_size(body) as size from messages m
+            where m.shard = o.shard and m.conversation_key = o.key and m.seq <= last
+                and (m.seq > o.cut_until or m.seq <= o.cut_after) limit 10001) m;
+    if copied > 10000 or bytes > 67108864 then
+        raise exception using errcode = 'FO003', message = 'the conversation to begin from is too long';
+    end if;
+    insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
+        select m.shard, fork.key, m.seq, m.message_id, m.id_in_body, m.body, m.created_at from messages m
+            where m.shard = o.shard and m.conversation_key = o.key and m.seq <= last
+                and (m.seq > o.cut_until or m.seq <= o.cut_after);
+    select m.message_id into twice from messages m
+        where m.shard = fork.shard and m.conversation_key = fork.key and m.message_id = any (p_ids) limit 1;
+    if found then
+        raise exception using errcode = 'FO004', message = 'the copy has a message of this id', detail = twice;
+    end if;
+    c := set_conversation_fields(fork, json_build_object('title', o.title, 'metadata', o.metadata));
+    update conversations r set
+        last_seq = last, message_count = copied, forked_from = p_origin, forked_at = last,
+        last_message_at = (select m.created_at from messages m
+            where m.shard = fork.shard and m.conversation_key = fork.key order by m.seq desc limit 1)
+        where r.shard = fork.shard and r.key = fork.key returning * into c;
+    return c;
+end $$;
