@@ -83,7 +83,7 @@ pub use types::message::{
     difference_of_messages, join,
 };
 pub use types::page::{
-    Anchor, ConversationFilter, Cursor, Direction, Limit, MessagePage, Order, Page, Range,
+    Anchor, ConversationFilter, Cursor, Direction, Limit, MessageAtVersion, MessagePage, Order, Page, Range,
 };
 pub use types::precondition::Precondition;
 pub use types::read::{Listing, Miss, Read, Source};

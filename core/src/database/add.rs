@@ -134,7 +134,7 @@ impl Database {
             None => None,
         };
         let Some(stored) = stored else { return Some(path) };
-        add.batch.compare(&sent.body, stored.json()).map(|inner| join(&path, &inner))
+        add.batch.compare(&sent.body, stored.message.json()).map(|inner| join(&path, &inner))
     }
 
     /// What it means that a request failed which may have been done under an idempotency key.

@@ -4,11 +4,11 @@ use super::error::StatementError;
 use super::rows::{MessageRange, Newest};
 use crate::types::conversation::ConversationKey;
 use crate::types::error::Error;
-use crate::types::message::{Message, MessageId};
-use crate::types::page::{Anchor, Limit, Range};
+use crate::types::message::MessageId;
+use crate::types::page::{Anchor, Limit, MessageAtVersion, Range};
 
 use super::Database;
-use super::rows::{message, message_range, newest};
+use super::rows::{message_at_version, message_range, newest};
 
 impl Database {
     /// The newest messages. None: there is no such conversation.
@@ -69,14 +69,14 @@ impl Database {
         &self,
         key: &ConversationKey,
         id: &MessageId,
-    ) -> Result<Option<Message>, Error> {
+    ) -> Result<Option<MessageAtVersion>, Error> {
         let query = sqlx::query(ONE)
             .bind(key.owner.shard())
             .bind(key.owner.as_str())
             .bind(key.id.as_str())
             .bind(id.as_str());
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
-        rows.first().map(message).transpose().map_err(Error::Database)
+        rows.first().map(message_at_version).transpose().map_err(Error::Database)
     }
 }
 

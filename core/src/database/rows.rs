@@ -6,6 +6,7 @@ use sqlx::{FromRow, Row as _};
 use crate::types::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
 use crate::types::error::{Error, Problem};
 use crate::types::message::{Batch, Message, MessageId, NewMessage, join};
+use crate::types::page::MessageAtVersion;
 use crate::types::snapshot::{Snapshot, Window};
 
 /// What came of a commit.
@@ -314,7 +315,11 @@ fn messages(rows: &[PgRow]) -> sqlx::Result<Vec<Message>> {
     Ok(messages)
 }
 
-pub(super) fn message(row: &PgRow) -> sqlx::Result<Message> {
+pub(super) fn message_at_version(row: &PgRow) -> sqlx::Result<MessageAtVersion> {
+    Ok(MessageAtVersion { version: row.try_get("version")?, message: message(row)? })
+}
+
+fn message(row: &PgRow) -> sqlx::Result<Message> {
     let (id, body) = (row.try_get("id")?, row.try_get("body")?);
     Ok(Message::assemble(row.try_get("seq")?, id, row.try_get("at")?, body))
 }

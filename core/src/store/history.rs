@@ -3,8 +3,8 @@
 use crate::database::MessageRange;
 use crate::types::conversation::ConversationKey;
 use crate::types::error::{Error, Problem};
-use crate::types::message::{Message, MessageId};
-use crate::types::page::{Anchor, Limit, MessagePage, Range};
+use crate::types::message::MessageId;
+use crate::types::page::{Anchor, Limit, MessageAtVersion, MessagePage, Range};
 use crate::types::read::{Read, Source, check_version};
 
 use super::ConversationStore;
@@ -44,7 +44,11 @@ impl ConversationStore {
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
-    pub async fn message(&self, key: &ConversationKey, id: &MessageId) -> Result<Read<Message>, Error> {
+    pub async fn message(
+        &self,
+        key: &ConversationKey,
+        id: &MessageId,
+    ) -> Result<Read<MessageAtVersion>, Error> {
         Ok(Read { found: self.database().message(key, id).await?, source: Source::Bypass })
     }
 }

@@ -38,7 +38,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn parse(role: &str) -> Option<Self> {
+    /// The role of that name, or alias; none: it is none.
+    pub fn parse(role: &str) -> Option<Self> {
         Some(match role {
             "system" => Self::System,
             "developer" => Self::Developer,
@@ -337,6 +338,13 @@ impl Message {
         });
         // What is stored has one.
         MessageId(id.unwrap_or_default())
+    }
+
+    /// Who speaks; none: what has no role, such as a call.
+    pub fn role(&self) -> Option<Role> {
+        let fields = JsonFields::parse(self.json())?;
+        let (_, role) = fields.0.into_iter().find(|(key, _)| *key == *"role")?;
+        Role::parse(&JsonText::parse(role.get())?.lossy())
     }
 
     /// The message as it is answered.

@@ -63,6 +63,15 @@ pub struct MessagePage {
     pub has_more: bool,
 }
 
+/// One message, and the conversation's version at which it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageAtVersion {
+    /// The version of the conversation.
+    pub version: i64,
+    /// The message.
+    pub message: Message,
+}
+
 /// Which messages of the history: those next to a position, not including it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {

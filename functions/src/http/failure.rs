@@ -268,7 +268,7 @@ impl Failure {
             }
             Error::CacheUnavailable(error) => {
                 tracing::error!(conversation = id, %error, "cache unavailable");
-                let message = "The cache cannot be reached, and a conversation is only deleted when it can be. Nothing was deleted. Try again shortly.";
+                let message = "The cache cannot be reached, and nothing is deleted before it can be. Nothing was changed. Try again shortly.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "cache_unavailable", message)
             }
             Error::Database(error) => {

@@ -1,8 +1,11 @@
 //! Reads one item.
 
-use conversation_core::{ConversationKey, ConversationStore, Error, Message, MessageId, Source};
+use conversation_core::{
+    ConversationKey, ConversationStore, Error, Message, MessageAtVersion, MessageId, Source,
+};
 
 use super::list_items::with_calls;
+use super::unchanged::unchanged;
 use crate::http::{ApiRequest, ApiResponse, Failure, Item, ItemId};
 
 pub(super) async fn answer(
@@ -10,16 +13,22 @@ pub(super) async fn answer(
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
     let (key, id) = (request.key()?, request.item_id()?);
+    if let Some(unchanged) = unchanged(store, &request, &key, None).await? {
+        return Ok(unchanged);
+    }
     let found = Found::read(store, &key, &id).await.and_then(|found| found.ok_or(Error::NotFound));
     let found =
         found.map_err(|error| Failure::about_item(&key.id, id.as_str())(error).read_from(Source::Bypass))?;
+    let version = found.version;
     let item = found.item(&id, &key).map_err(|failure| failure.read_from(Source::Bypass))?;
-    Ok(ApiResponse::new(item.into_json()).read_from(Source::Bypass))
+    Ok(ApiResponse::new(item.into_json()).at_version(version).read_from(Source::Bypass))
 }
 
 /// The record that an item is, or is a part of.
 pub(super) struct Found {
     pub(super) record: Message,
+    /// The version of the conversation.
+    pub(super) version: i64,
     pub(super) items: Vec<Item>,
     /// It was found under the record's own id.
     pub(super) by_record: bool,
@@ -41,10 +50,10 @@ impl Found {
             Some(record) => (Some(record), true),
             None => (read(id.whole.as_ref()).await?, false),
         };
-        let Some(record) = record else { return Ok(None) };
+        let Some(MessageAtVersion { version, message: record }) = record else { return Ok(None) };
         let items = with_calls(store, key, std::slice::from_ref(&record)).await?;
         let is_there = by_record || items.iter().any(|item| id.names(item));
-        Ok(is_there.then_some(Self { record, items, by_record }))
+        Ok(is_there.then_some(Self { record, version, items, by_record }))
     }
 
     /// The item: of a record that reads as one, under the record's id as well.

@@ -70,7 +70,7 @@ async fn records(
     };
     let (Err(Error::Invalid(_)), Some(whole)) = (&read, &after.whole) else { return Ok((read?, false)) };
     let (read, record) = tokio::join!(beside(whole), store.message(key, whole));
-    let (mut read, record) = (read?, record?.found);
+    let (mut read, record) = (read?, record?.found.map(|at| at.message));
     let begins_within = record.is_some();
     if let (Some(page), Some(record)) = (&mut read.found, record) {
         match order {

@@ -1,6 +1,6 @@
 //! Reads the last messages of a conversation, or pages through its history.
 
-use conversation_core::{ConversationStore, Limit, Message, MessagePage, Range};
+use conversation_core::{ConversationStore, Limit, Message, MessagePage, Problem, Range, Role};
 
 use super::unchanged::unchanged;
 use crate::http::{ApiRequest, ApiResponse, Failure, fit, list, one_direction};
@@ -11,6 +11,7 @@ pub(super) async fn answer(
 ) -> Result<ApiResponse, Failure> {
     let key = request.key()?;
     let (limit, range, min_version) = (request.limit(Limit::MAX)?, request.range()?, request.min_version()?);
+    let start_on = request.start_on()?;
     if let Some(unchanged) = unchanged(store, &request, &key, min_version).await? {
         return Ok(unchanged);
     }
@@ -25,7 +26,7 @@ pub(super) async fn answer(
         Some(Range::Before(_)) => None,
         None => Some(0),
     };
-    ApiResponse::found(read, &key.id, |page| response(page, request.answer_bytes(), forward, from))
+    ApiResponse::found(read, &key.id, |page| response(page, request.answer_bytes(), forward, from, start_on))
 }
 
 impl ApiRequest {
@@ -41,23 +42,44 @@ impl ApiRequest {
             (None, None) => Ok(None),
         }
     }
+
+    /// The role that the first message of a page is to have.
+    ///
+    /// # Errors
+    /// `start_on` is no role.
+    pub(crate) fn start_on(&self) -> Result<Option<Role>, Failure> {
+        let role = |name: &str| {
+            Role::parse(name).ok_or_else(|| Problem::UnknownRole { role: name.to_owned() }.of("start_on"))
+        };
+        Ok(self.query("start_on").map(role).transpose()?)
+    }
 }
 
 /// Messages, oldest first. `before` and `after` are the positions to ask for next to get what lies beside them:
 /// `before` is null where there is nothing older; newer messages may always come, so that an empty page has an `after`, too.
 ///
 /// Where they do not all fit into an answer, those nearest to where the reading began stay.
-fn response(mut page: MessagePage, answer_bytes: usize, forward: bool, from: Option<i64>) -> ApiResponse {
+///
+/// With `start_on` the messages before the first of that role are left out; the positions are those of the page without it, so that
+/// paging misses none.
+fn response(
+    mut page: MessagePage,
+    answer_bytes: usize,
+    forward: bool,
+    from: Option<i64>,
+    start_on: Option<Role>,
+) -> ApiResponse {
     if fit(&mut page.items, answer_bytes, forward) {
         page.has_more = true;
     }
     // Positions begin at 1, so that only what lies before a later one can be older.
     let oldest =
         page.items.first().map(Message::seq).filter(|seq| if forward { *seq > 1 } else { page.has_more });
-    let edges = [
-        ("has_more", page.has_more.into()),
-        ("before", oldest.into()),
-        ("after", page.items.last().map(Message::seq).or(from).into()),
-    ];
+    let after = page.items.last().map(Message::seq).or(from);
+    if let Some(role) = start_on {
+        let first = page.items.iter().position(|message| message.role() == Some(role));
+        page.items.drain(..first.unwrap_or(page.items.len()));
+    }
+    let edges = [("has_more", page.has_more.into()), ("before", oldest.into()), ("after", after.into())];
     ApiResponse::new(list(&page.items, &[], &edges)).at_version(page.version).of_window()
 }
