@@ -117,7 +117,7 @@ impl Database {
         let fingerprint = change
             .idempotency_key
             .as_ref()
-            .map(|_| RequestFingerprint::of_request("update", &change.fields, std::iter::empty()));
+            .map(|_| RequestFingerprint::of_request("update", None, &change.fields, std::iter::empty()));
         let query = sqlx::query(select_snapshot!(
             "u.outcome, u.row_epoch, ",
             "(u.s).",

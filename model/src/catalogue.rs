@@ -7,6 +7,9 @@ use crate::row::{Change, Target};
 
 const ADD: Role = Role::Writer(Change::Add);
 const ADD_AGAIN: Role = Role::Again(Change::Add);
+const ADD_IF: Role = Role::Writer(Change::AddIf(1));
+const REPLACE: Role = Role::Writer(Change::Replace);
+const REPLACE_IF: Role = Role::Writer(Change::ReplaceIf(1));
 const UPDATE: Role = Role::Writer(Change::Update);
 const DELETE: Role = Role::Writer(Change::Delete);
 const DELETE_NEWEST: Role = Role::Writer(Change::DeleteMessage(Target::Newest));
@@ -86,6 +89,10 @@ fn small() -> Vec<Config> {
         hidden(add, Faults { failover: 1, elapse: 1, ..NONE }),
         hidden(&[ADD, ADD, READ], Faults { failover: 1, crash: 1, elapse: 1, ..NONE }),
         warm(&[ADD, READ, NEXT_ADD, NEXT_READ], NONE),
+        warm(&[ADD, REPLACE, READ, READ], Faults { evict: 1, ..NONE }),
+        Config { capacity: 3, ..warm(&[ADD, ADD, REPLACE, READ], Faults { late: 1, ..NONE }) },
+        warm(&[ADD_IF, ADD_IF, READ], Faults { retry: 1, crash: 1, lost: 1, ..NONE }),
+        warm(&[ADD_IF, REPLACE_IF, READ, READ], Faults { crash: 1, retry: 1, evict: 1, ..NONE }),
     ]
 }
 
@@ -111,6 +118,9 @@ fn middling() -> Vec<Config> {
         warm(adds, Faults { clock_off: 2, crash: 1, expire: 1, ..NONE }),
         hidden(adds, Faults { failover: 1, elapse: 1, ..NONE }),
         hidden(&[ADD, DELETE_NEWEST, READ], Faults { failover: 1, evict: 1, elapse: 1, ..NONE }),
+        warm(&[ADD_IF, REPLACE_IF, ADD, READ], Faults { crash: 1, retry: 1, failover: 1, ..NONE }),
+        deferring(&[ADD, REPLACE, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE }),
+        hidden(&[ADD, REPLACE, READ], Faults { failover: 1, evict: 1, elapse: 1, ..NONE }),
         warm(&[ADD, READ, NEXT_ADD, NEXT_READ, NEXT_READ], Faults { evict: 1, crash: 1, ..NONE }),
     ]
 }
@@ -127,6 +137,8 @@ fn large() -> Vec<Config> {
         warm(&[ADD, DELETE_NEWEST, READ, READ], Faults { lost: 1, late: 1, evict: 2, ..NONE }),
         warm(&[ADD, ADD, READ_TWICE], Faults { failover: 2, lost: 1, evict: 1, ..NONE }),
         warm(adds, Faults { resent: 1, retry: 1, evict: 2, ..NONE }),
+        warm(&[ADD_IF, REPLACE_IF, READ, READ], Faults { crash: 1, retry: 1, lost: 1, evict: 1, ..NONE }),
+        warm(&[ADD, REPLACE, READ, READ], Faults { lost: 1, late: 1, evict: 2, ..NONE }),
         deferring(&[ADD, ADD, DELETE_NEWEST, READ, SWEEP], Faults { lost: 1, evict: 1, ..NONE }),
         deferring(&[ADD, DELETE, READ, READ, SWEEP], Faults { lost: 2, evict: 1, ..NONE }),
     ]
@@ -164,6 +176,12 @@ fn soonest(defence: Defence) -> Config {
         Defence::ReplicationId => warm(&[ADD, READ, READ], Faults { lost: 1, evict: 1, failover: 1, ..NONE }),
         Defence::DeletionEpoch | Defence::OwnIntent | Defence::NewerEpochWins => {
             warm(&[ADD, DELETE_NEWEST, READ, READ], Faults { evict: 1, ..NONE })
+        }
+        Defence::ReplacementEpoch | Defence::ReplacementWindow => {
+            warm(&[ADD, REPLACE, READ, READ], Faults { evict: 1, ..NONE })
+        }
+        Defence::VersionInCommit | Defence::DuplicateBeforeVersion => {
+            warm(&[ADD_IF, ADD_IF, READ], Faults { retry: 1, crash: 1, lost: 1, ..NONE })
         }
         Defence::DropsBeforeFirst => warm(&[ADD, ADD, DELETE_EARLIER, READ], Faults { evict: 1, ..NONE }),
         Defence::NewestFacts | Defence::Replaces => {

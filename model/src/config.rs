@@ -191,6 +191,9 @@ impl Change {
     fn title(self) -> (&'static str, &'static str) {
         match self {
             Self::Add => ("add", "adds"),
+            Self::AddIf(_) => ("conditional add", "conditional adds"),
+            Self::Replace => ("replacement", "replacements"),
+            Self::ReplaceIf(_) => ("conditional replacement", "conditional replacements"),
             Self::Update => ("update", "updates"),
             Self::Delete => ("delete", "deletes"),
             Self::DeleteMessage(Target::Newest) => ("delete newest", "delete newest"),

@@ -34,6 +34,14 @@ defences! {
     WriterEpoch,
     /// The deletion of a message takes an epoch even under a validity marker.
     DeletionEpoch,
+    /// The replacement of messages takes an epoch even under a validity marker.
+    ReplacementEpoch,
+    /// A replacement answers its window, not only the messages that it adds.
+    ReplacementWindow,
+    /// The version that a write depends on is compared by the commit, and not before it.
+    VersionInCommit,
+    /// What was done before is answered before the version is compared.
+    DuplicateBeforeVersion,
     /// An entry bears the replication id of the server that may vouch for it.
     ReplicationId,
     /// A fill validates only if the lease is still its reader's.

@@ -33,7 +33,8 @@
 //! answered something newer before, past the cache. A write that could place no intent leaves a pending invalidation; until that is
 //! drained, what was true before it may be returned too. An old primary may answer whatever was ever true; and so may anybody
 //! after a failover that went unnoticed, until the time has passed for which a validity marker stands there. And
-//! [what was validated is whole](system::WHOLE), or the next read would miss for nothing. A configuration in which
+//! [what was validated is whole](system::WHOLE), or the next read would miss for nothing. [Of writes that depend on one
+//! version](system::ONE_WINS) one is done. A configuration in which
 //! [no read ever hits](system::HITS) after a write proves nothing, and fails too.
 //!
 //! # What is not

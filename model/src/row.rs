@@ -11,10 +11,42 @@ pub enum Change {
     Add,
     /// Sets the metadata.
     Update,
+    /// Adds a message, if the conversation is at that version.
+    AddIf(Version),
+    /// Replaces all messages but the first by one.
+    Replace,
+    /// The same, if the conversation is at that version.
+    ReplaceIf(Version),
     /// Deletes one message.
     DeleteMessage(Target),
     /// Deletes the conversation.
     Delete,
+}
+
+impl Change {
+    /// Whether it takes messages away and leaves the conversation.
+    #[must_use]
+    pub fn removes_messages(self) -> bool {
+        matches!(self, Self::DeleteMessage(_) | Self::Replace | Self::ReplaceIf(_))
+    }
+
+    /// Whether all that it does is to add a message.
+    fn adds(self) -> bool {
+        matches!(self, Self::Add | Self::AddIf(_))
+    }
+
+    fn replaces(self) -> bool {
+        matches!(self, Self::Replace | Self::ReplaceIf(_))
+    }
+
+    /// The version that it depends on.
+    #[must_use]
+    pub fn expects(self) -> Option<Version> {
+        match self {
+            Self::AddIf(version) | Self::ReplaceIf(version) => Some(version),
+            _ => None,
+        }
+    }
 }
 
 /// Which message is deleted.
@@ -46,6 +78,8 @@ pub enum Commit {
     Deleted(Version),
     /// There is nothing to change.
     Nothing,
+    /// The conversation is at another version than the write depends on. Nothing was written.
+    Mismatch,
     /// Another cache than the writer's is the one in use. Nothing was written.
     Moving,
 }
@@ -137,13 +171,19 @@ impl Row {
             return Commit::Deleted(self.version);
         }
         let is_new = self.version == 0;
-        if change == Change::Add && self.stored & (1 << operation) != 0 {
+        let is_done = self.has_done(operation);
+        let mismatch = change.expects().is_some_and(|expected| expected != self.version)
+            && defences.has(Defence::VersionInCommit);
+        if mismatch && (!is_done || !defences.has(Defence::DuplicateBeforeVersion)) {
+            return Commit::Mismatch;
+        }
+        if change.adds() && is_done {
             return Commit::Done(self.news(capacity, false));
         }
-        if is_new && change != Change::Add {
+        if is_new && !change.adds() {
             return Commit::Nothing;
         }
-        if matches!(change, Change::DeleteMessage(_)) && self.stored & (1 << operation) != 0 {
+        if change.removes_messages() && is_done {
             return Commit::Nothing;
         }
         if self.refuses(intent, defences) {
@@ -155,16 +195,25 @@ impl Row {
             IntentOutcome::Deferred => (false, true),
         };
         let must = matches!(change, Change::Delete)
-            || matches!(change, Change::DeleteMessage(_)) && defences.has(Defence::DeletionEpoch);
+            || matches!(change, Change::DeleteMessage(_)) && defences.has(Defence::DeletionEpoch)
+            || change.replaces() && defences.has(Defence::ReplacementEpoch);
         let took_epoch = is_new || !valid || must;
         if took_epoch && (is_new || must || defences.has(Defence::WriterEpoch)) {
             self.epoch += 1;
         }
         let mut news = self.news(capacity, took_epoch);
-        if !took_epoch && complete && !matches!(change, Change::DeleteMessage(_)) {
+        let whole =
+            change.removes_messages() && (!change.replaces() || defences.has(Defence::ReplacementWindow));
+        if !whole && (!took_epoch && complete || change.replaces()) {
             news.elements = added.into_iter().collect();
         }
         Commit::Done(news)
+    }
+
+    /// Whether a message of this operation was stored, or deleted.
+    #[must_use]
+    pub fn has_done(&self, operation: u8) -> bool {
+        self.stored & (1 << operation) != 0
     }
 
     /// Without a row, an intent must know no epoch.
@@ -178,7 +227,10 @@ impl Row {
     fn change(&mut self, change: Change, operation: u8) -> Option<Option<Seq>> {
         let mut added = None;
         match change {
-            Change::Add => {
+            Change::Add | Change::AddIf(_) | Change::Replace | Change::ReplaceIf(_) => {
+                if change.replaces() {
+                    self.live.truncate(1);
+                }
                 self.last_seq += 1;
                 self.live.push(self.last_seq);
                 self.stored |= 1 << operation;

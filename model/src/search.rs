@@ -9,7 +9,7 @@ use crate::catalogue;
 use crate::config::Config;
 use crate::defences::Defence;
 use crate::state::State;
-use crate::system::{Action, EXACT, HITS, WHOLE};
+use crate::system::{Action, EXACT, HITS, ONE_WINS, WHOLE};
 
 /// With one thread a search is the same every time.
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
@@ -49,7 +49,7 @@ impl Violation {
 /// Searches breadth first; ends soon after the first violation, which need not be a shortest one.
 #[must_use]
 pub fn search(config: &Config, threads: NonZeroUsize) -> Found {
-    search_for(&[EXACT, WHOLE], config, threads, None)
+    search_for(&[EXACT, WHOLE, ONE_WINS], config, threads, None)
 }
 
 /// Searches ways of up to so many steps for one that breaks some of the properties.

@@ -140,6 +140,10 @@ pub enum Sweep {
 pub enum Flaw {
     /// A call validated, and the window it left is not whole.
     ValidWithGap,
+    /// A write was done at another version than it depends on: what was written between was not seen by its caller.
+    LostUpdate,
+    /// The caller of a write that was done was answered that it was not.
+    DeniedSuccess,
 }
 
 /// The whole.

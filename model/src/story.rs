@@ -66,6 +66,11 @@ fn ending(config: &Config, state: &State) -> String {
         let count = count.map_or(0, |facts| facts.count.min(config.capacity));
         return format!("Validated: {held} of {count} messages, which the next read takes for a miss.");
     }
+    match state.flaw {
+        Some(Flaw::LostUpdate) => return "A write was done at another version than it depends on.".into(),
+        Some(Flaw::DeniedSuccess) => return "A write that was done was answered as if it was not.".into(),
+        _ => {}
+    }
     let answered = |node: &Node| {
         let server = config.server(node);
         match node.cache.lookup(&server, Wanted::Window, None) {

@@ -81,6 +81,8 @@ pub enum Action {
 pub const EXACT: &str = "a hit is the row";
 /// What a call valid is whole, so that the next read hits.
 pub const WHOLE: &str = "a valid window is whole";
+/// Of writes that depend on one version one is done, and its caller is told so however often it asks.
+pub const ONE_WINS: &str = "of conditional writes one wins";
 /// The search would mean nothing if it never hit.
 pub const HITS: &str = "a hit after a write";
 
@@ -129,7 +131,10 @@ impl Model for Config {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always(EXACT, |config: &Self, state| config.is_exact(state)),
-            Property::always(WHOLE, |_: &Self, state: &State| state.flaw.is_none()),
+            Property::always(WHOLE, |_: &Self, state: &State| state.flaw != Some(Flaw::ValidWithGap)),
+            Property::always(ONE_WINS, |_: &Self, state: &State| {
+                !matches!(state.flaw, Some(Flaw::LostUpdate | Flaw::DeniedSuccess))
+            }),
             Property::sometimes(HITS, |config: &Self, state| config.hits_after_write(state)),
         ]
     }

@@ -44,6 +44,9 @@ impl Display for Writer {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let what = match self.change {
             Change::Add => "Add",
+            Change::AddIf(_) => "Conditional-add",
+            Change::Replace => "Replace",
+            Change::ReplaceIf(_) => "Conditional-replace",
             Change::Update => "Update",
             Change::Delete => "Delete",
             Change::DeleteMessage(Target::Newest) => "Delete-newest",

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::defences::Defence;
 use crate::entry::{Begun, News, Stored, Version};
 use crate::row::{Change, Commit, IntentOutcome};
-use crate::state::{Process, Side, State, Writer, WriterStep};
+use crate::state::{Flaw, Process, Side, State, Writer, WriterStep};
 use crate::system::{Action, Outcome};
 
 impl Writer {
@@ -104,9 +104,9 @@ impl Config {
             (WriterStep::Begin { .. }, _) => self.without_intent(writer.change),
             (WriterStep::ClearIntent, _) if done => WriterStep::CommitWithoutIntent,
             (WriterStep::ClearIntent, _) => WriterStep::Unanswered,
-            // Only a valid window is known to be without the message.
+            // Only a valid window is known to be without what was taken away.
             (WriterStep::Publish(Command::Publish { news, .. }), Some(Reply::Stored(stored)))
-                if matches!(writer.change, Change::DeleteMessage(_)) =>
+                if writer.change.removes_messages() =>
             {
                 let version = news.facts.version;
                 if stored == Stored::Validated {
@@ -127,9 +127,10 @@ impl Config {
     /// What a write does that can set no intent. Deletions are refused unless the cache lets go of what it holds.
     fn without_intent(&self, change: Change) -> WriterStep {
         match change {
-            Change::Add | Change::Update if self.defers => WriterStep::CommitWithoutIntent,
-            Change::Delete | Change::DeleteMessage(_) if self.defers => WriterStep::ClearIntent,
-            _ => WriterStep::Unanswered,
+            _ if !self.defers => WriterStep::Unanswered,
+            Change::Delete => WriterStep::ClearIntent,
+            change if change.removes_messages() => WriterStep::ClearIntent,
+            _ => WriterStep::CommitWithoutIntent,
         }
     }
 
@@ -170,7 +171,9 @@ impl Config {
             Commit::Deleted(version) if writer.change == Change::Delete => {
                 WriterStep::WriteTombstone(version)
             }
-            Commit::Deleted(_) | Commit::Nothing | Commit::Moving => WriterStep::Withdraw(begun.intent),
+            Commit::Deleted(_) | Commit::Nothing | Commit::Mismatch | Commit::Moving => {
+                WriterStep::Withdraw(begun.intent)
+            }
         }
     }
 
@@ -203,12 +206,19 @@ impl Config {
         }
         let before = state.row.view(self.capacity);
         let version = state.row.version;
+        let was_done = state.row.has_done(writer.operation);
         let commit = state.row.commit(self.capacity, writer.change, writer.operation, intent, self.defences);
+        if commit == Commit::Mismatch && was_done {
+            state.flaw = Some(Flaw::DeniedSuccess);
+        }
         if state.row.version > version {
+            if writer.change.expects().is_some_and(|expected| expected != version) {
+                state.flaw = Some(Flaw::LostUpdate);
+            }
             let had_intent = intent != IntentOutcome::Deferred;
             state.remember(before, had_intent, self.keeps_all());
             if self.defers
-                && (!had_intent || matches!(writer.change, Change::Delete | Change::DeleteMessage(_)))
+                && (!had_intent || writer.change == Change::Delete || writer.change.removes_messages())
             {
                 state.row.pending_invalidation = Some(state.row.version);
             }

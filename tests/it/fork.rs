@@ -97,6 +97,9 @@ async fn a_fork_under_a_key_is_made_once() {
     {
         assert_eq!(under(other).await.at("/error/code"), "idempotency_conflict");
     }
+    for at in [json!({"fork_of":"c","at":2}), json!({"fork_of":"c"})] {
+        assert_eq!(under(at).await.at("/error/param"), "at");
+    }
 }
 
 #[tokio::test]

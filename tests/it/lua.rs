@@ -67,6 +67,7 @@ impl World<'_> {
         match step {
             Step::Add { messages, takes_epoch } => self.add(messages.into(), takes_epoch),
             Step::DeleteMessage(from_end) => self.delete_message(from_end.into()),
+            Step::Replace { kept, added } => self.replace(kept.into(), added.into()),
             Step::Update => self.update(),
             Step::Read { takes_epoch } => {
                 let news = self.row.read(SERVER.capacity, takes_epoch, SERVER.defences);
@@ -101,6 +102,14 @@ impl World<'_> {
             self.row.version += 1;
             self.news.push(self.row.read(SERVER.capacity, true, SERVER.defences));
         }
+    }
+
+    fn replace(&mut self, kept: usize, added: u16) {
+        self.row.live.truncate(kept);
+        self.row.live.extend(self.row.last_seq + 1..=self.row.last_seq + added);
+        self.row.last_seq += added;
+        self.row.version += 1;
+        self.news.push(self.row.read(SERVER.capacity, true, SERVER.defences));
     }
 
     fn update(&mut self) {

@@ -16,7 +16,7 @@ use conversation_tests::{Stack, installed};
 use serde_json::{Value, json};
 
 /// Runs an example against an API of its own, and holds that it ran to its end.
-async fn runs(mut example: Command) {
+pub(crate) async fn runs(mut example: Command) {
     let stack = Stack::start().await;
     let api = stack.api().await;
     // Nothing may go to OpenAI, whatever the machine is set up with.
@@ -39,6 +39,17 @@ async fn the_python_sdk_and_the_agents_sdk_work_unchanged() {
 async fn the_javascript_sdk_works_unchanged() {
     let (Some(node), Some(npm)) = (installed("node"), installed("npm")) else { return };
     let folder = workspace().join("examples/openai_js");
+    let ready = folder.clone();
+    tokio::task::spawn_blocking(move || install(&npm, &ready)).await.unwrap();
+    let mut example = Command::new(node);
+    example.arg(folder.join("main.js"));
+    runs(example).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_javascript_agents_sdk_changes_the_history_in_transactions() {
+    let (Some(node), Some(npm)) = (installed("node"), installed("npm")) else { return };
+    let folder = workspace().join("examples/agents_js");
     let ready = folder.clone();
     tokio::task::spawn_blocking(move || install(&npm, &ready)).await.unwrap();
     let mut example = Command::new(node);
@@ -122,7 +133,7 @@ async fn the_rust_client_async_openai_works_unchanged() {
 }
 
 /// Installs what the lock file pins, unless it is there.
-fn install(npm: &Path, folder: &Path) {
+pub(crate) fn install(npm: &Path, folder: &Path) {
     let lock = std::fs::read(folder.join("package-lock.json")).unwrap();
     let stamp = folder.join("node_modules/.installed");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {

@@ -138,11 +138,15 @@ async fn a_replacement_is_done_once_under_its_key(profile: Profile) {
     assert_eq!(ids(&api).await, ["c"]);
     let other = clear("k", 1).await;
     assert_eq!((other.status, other.at("/error/code").as_str()), (409, "idempotency_conflict"));
+    // What differs is said, so that a retry under a position read anew can tell that it was done.
+    assert_eq!(other.at("/error/param"), "after");
     let texts = [json!({"role":"user","content":"x"}), json!({"role":"assistant","content":"y"})];
     let first = put(&api, 3, &texts, &[("idempotency-key", "l")]).await;
     done(&first, 4, 0, &[4, 5]);
     let respelt = [json!({"content":"x","role":"user"}), texts[1].clone()];
     assert_eq!(put(&api, 3, &respelt, &[("idempotency-key", "l")]).await.messages(), first.messages());
+    let elsewhere = put(&api, 4, &texts[..1], &[("idempotency-key", "l")]).await;
+    assert_eq!(elsewhere.at("/error/param"), "messages[1]", "what differs beside the position comes first");
     let another = put(&api, 3, &texts[..1], &[("idempotency-key", "l")]).await;
     assert_eq!(another.at("/error/param"), "messages[1]", "{another:?}");
     // Where there was nothing to do, a late retry does nothing, either.

@@ -104,6 +104,7 @@ impl Database {
         for part in ours.differences(&earlier.fingerprint) {
             let path = match part {
                 Part::Kind => Some(String::new()),
+                Part::Position => Some("at".to_owned()),
                 Part::Title => Some("title".to_owned()),
                 Part::Metadata => Some("metadata".to_owned()),
                 Part::Message(place) => self.differs_at(place, add, &earlier).await,
@@ -146,7 +147,11 @@ impl Database {
         let (Some(earlier), Some(ours)) = (Earlier::of(&failed), fingerprint) else {
             return failed.of_write();
         };
-        let path = match ours.differences(&earlier.fingerprint).first() {
+        // That only the position differs tells a caller who has read it anew that its request was done.
+        let differences = ours.differences(&earlier.fingerprint);
+        let first = differences.iter().find(|part| **part != Part::Position).or(differences.first());
+        let path = match first {
+            Some(Part::Position) => "after".to_owned(),
             Some(Part::Title) => "title".to_owned(),
             Some(Part::Metadata) => "metadata".to_owned(),
             Some(Part::Message(place)) => batch.path_of_place(*place),
@@ -205,9 +210,9 @@ fn absent(error: Error, kind: AddKind) -> Error {
 
 fn fingerprint(batch: &Batch, options: &AddOptions) -> RequestFingerprint {
     let bodies = batch.request().into_iter().map(|message| canonical(&message.body));
-    let kind = match &options.fork {
-        None => options.kind.name().to_owned(),
-        Some(Fork { of, at }) => format!("fork {of} {at:?}"),
+    let (kind, position) = match &options.fork {
+        None => (options.kind.name().to_owned(), None),
+        Some(Fork { of, at }) => (format!("fork {of}"), *at),
     };
-    RequestFingerprint::of_request(&kind, &options.fields, bodies)
+    RequestFingerprint::of_request(&kind, position, &options.fields, bodies)
 }

@@ -50,5 +50,5 @@ impl Database {
 
 fn fingerprint(after: i64, batch: &Batch) -> RequestFingerprint {
     let bodies = batch.request().into_iter().map(|message| canonical(&message.body));
-    RequestFingerprint::of_request(&format!("replace {after}"), &ConversationFields::default(), bodies)
+    RequestFingerprint::of_request("replace", Some(after), &ConversationFields::default(), bodies)
 }

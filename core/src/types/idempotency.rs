@@ -53,6 +53,8 @@ pub(crate) struct RequestFingerprint(Vec<u8>);
 pub(crate) enum Part {
     /// What it does.
     Kind,
+    /// Where in the history.
+    Position,
     Title,
     Metadata,
     /// One of its messages, from 0.
@@ -63,15 +65,17 @@ impl RequestFingerprint {
     const WHOLE: usize = 16;
     const PART: usize = 4;
 
-    /// Of what a request does, the fields that it sets, and its messages, each under the one name of its value.
+    /// Of what a request does, where, the fields that it sets, and its messages, each under the one name of its value.
     pub(crate) fn of_request(
         kind: &str,
+        position: Option<i64>,
         fields: &ConversationFields,
         messages: impl Iterator<Item = String>,
     ) -> Self {
         let title = ConversationFields { title: fields.title.clone(), metadata: None };
         let metadata = ConversationFields { title: None, metadata: fields.metadata.clone() };
-        let parts = [kind.to_owned(), title.to_json(), metadata.to_json()];
+        let position = position.map_or_else(String::new, |position| position.to_string());
+        let parts = [kind.to_owned(), position, title.to_json(), metadata.to_json()];
         Self::of(&parts.into_iter().chain(messages).collect::<Vec<_>>())
     }
 
@@ -101,16 +105,17 @@ impl RequestFingerprint {
         let differing = (0..ours.len().max(theirs.len())).filter(|at| ours.get(*at) != theirs.get(*at));
         let part = |at| match at {
             0 => Part::Kind,
-            1 => Part::Title,
-            2 => Part::Metadata,
-            at => Part::Message(at - 3),
+            1 => Part::Position,
+            2 => Part::Title,
+            3 => Part::Metadata,
+            at => Part::Message(at - 4),
         };
         differing.map(part).collect()
     }
 
     /// How many messages the request has.
     pub(crate) fn messages(&self) -> usize {
-        self.parts().len().saturating_sub(3)
+        self.parts().len().saturating_sub(4)
     }
 
     fn parts(&self) -> Vec<&[u8]> {

@@ -70,8 +70,16 @@ impl ApiRequest {
     }
 
     /// A parameter of the query.
-    pub fn query(&self, name: &str) -> Option<&str> {
-        self.request.query_string_parameters_ref()?.first(name)
+    ///
+    /// # Errors
+    /// It has two values: which one counts, front ends do not agree.
+    pub fn query(&self, name: &str) -> Result<Option<&str>, Failure> {
+        let mut values = self.query_pairs().filter(|(given, _)| *given == name).map(|(_, value)| value);
+        let Some(first) = values.next() else { return Ok(None) };
+        if values.any(|other| other != first) {
+            return Err(Failure::bad_param(name, format!("{name} must not have two values.")));
+        }
+        Ok(Some(first))
     }
 
     /// All parameters of the query, one that stands there several times as often.
@@ -81,7 +89,7 @@ impl ApiRequest {
 
     /// A whole number of the query.
     pub(crate) fn number(&self, name: &str, min: i64) -> Result<Option<i64>, Failure> {
-        let Some(text) = self.query(name) else { return Ok(None) };
+        let Some(text) = self.query(name)? else { return Ok(None) };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|number| digits && *number >= min);
         Ok(Some(number.ok_or_else(|| Problem::OutOfRange { min, max: i64::MAX }.of(name))?))
@@ -92,7 +100,7 @@ impl ApiRequest {
     /// # Errors
     /// `limit` is not 1 to 100.
     pub fn limit(&self, default: Limit) -> Result<Limit, Failure> {
-        let Some(text) = self.query("limit") else { return Ok(default) };
+        let Some(text) = self.query("limit")? else { return Ok(default) };
         // Whatever is no number is out of range.
         Ok(Limit::new(text.parse().unwrap_or(0))?)
     }
@@ -110,7 +118,7 @@ impl ApiRequest {
     /// # Errors
     /// `order` is neither `asc` nor `desc`.
     pub(crate) fn order(&self) -> Result<Order, Failure> {
-        match self.query("order") {
+        match self.query("order")? {
             None | Some("desc") => Ok(Order::Descending),
             Some("asc") => Ok(Order::Ascending),
             Some(_) => Err(Failure::bad_param("order", "order must be asc or desc.")),

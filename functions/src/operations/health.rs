@@ -52,7 +52,7 @@ pub(super) async fn answer(
     (store, health): &(ConversationStore, Health),
     request: &ApiRequest,
 ) -> Result<ApiResponse, Failure> {
-    if request.query("deep").is_some_and(|deep| deep == "1") {
+    if request.query("deep")?.is_some_and(|deep| deep == "1") {
         return health.of(store).await;
     }
     Ok(ApiResponse::json(&json!({ "status": "ok" })))

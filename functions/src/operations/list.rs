@@ -35,7 +35,7 @@ impl ApiRequest {
     /// `order` is neither `asc` nor `desc`, or a cursor is not of this list.
     pub fn cursor(&self, owner: &OwnerId) -> Result<(Order, Option<Cursor>), Failure> {
         let order = self.order()?;
-        let cursor = match (self.query("before"), self.query("after")) {
+        let cursor = match (self.query("before")?, self.query("after")?) {
             (Some(_), Some(_)) => return Err(one_direction()),
             (Some(text), None) => Some(Cursor::decode(text, owner, order, Direction::Before)?),
             (None, Some(text)) => Some(Cursor::decode(text, owner, order, Direction::After)?),
@@ -61,7 +61,7 @@ impl ApiRequest {
                 return Err(Failure::bad_param(name, format!("{name} must not have two values.")));
             }
         }
-        let forked_from = self.query("forked_from").map(ConversationId::new).transpose();
+        let forked_from = self.query("forked_from")?.map(ConversationId::new).transpose();
         Ok(ConversationFilter {
             metadata: Metadata::new(pairs)?,
             forked_from: forked_from.map_err(called("forked_from"))?,

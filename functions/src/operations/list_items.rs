@@ -34,7 +34,7 @@ impl ApiRequest {
     /// `order` is neither `asc` nor `desc`, or `after` no id.
     pub fn items(&self) -> Result<(Order, Option<ItemId>), Failure> {
         // A plus that was not encoded arrives as a space, which no id has.
-        let after = self.query("after").map(|after| ItemId::new(&after.replace(' ', "+")));
+        let after = self.query("after")?.map(|after| ItemId::new(&after.replace(' ', "+")));
         Ok((self.order()?, after.transpose().map_err(called("after"))?))
     }
 }

@@ -19,14 +19,7 @@ pub(super) async fn answer(
         None => store.recent(&key, limit, min_version).await,
         Some(range) => store.history(&key, range, limit, min_version).await,
     };
-    let forward = matches!(range, Some(Range::After(_)));
-    // Where nothing follows yet, the next look begins at the same place.
-    let from = match range {
-        Some(Range::After(at)) => Some(at),
-        Some(Range::Before(_)) => None,
-        None => Some(0),
-    };
-    ApiResponse::found(read, &key.id, |page| response(page, request.answer_bytes(), forward, from, start_on))
+    ApiResponse::found(read, &key.id, |page| response(page, request.answer_bytes(), range, start_on))
 }
 
 impl ApiRequest {
@@ -51,35 +44,40 @@ impl ApiRequest {
         let role = |name: &str| {
             Role::parse(name).ok_or_else(|| Problem::UnknownRole { role: name.to_owned() }.of("start_on"))
         };
-        Ok(self.query("start_on").map(role).transpose()?)
+        Ok(self.query("start_on")?.map(role).transpose()?)
     }
 }
 
 /// Messages, oldest first. `before` and `after` are the positions to ask for next to get what lies beside them:
-/// `before` is null where there is nothing older; newer messages may always come, so that an empty page has an `after`, too.
+/// `before` is null where there is nothing older; newer messages may always come, so that there always is an `after`.
 ///
 /// Where they do not all fit into an answer, those nearest to where the reading began stay.
 ///
-/// With `start_on` the messages before the first of that role are left out; the positions are those of the page without it, so that
-/// paging misses none.
+/// With `start_on` the messages before the first of that role are left out; the positions are those of the page without it, so
+/// that paging misses none.
 fn response(
     mut page: MessagePage,
     answer_bytes: usize,
-    forward: bool,
-    from: Option<i64>,
+    range: Option<Range>,
     start_on: Option<Role>,
 ) -> ApiResponse {
+    let forward = matches!(range, Some(Range::After(_)));
     if fit(&mut page.items, answer_bytes, forward) {
         page.has_more = true;
     }
+    let (first, last) = (page.items.first().map(Message::seq), page.items.last().map(Message::seq));
+    // Of an empty page, the place where it was looked for: there both directions meet.
+    let (oldest, newest) = match range {
+        Some(Range::After(at)) => (first.or(at.checked_add(1)), last.unwrap_or(at)),
+        Some(Range::Before(at)) => (first, last.unwrap_or(at - 1)),
+        None => (first, last.unwrap_or(0)),
+    };
     // Positions begin at 1, so that only what lies before a later one can be older.
-    let oldest =
-        page.items.first().map(Message::seq).filter(|seq| if forward { *seq > 1 } else { page.has_more });
-    let after = page.items.last().map(Message::seq).or(from);
+    let oldest = oldest.filter(|seq| if forward { *seq > 1 } else { page.has_more });
     if let Some(role) = start_on {
         let first = page.items.iter().position(|message| message.role() == Some(role));
         page.items.drain(..first.unwrap_or(page.items.len()));
     }
-    let edges = [("has_more", page.has_more.into()), ("before", oldest.into()), ("after", after.into())];
+    let edges = [("has_more", page.has_more.into()), ("before", oldest.into()), ("after", newest.into())];
     ApiResponse::new(list(&page.items, &[], &edges)).at_version(page.version).of_window()
 }

@@ -13,6 +13,11 @@ pub(super) enum Step {
     },
     /// A message is deleted, so many from the end.
     DeleteMessage(u8),
+    /// All but the first so many messages are replaced by others.
+    Replace {
+        kept: u8,
+        added: u8,
+    },
     /// The metadata is changed.
     Update,
     /// The row is read.
@@ -67,6 +72,7 @@ fn changes() -> impl Strategy<Value = Step> {
         4 => (1..4_u8, any::<bool>()).prop_map(|(messages, takes_epoch)| Step::Add { messages, takes_epoch }),
         1 => (90..130_u8, any::<bool>()).prop_map(|(messages, takes_epoch)| Step::Add { messages, takes_epoch }),
         2 => (0..120_u8).prop_map(Step::DeleteMessage),
+        2 => (0..120_u8, 0..101_u8).prop_map(|(kept, added)| Step::Replace { kept, added }),
         1 => Just(Step::Update),
         1 => any::<bool>().prop_map(|takes_epoch| Step::Read { takes_epoch }),
     ]
