@@ -127,7 +127,8 @@ async fn settled(
     stale_until: Instant,
 ) -> Result<Option<String>, Broken> {
     let key = key(&conversation.to_string());
-    let query = "select array(select m.seq from messages m where m.conversation_key = c.key order by m.seq desc limit 100)
+    let query = "select array(select m.seq from messages m where m.conversation_key = c.key
+            and (m.seq > c.cut_until or m.seq <= c.cut_after) order by m.seq desc limit 100)
         from conversations c where c.conversation_id = $1 and c.deleted_at is null";
     let query = sqlx::query_scalar(query).bind(key.id.as_str());
     let stored: Option<Vec<i64>> = query.fetch_optional(connection).await?;

@@ -60,8 +60,9 @@ pub(super) async fn check(
     strict: bool,
     failovers: &Failovers,
 ) -> Result<Verdict, Broken> {
-    let mut truths = load(connection, strict).await?;
     let mut verdict = Verdict::default();
+    let mut truths = load(connection, strict, &mut verdict.violations).await?;
+    conditions_held(records, &truths, &mut verdict.violations);
     for record in records {
         let Record::Wrote(write) = record else { continue };
         if let Some(what) = truths.get(&write.conversation).and_then(|truth| truth.lost(write)) {
@@ -86,6 +87,48 @@ pub(super) async fn check(
         truth.judge(conversation, &reads, known, failovers, &mut verdict);
     }
     Ok(verdict)
+}
+
+/// Of the writes that depend on one version of a conversation one is done, and nothing of one that was refused is stored.
+fn conditions_held(
+    records: &[Record],
+    truths: &HashMap<Conversation, Truth>,
+    violations: &mut Vec<Violation>,
+) {
+    let mut won: HashMap<(Conversation, i64), usize> = HashMap::new();
+    let mut violated = |conversation: Conversation, what| {
+        violations.push(Violation { conversation: conversation.to_string(), what })
+    };
+    for record in records {
+        match record {
+            Record::Wrote(Wrote {
+                conversation, version, expected: Some(expected), began, added, ..
+            }) => {
+                // Where there was nothing to do, nothing was done.
+                if !added.is_empty() || (began.is_some() && version != expected) {
+                    *won.entry((*conversation, *expected)).or_default() += 1;
+                }
+                // Of a first attempt the version is that of the write itself.
+                if began.is_some() && *version != expected + 1 && *version != *expected {
+                    violated(*conversation, format!("a write at version {expected} made version {version}"));
+                }
+            }
+            Record::Mismatched { conversation, ids } => {
+                let stored = |id: &&String| {
+                    truths.get(conversation).is_some_and(|truth| truth.added.contains_key(*id))
+                };
+                if let Some(id) = ids.iter().find(stored) {
+                    violated(*conversation, format!("{id} was refused and stored"));
+                }
+            }
+            _ => {}
+        }
+    }
+    for ((conversation, expected), writes) in won {
+        if writes > 1 {
+            violated(conversation, format!("{writes} writes were done at version {expected}"));
+        }
+    }
 }
 
 fn state_mut(
@@ -238,12 +281,17 @@ fn raise(maxima: &mut Known, at: u64, version: i64) {
 }
 
 /// Reads the history from Postgres.
-async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Conversation, Truth>, Broken> {
+async fn load(
+    connection: &mut PgConnection,
+    strict: bool,
+    violations: &mut Vec<Violation>,
+) -> Result<HashMap<Conversation, Truth>, Broken> {
+    let mut keys: HashMap<String, i64> = HashMap::new();
     let mut truths: HashMap<i64, (Conversation, Truth)> = HashMap::new();
     let mut windows: HashMap<i64, Vec<Named>> = HashMap::new();
     let mut added: HashMap<i64, HashMap<String, u32>> = HashMap::new();
-    let query = "select conversation, seq, message_id, version, conversation_id, title, gone, has_intent
-        from history order by at";
+    let query = "select conversation, seq, message_id, version, conversation_id, title, gone, has_intent,
+        cut_after, cut_until, forked_from, forked_at from history order by at";
     for row in sqlx::query(query).fetch_all(connection).await? {
         let key: i64 = row.try_get("conversation")?;
         let window = windows.entry(key).or_default();
@@ -257,12 +305,26 @@ async fn load(connection: &mut PgConnection, strict: bool) -> Result<HashMap<Con
             }
             continue;
         }
+        let (cut_after, cut_until): (i64, i64) = (row.try_get("cut_after")?, row.try_get("cut_until")?);
+        window.retain(|(seq, _)| *seq <= cut_after || *seq > cut_until);
         let conversation = parse(row.try_get("conversation_id")?)?;
+        keys.insert(conversation.to_string(), key);
         let (_, truth) = truths.entry(key).or_insert_with(|| (conversation, Truth::unborn()));
         let version: i64 = row.try_get("version")?;
         if version != truth.newest() + 1 {
             return Err(format!("{conversation}: version {version} follows {}", truth.newest()).into());
         }
+        if let (1, Some(origin)) = (version, row.try_get::<Option<String>, _>("forked_from")?) {
+            // The origin is locked while it is copied: this is how it was.
+            let at: i64 = row.try_get("forked_at")?;
+            let origin = keys.get(&origin).and_then(|key| windows.get(key)).cloned().unwrap_or_default();
+            let copied: Vec<Named> = origin.into_iter().filter(|(seq, _)| *seq <= at).collect();
+            if windows.get(&key) != Some(&copied) {
+                let what = format!("a fork at {at} has {:?}, and its origin {copied:?}", windows.get(&key));
+                violations.push(Violation { conversation: conversation.to_string(), what });
+            }
+        }
+        let window = windows.entry(key).or_default();
         let sights = if row.try_get("gone")? {
             [Sight::Nothing; 3]
         } else {

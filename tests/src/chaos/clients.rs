@@ -1,8 +1,12 @@
 //! Clients that read and write the same few conversations, and note what they saw and when.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use conversation_core::{CacheUpdate, Change, ConversationFields, Error, MessageId, Title};
+use conversation_core::{
+    CacheUpdate, Change, ConversationFields, Error, Fork, IdempotencyKey, MessageId, Precondition, Title,
+};
 use fastrand::Rng;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -11,7 +15,7 @@ use tokio::time::Instant;
 use crate::{Broken, Profile, batch, key, user_as};
 
 use super::options::{Options, Protocol};
-use super::record::{Conversation, Read, Record, Wrote};
+use super::record::{Conversation, Read, Record, Sight, Wrote};
 use super::servers::Servers;
 use super::subject::Subject;
 
@@ -36,6 +40,9 @@ struct Shared {
     seed: u64,
     began: Instant,
     places: Vec<Mutex<Place>>,
+    /// Conversations that began as copies, in the order in which they did.
+    forks: Mutex<Vec<Conversation>>,
+    forked: AtomicUsize,
     records: UnboundedSender<Record>,
 }
 
@@ -58,6 +65,8 @@ struct Client {
     subject: Subject,
     name: String,
     named: u32,
+    /// What was seen last of a conversation, and at which version.
+    held: HashMap<Conversation, (i64, Sight)>,
 }
 
 impl Crew {
@@ -69,7 +78,16 @@ impl Crew {
     ) -> Result<Self, Broken> {
         let places = std::iter::repeat_with(Mutex::default).take(CONVERSATIONS).collect();
         let Options { protocol, profile, seed, clients, .. } = *options;
-        let shared = Arc::new(Shared { protocol, profile, seed, began, places, records });
+        let shared = Arc::new(Shared {
+            protocol,
+            profile,
+            seed,
+            began,
+            places,
+            forks: Mutex::default(),
+            forked: AtomicUsize::new(0),
+            records,
+        });
         let mut crew = Self { shared, clients: Vec::new(), replaced: 0 };
         for at in 0..clients {
             let client = crew.client(at, servers)?;
@@ -109,7 +127,11 @@ impl Crew {
             ended(client).await?;
         }
         let places = self.shared.places.iter().enumerate();
-        Ok(places.map(|(at, place)| Conversation { place: at, generation: lock(place).generation }).collect())
+        let mut left: Vec<_> = places
+            .map(|(at, place)| Conversation { place: at, generation: lock(place).generation })
+            .collect();
+        left.extend(lock(&self.shared.forks).iter().rev().take(CONVERSATIONS));
+        Ok(left)
     }
 
     /// The key of the entry of some conversation in use.
@@ -128,6 +150,7 @@ impl Crew {
             subject: Subject::new(self.shared.protocol, self.shared.profile, (&database_url, &redis_url))?,
             name,
             named: 0,
+            held: HashMap::new(),
         };
         Ok(tokio::spawn(client.work()))
     }
@@ -163,11 +186,15 @@ impl Client {
         loop {
             let at = self.choose();
             match self.rng.u32(0..1_000) {
-                0..740 => self.read(at, false).await,
+                0..640 => self.read(at, false).await,
+                640..740 if !weaker => self.poll(at).await,
                 740..840 if !weaker => self.read(at, true).await,
-                840..960 => self.add(at).await,
-                960..985 if !weaker => self.update(at).await,
-                985..998 if !weaker => self.delete_message(at).await,
+                840..930 => self.add(at, false).await,
+                930..950 if !weaker => self.add(at, true).await,
+                950..965 if !weaker => self.replace(at).await,
+                965..983 if !weaker => self.update(at).await,
+                983..994 if !weaker => self.delete_message(at).await,
+                994..998 if !weaker => self.fork(at).await,
                 998.. if !weaker => self.delete(at).await,
                 _ => self.read(at, false).await,
             }
@@ -194,39 +221,87 @@ impl Client {
         if conversation.generation > 0 && self.rng.u8(0..40) == 0 {
             conversation.generation -= 1;
             min_version = None;
+        } else if self.rng.u8(0..20) == 0 {
+            let forks = lock(&self.shared.forks);
+            if let Some(fork) = forks.iter().rev().nth(self.rng.usize(0..4)) {
+                (conversation, min_version) = (*fork, None);
+            }
         }
         let key = key(&conversation.to_string());
         let began = self.shared.now();
         let seen = if row {
-            self.subject.row(&key, min_version).await
+            self.subject.row(&key, min_version).await.map(|(sight, source)| (sight, None, source))
         } else {
             let short = self.rng.u8(0..5) == 0;
             self.subject.window(&key, short, min_version).await
         };
         let ended = self.shared.now();
         match seen {
-            Ok((sight, source)) => {
+            Ok((sight, version, source)) => {
+                if let (Some(version), Sight::Full(_)) = (version, sight) {
+                    self.held.insert(conversation, (version, sight));
+                }
                 if min_version.is_some() {
                     lock(&self.shared.places[at]).disproves = false;
                 }
-                let read = Read { conversation, began, ended, sight, min_version, source };
+                let read = Read { conversation, began, ended, sight, min_version, source, unchanged: false };
                 self.shared.note(Record::Read(read));
             }
             Err(error) => self.failed("read", &error),
         }
     }
 
-    async fn add(&mut self, at: usize) {
+    /// Asks whether what was seen last is still what there is.
+    async fn poll(&mut self, at: usize) {
         let (place, conversation) = self.place(at);
+        let Some((version, sight)) = self.held.get(&conversation).copied() else {
+            return self.read(at, false).await;
+        };
+        let min_version = (self.rng.u8(0..10) < 4).then_some(place.ticket);
+        let began = self.shared.now();
+        let seen = self.subject.row(&key(&conversation.to_string()), min_version).await;
+        let ended = self.shared.now();
+        match seen {
+            Ok((Sight::Row(now, _), source)) if now == version => {
+                let read = Read { conversation, began, ended, sight, min_version, source, unchanged: true };
+                self.shared.note(Record::Read(read));
+            }
+            Ok((sight, source)) => {
+                self.held.remove(&conversation);
+                let read = Read { conversation, began, ended, sight, min_version, source, unchanged: false };
+                self.shared.note(Record::Read(read));
+            }
+            Err(error) => self.failed("poll", &error),
+        }
+    }
+
+    /// The version that a conversation is at, for a write that depends on it.
+    async fn version(&mut self, conversation: Conversation) -> Option<i64> {
+        match self.subject.positions(&key(&conversation.to_string())).await {
+            Ok(found) => found.map(|(version, _)| version),
+            Err(error) => {
+                self.failed("read", &error);
+                None
+            }
+        }
+    }
+
+    async fn add(&mut self, at: usize, conditional: bool) {
+        let (place, conversation) = self.place(at);
+        let expected = if conditional { self.version(conversation).await } else { None };
         let ids: Vec<String> = (0..self.rng.usize(1..4)).map(|_| self.name_one()).collect();
-        let messages = batch(ids.iter().map(|id| user_as(id, "text")));
+        let messages = batch(ids.iter().map(|id| user_as(id, "text"))).only_if(at_version(expected));
         let key = key(&conversation.to_string());
         // A client asks again what was not answered.
         for attempt in 0..3 {
             let began = (attempt == 0).then(|| self.shared.now());
             match self.subject.add(&key, &messages).await {
                 Ok((version, cache_update)) => {
-                    self.wrote(conversation, version, cache_update, began, ids.clone());
+                    self.wrote(Wrote {
+                        added: ids.clone(),
+                        expected,
+                        ..wrote(conversation, version, cache_update, began)
+                    });
                     let mut place = lock(&self.shared.places[at]);
                     if place.generation == conversation.generation {
                         place.added += ids.len();
@@ -237,11 +312,81 @@ impl Client {
                     break;
                 }
                 Err(Error::ConversationDeleted) => return self.move_on(at, conversation),
+                Err(Error::VersionMismatch { .. }) => {
+                    return self.shared.note(Record::Mismatched { conversation, ids });
+                }
+                // Somebody else has deleted what an earlier attempt had stored.
+                Err(Error::MessageDeleted { .. }) => break,
                 Err(error) => self.failed("add", &error),
             }
         }
         if place.added > LONG && self.rng.u8(0..20) == 0 && self.shared.protocol == Protocol::EpochFencing {
             self.delete(at).await;
+        }
+    }
+
+    /// Replaces the end of a conversation: by something or by nothing, at any version or at the one that was read, and known by
+    /// a key or by its messages when it is tried again.
+    async fn replace(&mut self, at: usize) {
+        let (_, conversation) = self.place(at);
+        let key = key(&conversation.to_string());
+        let (version, seqs) = match self.subject.positions(&key).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(error) => return self.failed("read", &error),
+        };
+        let kept = self.rng.usize(0..=seqs.len());
+        let after = if kept == 0 { 0 } else { seqs[kept - 1] };
+        let ids: Vec<String> = (0..self.rng.usize(0..3)).map(|_| self.name_one()).collect();
+        let expected = self.rng.bool().then_some(version);
+        let idempotency_key = self.rng.bool().then(|| IdempotencyKey::new(self.name_one()).ok()).flatten();
+        let messages = batch(ids.iter().map(|id| user_as(id, "text")));
+        let messages = messages.under(idempotency_key).only_if(at_version(expected));
+        for attempt in 0..3 {
+            let began = (attempt == 0).then(|| self.shared.now());
+            match self.subject.replace(&key, after, &messages).await {
+                Ok((version, cache_update)) => {
+                    let added = ids.clone();
+                    self.wrote(Wrote {
+                        added,
+                        expected,
+                        ..wrote(conversation, version, cache_update, began)
+                    });
+                    return lock(&self.shared.places[at]).messages.extend(ids);
+                }
+                Err(Error::VersionMismatch { .. }) => {
+                    return self.shared.note(Record::Mismatched { conversation, ids });
+                }
+                Err(Error::NotFound | Error::MessageDeleted { .. }) => return,
+                Err(error) => self.failed("replacement", &error),
+            }
+        }
+    }
+
+    async fn fork(&mut self, at: usize) {
+        let (_, conversation) = self.place(at);
+        let of = key(&conversation.to_string());
+        let at = match self.subject.positions(&of).await {
+            Ok(Some((_, seqs))) if self.rng.bool() => seqs.first().copied(),
+            Ok(_) => None,
+            Err(error) => return self.failed("read", &error),
+        };
+        let number = self.shared.forked.fetch_add(1, Ordering::Relaxed);
+        let fork = Conversation { place: CONVERSATIONS + number, generation: 0 };
+        for attempt in 0..3 {
+            let began = (attempt == 0).then(|| self.shared.now());
+            let origin = Fork { of: of.id.clone(), at };
+            match self.subject.fork(&key(&fork.to_string()), origin).await {
+                Ok((version, cache_update)) => {
+                    lock(&self.shared.forks).push(fork);
+                    return self.wrote(wrote(fork, version, cache_update, began));
+                }
+                // It was made by an earlier attempt.
+                Err(Error::ConversationExists { .. }) => return lock(&self.shared.forks).push(fork),
+                // It may have been deleted, or the position cut off, meanwhile.
+                Err(Error::OriginNotFound) => return,
+                Err(error) => self.failed("fork", &error),
+            }
         }
     }
 
@@ -253,7 +398,7 @@ impl Client {
         let began = self.shared.now();
         match self.subject.update(&key(&conversation.to_string()), &change).await {
             Ok((version, cache_update)) => {
-                self.wrote(conversation, version, cache_update, Some(began), Vec::new());
+                self.wrote(wrote(conversation, version, cache_update, Some(began)));
             }
             Err(Error::NotFound) => {}
             Err(error) => self.failed("update", &error),
@@ -271,7 +416,7 @@ impl Client {
         let began = self.shared.now();
         match self.subject.delete_message(&key(&conversation.to_string()), &id).await {
             Ok((version, cache_update)) => {
-                self.wrote(conversation, version, cache_update, Some(began), Vec::new());
+                self.wrote(wrote(conversation, version, cache_update, Some(began)));
             }
             Err(Error::NotFound) => {}
             Err(error) => self.failed("delete message", &error),
@@ -299,17 +444,11 @@ impl Client {
         }
     }
 
-    fn wrote(
-        &self,
-        conversation: Conversation,
-        version: i64,
-        cache_update: CacheUpdate,
-        began: Option<u64>,
-        added: Vec<String>,
-    ) {
-        let ended = self.shared.now();
-        self.shared.note(Record::Wrote(Wrote { conversation, version, cache_update, added, began, ended }));
-        let mut place = lock(&self.shared.places[conversation.place]);
+    fn wrote(&self, write: Wrote) {
+        let Wrote { conversation, version, cache_update, .. } = write;
+        self.shared.note(Record::Wrote(Wrote { ended: self.shared.now(), ..write }));
+        let Some(place) = self.shared.places.get(conversation.place) else { return };
+        let mut place = lock(place);
         if place.generation == conversation.generation {
             place.disproves |= cache_update == CacheUpdate::Deferred && version > place.ticket;
             place.ticket = place.ticket.max(version);
@@ -332,4 +471,13 @@ impl Client {
         self.named += 1;
         format!("{}-{}", self.name, self.named)
     }
+}
+
+/// A write that adds no message and depends on no version; it ends when it is noted.
+fn wrote(conversation: Conversation, version: i64, cache_update: CacheUpdate, began: Option<u64>) -> Wrote {
+    Wrote { conversation, version, cache_update, added: Vec::new(), expected: None, began, ended: 0 }
+}
+
+fn at_version(expected: Option<i64>) -> Precondition {
+    expected.map_or(Precondition::None, Precondition::Version)
 }

@@ -54,6 +54,7 @@ mod tests {
             sight: Sight::Nothing,
             min_version: None,
             source,
+            unchanged: false,
         };
         let bound = u64::try_from(BOUND.as_nanos()).unwrap();
         let failovers = Failovers::of(&records, Profile::Serverless);

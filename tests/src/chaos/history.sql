@@ -12,6 +12,11 @@ create table history (
     conversation_id text,
     title           text,
     gone            boolean,
+    -- What was cut off is gone from this version on, whenever its rows are removed.
+    cut_after       bigint,
+    cut_until       bigint,
+    forked_from     text,
+    forked_at       bigint,
     has_intent      boolean
 );
 
@@ -28,8 +33,9 @@ create trigger history after insert or delete on messages for each row execute f
 
 create function write_down_version() returns trigger language plpgsql as $$
 begin
-    insert into history (conversation, version, conversation_id, title, gone, has_intent)
+    insert into history (conversation, version, conversation_id, title, gone, cut_after, cut_until, forked_from, forked_at, has_intent)
         values (new.key, new.version, new.conversation_id, new.title, new.deleted_at is not null,
+                new.cut_after, new.cut_until, new.forked_from, new.forked_at,
                 current_setting('history.has_intent')::boolean);
     return null;
 end $$;
@@ -46,7 +52,7 @@ begin
                string_agg(a.name, ', ' order by a.at) filter (where a.mode = 'i') as given,
                string_agg(format('%1$I := r.%1$I;', a.name), ' ') filter (where a.mode = 'o') as answered
         from pg_proc p, unnest(p.proargnames, p.proargmodes) with ordinality as a(name, mode, at)
-        where p.proname in ('add_messages', 'update_conversation', 'delete_message', 'delete_conversation')
+        where p.proname in ('add_messages', 'update_conversation', 'delete_message', 'delete_conversation', 'replace_messages')
         group by p.oid
     loop
         execute format('alter function %s rename to %I', f.signature, f.name || '_itself');
@@ -57,4 +63,10 @@ begin
                 %s
             end', f.name || '_itself', f.given, f.answered));
     end loop;
+end $do$;
+
+-- Ends are short here: more than two messages are left to the sweep.
+do $do$
+begin
+    execute replace(pg_get_functiondef('cut_messages'::regproc), 'p_count <= 1000', 'p_count <= 2');
 end $do$;

@@ -52,6 +52,8 @@ pub(super) struct Read {
     pub(super) sight: Sight,
     pub(super) min_version: Option<i64>,
     pub(super) source: Source,
+    /// It was answered that nothing has changed since that was seen.
+    pub(super) unchanged: bool,
 }
 
 /// A write that was acknowledged.
@@ -62,6 +64,8 @@ pub(super) struct Wrote {
     pub(super) cache_update: CacheUpdate,
     /// The messages that it added.
     pub(super) added: Vec<String>,
+    /// The version that it depended on.
+    pub(super) expected: Option<i64>,
     /// None: the version may be that of an earlier attempt, or of somebody else's write.
     pub(super) began: Option<u64>,
     pub(super) ended: u64,
@@ -72,6 +76,11 @@ pub(super) struct Wrote {
 pub(super) enum Record {
     Read(Read),
     Wrote(Wrote),
+    /// A write was refused, since the conversation was at another version: none of these messages is stored.
+    Mismatched {
+        conversation: Conversation,
+        ids: Vec<String>,
+    },
     /// The deletion of a conversation was acknowledged.
     Deleted {
         conversation: Conversation,

@@ -8,7 +8,7 @@ use conversation_core::{CacheUpdate, Source};
 use super::check::{Verdict, Violation};
 use super::faults::Fault;
 use super::options::{Options, Protocol};
-use super::record::{Read, Record, Sight};
+use super::record::{Read, Record, Sight, Wrote};
 
 /// How often something happened.
 pub type Count = BTreeMap<String, usize>;
@@ -22,6 +22,8 @@ pub struct Report {
     pub checked: usize,
     /// How many of them came from the cache.
     pub hits: usize,
+    /// How many of them were told that nothing has changed.
+    pub unchanged: usize,
     /// The others, by their reason; and `gone`: the cache knew that there is no such conversation.
     pub reasons: Count,
     /// Acknowledged writes by what the cache knew of them, and operations that failed as they may.
@@ -60,6 +62,7 @@ impl Report {
             options: options.clone(),
             checked: verdict.checked,
             hits: 0,
+            unchanged: 0,
             reasons: Count::new(),
             writes: Count::new(),
             faults,
@@ -74,6 +77,9 @@ impl Report {
     }
 
     fn count(&mut self, record: &Record) {
+        if let Record::Read(Read { unchanged: true, .. }) = record {
+            self.unchanged += 1;
+        }
         match record {
             Record::Read(Read { source: Source::Hit | Source::BoundedHit, sight, .. }) => {
                 self.hits += 1;
@@ -85,6 +91,12 @@ impl Report {
                 *self.reasons.entry(reason.to_string()).or_default() += 1;
             }
             Record::Read(_) | Record::Swept { .. } | Record::FailedOver { .. } => {}
+            Record::Mismatched { .. } => {
+                *self.writes.entry("refused at another version".into()).or_default() += 1;
+            }
+            Record::Wrote(Wrote { expected: Some(_), .. }) => {
+                *self.writes.entry("done at its version".into()).or_default() += 1;
+            }
             Record::Wrote(write) => *self.writes.entry(name_of(write.cache_update).into()).or_default() += 1,
             Record::Deleted { cache_update: how, .. } => {
                 *self.writes.entry(name_of(*how).into()).or_default() += 1;
@@ -109,6 +121,14 @@ impl Report {
         let hidden = |reason: &str| reason == "failover" && self.options.profile.hides_servers();
         let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(**reason) && !hidden(reason));
         missing.extend(reasons.map(|reason| format!("a read for which the cache was '{reason}'")));
+        for wanted in ["refused at another version", "done at its version"] {
+            if !self.writes.contains_key(wanted) {
+                missing.push(format!("a conditional write that was {wanted}"));
+            }
+        }
+        if self.unchanged == 0 {
+            missing.push("a poll that was told that nothing has changed".into());
+        }
         if self.hits * 2 < self.checked {
             missing.push("enough hits: fewer than half of the reads were".into());
         }
@@ -142,6 +162,7 @@ impl fmt::Display for Report {
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let share = self.hits as f64 * 100.0 / self.checked.max(1) as f64;
         writeln!(f, "{:<46} {:>9}  {share:.1} %", "hits", self.hits)?;
+        writeln!(f, "{:<46} {:>9}", "told that nothing has changed", self.unchanged)?;
         if self.options.profile.hides_servers() {
             writeln!(f, "{:<46} {:>9}", "excused by a failover that nobody could see", self.excused)?;
         }

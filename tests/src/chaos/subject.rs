@@ -1,8 +1,8 @@
 //! What clients use: the store, or one of the protocols that it must be better than.
 
 use conversation_core::{
-    Batch, CacheUpdate, Change, Conversation, ConversationKey, ConversationStore, Error, Limit, MessageId,
-    Precondition, Source,
+    Batch, CacheUpdate, Change, Conversation, ConversationFields, ConversationKey, ConversationStore, Error,
+    Fork, Limit, Message, MessageId, MessagePage, NewConversation, Precondition, Source,
 };
 
 use crate::{Broken, Profile};
@@ -42,18 +42,20 @@ impl Subject {
         key: &ConversationKey,
         short: bool,
         min_version: Option<i64>,
-    ) -> Result<(Sight, Source), Error> {
+    ) -> Result<(Sight, Option<i64>, Source), Error> {
+        let mut version = None;
         let (found, source) = match self {
             Self::Store(store) => {
                 let limit = if short { limit(SHORT) } else { Limit::MAX };
                 let read = store.recent(key, limit, min_version).await?;
-                let messages = |page: conversation_core::MessagePage| page.items.iter().map(named).collect();
+                version = read.found.as_ref().map(|page| page.version);
+                let messages = |page: MessagePage| page.items.iter().map(named).collect();
                 (read.found.map(messages), read.source)
             }
             Self::Baseline(weaker) => weaker.read(key).await?,
         };
-        let Some(messages) = found else { return Ok((Sight::Nothing, source)) };
-        Ok((sight(&messages, short), source))
+        let Some(messages) = found else { return Ok((Sight::Nothing, None, source)) };
+        Ok((sight(&messages, short), version, source))
     }
 
     /// Reads what is known beside the messages.
@@ -76,6 +78,34 @@ impl Subject {
         if let Self::Baseline(weaker) = self {
             weaker.publish(key, &added.messages.iter().map(named).collect::<Vec<_>>()).await;
         }
+        Ok((added.conversation.version, added.cache_update))
+    }
+
+    /// The version, and the positions of the newest messages.
+    pub(super) async fn positions(&self, key: &ConversationKey) -> Result<Option<(i64, Vec<i64>)>, Error> {
+        let read = self.store().recent(key, limit(SHORT), None).await?;
+        Ok(read.found.map(|page| (page.version, page.items.iter().map(Message::seq).collect())))
+    }
+
+    pub(super) async fn replace(
+        &self,
+        key: &ConversationKey,
+        after: i64,
+        messages: &Batch,
+    ) -> Result<(i64, CacheUpdate), Error> {
+        let replaced = self.store().replace(key, after, messages).await?;
+        Ok((replaced.conversation.version, replaced.cache_update))
+    }
+
+    /// Begins a conversation as a copy of another one.
+    pub(super) async fn fork(&self, key: &ConversationKey, fork: Fork) -> Result<(i64, CacheUpdate), Error> {
+        let new = NewConversation {
+            id: Some(key.id.clone()),
+            fields: ConversationFields::default(),
+            fork: Some(fork),
+            messages: Batch::initial(Vec::new())?,
+        };
+        let added = self.store().create(key.owner.clone(), new).await?;
         Ok((added.conversation.version, added.cache_update))
     }
 
