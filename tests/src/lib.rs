@@ -181,7 +181,7 @@ pub fn key(id: &str) -> ConversationKey {
 /// Messages from their JSON.
 pub fn batch<S: AsRef<str>>(messages: impl IntoIterator<Item = S>) -> Batch {
     let parse = |json: S| NewMessage::parse(json.as_ref()).unwrap_or_else(|error| fail(&error));
-    Batch::new(messages.into_iter().map(parse).collect()).unwrap_or_else(|error| fail(&error))
+    Batch::initial(messages.into_iter().map(parse).collect()).unwrap_or_else(|error| fail(&error))
 }
 
 /// A user's message.

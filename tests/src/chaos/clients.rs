@@ -345,13 +345,12 @@ impl Client {
         for attempt in 0..3 {
             let began = (attempt == 0).then(|| self.shared.now());
             match self.subject.replace(&key, after, &messages).await {
-                Ok((version, cache_update)) => {
-                    let added = ids.clone();
-                    self.wrote(Wrote {
-                        added,
-                        expected,
-                        ..wrote(conversation, version, cache_update, began)
-                    });
+                Ok(replaced) => {
+                    // Where there was nothing to do, the version is somebody else's.
+                    let began = began.filter(|_| replaced.removed > 0 || !ids.is_empty());
+                    let version = replaced.conversation.version;
+                    let write = wrote(conversation, version, replaced.cache_update, began);
+                    self.wrote(Wrote { added: ids.clone(), expected, ..write });
                     return lock(&self.shared.places[at]).messages.extend(ids);
                 }
                 Err(Error::VersionMismatch { .. }) => {
@@ -413,10 +412,10 @@ impl Client {
         let id = place.messages.swap_remove(self.rng.usize(0..place.messages.len()));
         lock(&self.shared.places[at]).messages.retain(|other| *other != id);
         let Ok(id) = MessageId::new(id) else { return };
-        let began = self.shared.now();
         match self.subject.delete_message(&key(&conversation.to_string()), &id).await {
             Ok((version, cache_update)) => {
-                self.wrote(wrote(conversation, version, cache_update, Some(began)));
+                // What was cut off already is not deleted again: the version may be somebody else's.
+                self.wrote(wrote(conversation, version, cache_update, None));
             }
             Err(Error::NotFound) => {}
             Err(error) => self.failed("delete message", &error),

@@ -2,7 +2,7 @@
 
 use conversation_core::{
     Batch, CacheUpdate, Change, Conversation, ConversationFields, ConversationKey, ConversationStore, Error,
-    Fork, Limit, Message, MessageId, MessagePage, NewConversation, Precondition, Source,
+    Fork, Limit, Message, MessageId, MessagePage, NewConversation, Precondition, Replaced, Source,
 };
 
 use crate::{Broken, Profile};
@@ -92,9 +92,8 @@ impl Subject {
         key: &ConversationKey,
         after: i64,
         messages: &Batch,
-    ) -> Result<(i64, CacheUpdate), Error> {
-        let replaced = self.store().replace(key, after, messages).await?;
-        Ok((replaced.conversation.version, replaced.cache_update))
+    ) -> Result<Replaced, Error> {
+        self.store().replace(key, after, messages).await
     }
 
     /// Begins a conversation as a copy of another one.
