@@ -64,6 +64,12 @@ async fn hit(store: &ConversationStore) -> Outcome<()> {
     if read.source == Source::Hit && whole { Ok(()) } else { Err("it was no hit".into()) }
 }
 
+/// What a read under `If-None-Match` asks when nothing has changed.
+async fn poll(store: &ConversationStore) -> Outcome<()> {
+    let read = store.get(&key(CONVERSATION)?, None).await?;
+    if read.source == Source::Hit && read.found.is_some() { Ok(()) } else { Err("it was no hit".into()) }
+}
+
 async fn bare(redis: &MultiplexedConnection, window: &str) -> Outcome<()> {
     let elements: Vec<Vec<u8>> = redis.clone().lrange(window, -100, -1).await?;
     if elements.len() == 100 { Ok(()) } else { Err("the window is not whole".into()) }
@@ -98,7 +104,7 @@ struct Spent {
     processor: f64,
 }
 
-async fn server_cost(stage: &Stage) -> Outcome<[Row; 2]> {
+async fn server_cost(stage: &Stage) -> Outcome<[Row; 4]> {
     let (store, redis, window) = (stage.store()?, stage.redis().await?, window(stage).await?);
     let spent = in_turn(
         stage.settings.rounds,
@@ -106,11 +112,33 @@ async fn server_cost(stage: &Stage) -> Outcome<[Row; 2]> {
         async || counted(&stage.valkey, async || bare(&redis, &window).await).await,
     )
     .await?;
-    let each = |of: fn(&Spent) -> f64| spent.iter().map(|(a, b)| (of(a), of(b))).collect::<Vec<_>>();
+    let polled = in_turn(
+        stage.settings.rounds,
+        async || counted(&stage.valkey, async || poll(&store).await).await,
+        async || counted(&stage.valkey, async || hit(&store).await).await,
+    )
+    .await?;
+    let pairs = |spent: &[(Spent, Spent)], of: fn(&Spent) -> f64| {
+        spent.iter().map(|(a, b)| (of(a), of(b))).collect::<Vec<_>>()
+    };
+    let each = |of| pairs(&spent, of);
+    let poll = "a poll of what has not changed, against a hit, server";
     let name = "recent, a hit, against LRANGE, server";
     Ok([
         Row::pairs(format!("{name}: command time"), "us", Target::AtMost(1.5), &each(|spent| spent.commands)),
         Row::pairs(format!("{name}: processor"), "us", Target::AtMost(1.25), &each(|spent| spent.processor)),
+        Row::pairs(
+            format!("{poll}: command time"),
+            "us",
+            Target::AtMost(0.6),
+            &pairs(&polled, |spent| spent.commands),
+        ),
+        Row::pairs(
+            format!("{poll}: processor"),
+            "us",
+            Target::AtMost(0.6),
+            &pairs(&polled, |spent| spent.processor),
+        ),
     ])
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversation_core::{
-    Change, ConversationFields, ConversationKey, ConversationStore, Error, Limit, MessageId, Precondition,
-    Range,
+    Change, ConversationFields, ConversationKey, ConversationStore, Error, Fork, Limit, MessageId,
+    NewConversation, Precondition, Range,
 };
 use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
@@ -27,21 +27,27 @@ enum Operation {
     AddCold,
     AddWarm,
     AddWithoutWindow,
+    AddAtVersion,
     UpdateCold,
     UpdateWarm,
+    Replace,
+    Fork,
     DeleteMessage,
     Delete,
     ReadCold,
 }
 
 impl Operation {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::AddNew,
         Self::AddCold,
         Self::AddWarm,
         Self::AddWithoutWindow,
+        Self::AddAtVersion,
         Self::UpdateCold,
         Self::UpdateWarm,
+        Self::Replace,
+        Self::Fork,
         Self::DeleteMessage,
         Self::Delete,
         Self::ReadCold,
@@ -50,6 +56,11 @@ impl Operation {
     /// Brings about what it needs to find.
     async fn prepare(self, stack: &Stack, store: &ConversationStore, key: &ConversationKey) {
         if self == Self::AddNew {
+            return;
+        }
+        if self == Self::Fork {
+            let two = batch([user_as("m1", "one"), user_as("m2", "two")]);
+            store.add(&origin(key), &two).await.unwrap();
             return;
         }
         store.add(key, &batch([user_as("m1", "one"), user_as("m2", "two")])).await.unwrap();
@@ -73,6 +84,16 @@ impl Operation {
             Self::AddNew | Self::AddCold | Self::AddWarm | Self::AddWithoutWindow => {
                 store.add(key, &batch([user_as("m3", "three"), user_as("m4", "four")])).await.map(drop)
             }
+            Self::AddAtVersion => {
+                let messages = batch([user_as("m3", "three")]).only_if(Precondition::Version(1));
+                store.add(key, &messages).await.map(drop)
+            }
+            Self::Replace => store.replace(key, 1, &batch([user_as("m3", "three")])).await.map(drop),
+            Self::Fork => match store.create(key.owner.clone(), copy(key)).await {
+                // It is asked for again, and was made before.
+                Err(Error::ConversationExists { version: 1 }) => Ok(()),
+                made => made.map(drop),
+            },
             Self::UpdateCold | Self::UpdateWarm => store.update(key, &renamed()).await.map(drop),
             Self::DeleteMessage => {
                 store.delete_message(key, &MessageId::new("m2").unwrap(), Precondition::None).await.map(drop)
@@ -80,6 +101,20 @@ impl Operation {
             Self::Delete => store.delete(key, Precondition::None).await.map(drop),
             Self::ReadCold => store.recent(key, Limit::MAX, None).await.map(drop),
         }
+    }
+}
+
+/// The conversation that another one is a copy of.
+fn origin(key: &ConversationKey) -> ConversationKey {
+    conversation_tests::key(&format!("{}-origin", key.id))
+}
+
+fn copy(key: &ConversationKey) -> NewConversation {
+    NewConversation {
+        id: Some(key.id.clone()),
+        fields: ConversationFields::default(),
+        fork: Some(Fork { of: origin(key).id, at: Some(2) }),
+        messages: batch([user_as("m3", "three")]),
     }
 }
 
@@ -189,9 +224,9 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// A deletion is not done if the cache cannot be updated.
+    /// A deletion, and a replacement, is not done if the cache cannot be updated.
     fn may_defer(&self) -> bool {
-        !matches!(self.case.operation, Operation::Delete | Operation::DeleteMessage)
+        !matches!(self.case.operation, Operation::Delete | Operation::DeleteMessage | Operation::Replace)
     }
 
     async fn owes(&self) -> bool {
@@ -260,7 +295,7 @@ async fn held(stack: &Stack, key: &ConversationKey) -> usize {
 
 /// How many requests each operation makes when nothing goes wrong: two to Redis and one to Postgres, as many again where
 /// the first epoch is refused, one more to Postgres where a pending invalidation is struck off.
-const REQUESTS: [u32; 9] = [3, 5, 3, 3, 5, 3, 4, 4, 4];
+const REQUESTS: [u32; 12] = [3, 5, 3, 3, 3, 5, 3, 4, 3, 4, 4, 4];
 
 /// Whether it does. On a busy machine it may make others.
 async fn rehearse(stack: &Stack, operation: Operation) -> u32 {
@@ -315,5 +350,5 @@ async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_lat
     assert!(!sweep.unfinished);
     tokio::time::sleep(INTENTS_ARE_DEAD).await;
     each(&trials, Trial::settled).await;
-    assert_eq!(trials.len(), 340);
+    assert_eq!(trials.len(), 440);
 }

@@ -56,6 +56,7 @@ mod real_inputs;
 mod recording;
 mod redis_servers;
 mod replace;
+mod rig;
 mod rights;
 mod run;
 mod shards;
