@@ -36,7 +36,8 @@ begin
     insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
         select m.shard, fork.key, m.seq, m.message_id, m.id_in_body, m.body, m.created_at from messages m
             where m.shard = o.shard and m.conversation_key = o.key and m.seq <= last
-                and (m.seq > o.cut_until or m.seq <= o.cut_after);
+                and (m.seq > o.cut_until or m.seq <= o.cut_after)
+            order by m.seq;
     select m.message_id into twice from messages m
         where m.shard = fork.shard and m.conversation_key = fork.key and m.message_id = any (p_ids) limit 1;
     if found then

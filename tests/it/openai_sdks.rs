@@ -47,6 +47,14 @@ async fn the_javascript_sdk_works_unchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_googles_agent_development_kit_behave_as_its_own() {
+    let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
+    let mut example = Command::new(python.unwrap_or_else(|error| panic!("{error:#}")));
+    example.arg(workspace().join("examples/adk_sessions.py"));
+    runs(example).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_javascript_agents_sdk_changes_the_history_in_transactions() {
     let (Some(node), Some(npm)) = (installed("node"), installed("npm")) else { return };
     let folder = workspace().join("examples/agents_js");
