@@ -82,7 +82,7 @@ impl Database {
                 }
             };
             match added(&only(rows)?, &messages, batch).map_err(|error| absent(error, options.kind))? {
-                AddOutcome::Commit(commit) => return Ok(commit),
+                AddOutcome::Commit(commit) => return Ok(*commit),
                 // Spelt as they are stored, they are found to be there.
                 AddOutcome::Spelt(stored) => messages = Cow::Owned(batch.as_stored(&stored)?),
             }

@@ -129,7 +129,7 @@ pub(super) use select_snapshot;
 
 /// What came of an add.
 pub(super) enum AddOutcome {
-    Commit(Commit<Added>),
+    Commit(Box<Commit<Added>>),
     /// Messages of these ids are stored with these bodies, which are not those that were sent to the byte.
     Spelt(Vec<(String, String)>),
 }
@@ -139,7 +139,7 @@ pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Resu
     match outcome {
         "refused" => {
             let epoch = row.try_get("row_epoch").map_err(Error::Database)?;
-            Ok(AddOutcome::Commit(Commit::Refused(epoch)))
+            Ok(AddOutcome::Commit(Box::new(Commit::Refused(epoch))))
         }
         "conflict" => spelt(row).map(AddOutcome::Spelt).map_err(Error::Database),
         "message_deleted" => Err(was_deleted(row, batch).map_err(Error::Database)?),
@@ -154,7 +154,7 @@ pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Resu
             let messages = stored_messages(row, messages).map_err(Error::Database)?;
             let snapshot = snapshot(row).map_err(Error::Database)?;
             let added = Added { messages, snapshot, duplicate: outcome == "duplicate" };
-            Ok(AddOutcome::Commit(Commit::Done(added)))
+            Ok(AddOutcome::Commit(Box::new(Commit::Done(added))))
         }
     }
 }

@@ -41,6 +41,9 @@ pub(super) struct RequestMetrics {
     postgres_requests: AsCount<u64>,
     deferred_writes: Option<AsCount<u64>>,
     window_bytes: Option<AsBytes<u64>>,
+    /// Only where there are any.
+    version_mismatches: Option<AsCount<u64>>,
+    not_modified: Option<AsCount<u64>>,
     #[entry(flatten)]
     found: Option<SweepMetrics>,
 }
@@ -115,6 +118,8 @@ impl RequestMetrics {
             postgres_requests: metered.postgres.times.into(),
             deferred_writes: written,
             window_bytes: outcome.window_bytes.map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX).into()),
+            version_mismatches: (outcome.status == 412).then(|| count(true)),
+            not_modified: (outcome.status == 304).then(|| count(true)),
             found: None,
         }
     }

@@ -97,7 +97,7 @@ fn conditions_held(
 ) {
     let mut won: HashMap<(Conversation, i64), usize> = HashMap::new();
     let mut violated = |conversation: Conversation, what| {
-        violations.push(Violation { conversation: conversation.to_string(), what })
+        violations.push(Violation { conversation: conversation.to_string(), what });
     };
     for record in records {
         match record {
