@@ -58,6 +58,27 @@ async fn the_console_shows_which_store_answered_and_evicts() {
     browser.wait_for("document.querySelectorAll('#messages li').length === 9").await;
     browser.wait_for("document.querySelector('nav').innerText.includes('9 messages')").await;
 
+    // A fork of the first three messages, of which the second is edited: what follows it goes.
+    browser.click("#messages li:nth-child(3) .meta button:last-child").await;
+    browser.wait_for("document.querySelectorAll('#messages li').length === 3").await;
+    browser.click("#messages li:nth-child(2) .meta button").await;
+    browser.run("document.querySelector('#text').value = 'said otherwise'").await;
+    browser.click("#send").await;
+    browser.wait_for("document.querySelectorAll('#messages li').length === 2").await;
+    browser.wait_for("document.querySelector('#messages').innerText.includes('said otherwise')").await;
+    // What somebody else has added meanwhile is shown instead of being lost.
+    let fork = browser.run("return location.hash.slice(1)").await;
+    let fork = fork.as_str().unwrap();
+    let path = format!("/v1/conversations/{fork}/messages");
+    assert_eq!(api.post(&path, r#"{"role":"user","content":"new"}"#).await.seqs(), [5]);
+    browser.click("#clear").await;
+    browser.wait_for("document.querySelector('#title').innerText.includes('is at version 3')").await;
+    browser.wait_for("document.querySelectorAll('#messages li').length === 3").await;
+    browser.click("#clear").await;
+    browser.wait_for("document.querySelectorAll('#messages li').length === 0").await;
+    browser.click("nav button[data-id=travel]").await;
+    browser.wait_for("document.querySelectorAll('#messages li').length === 9").await;
+
     if let Some(path) = file("SCREENSHOT") {
         let picture = browser.ask(Method::GET, "/screenshot", Value::Null).await;
         let picture =
