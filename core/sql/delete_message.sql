@@ -28,7 +28,7 @@ begin
     if found_seq is null then
         if deleted_message_ids(c, array[p_message_id]) is not null then
             outcome := 'duplicate';
-            s := snapshot_of(c, false, false, p_capacity);
+            s := snapshot_of(c, false, true, p_capacity);
         else
             outcome := 'absent';
         end if;

@@ -184,7 +184,7 @@ impl Row {
             return Commit::Nothing;
         }
         if change.removes_messages() && is_done {
-            return Commit::Nothing;
+            return Commit::Done(self.news(capacity, false));
         }
         if self.refuses(intent, defences) {
             return Commit::Refused((!is_new).then_some(self.epoch));

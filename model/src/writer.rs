@@ -106,7 +106,7 @@ impl Config {
             (WriterStep::ClearIntent, _) => WriterStep::Unanswered,
             // Only a valid window is known to be without what was taken away.
             (WriterStep::Publish(Command::Publish { news, .. }), Some(Reply::Stored(stored)))
-                if writer.change.removes_messages() =>
+                if writer.change.removes_messages() && news.took_epoch =>
             {
                 let version = news.facts.version;
                 if stored == Stored::Validated {

@@ -1,8 +1,9 @@
 //! Replacing the end of a conversation: editing, compacting, clearing, taking back.
 
-use conversation_core::{Batch, Error, Limit, Message, MessageId, Precondition, Range};
+use conversation_core::{Anchor, Batch, CacheUpdate, Error, Limit, Message, MessageId, Precondition, Range};
 use conversation_tests::{
-    Answer, Api, OWNER, Profile, Stack, batch, in_each_profile, key, report, size, user,
+    Answer, Api, OWNER, Profile, Stack, all_reported, batch, in_each_profile, key, report, size, user,
+    user_as,
 };
 use futures_util::future::join_all;
 use reqwest::header::CONTENT_TYPE;
@@ -218,10 +219,11 @@ async fn of_replacements_of_the_same_version_one_wins(profile: Profile) {
     let stack = Stack::in_profile(profile).await;
     let api = stack.api().await;
     add(&api, &["first", "second"]).await;
-    for round in 1..=8 {
+    let (writers, rounds) = (size("WRITERS", 12), size("ROUNDS", 8));
+    for round in 1..=rounds {
         let tag = format!("\"{}\"", api.get(CONVERSATION).await.number("/version"));
         let (api, tag) = (&api, &tag);
-        let races = (0..12).map(|writer| async move {
+        let races = (0..writers).map(|writer| async move {
             put(api, 1, &[message(&format!("{round}-{writer}"))], &[("if-match", tag)]).await
         });
         let answers = join_all(races).await;
@@ -324,7 +326,7 @@ async fn a_long_end_is_cut_off_at_once_and_removed_by_the_sweep() {
             store.add(&c, &batch([format!(r#"{{"id":"m{gone}","role":"user","content":"x"}}"#)])).await;
         assert!(matches!(late, Err(Error::MessageDeleted { .. })), "{late:?}");
         store.delete_message(&c, &id(gone), Precondition::None).await.unwrap();
-        let after = conversation_core::Anchor::After(id(gone));
+        let after = Anchor::After(id(gone));
         let page = store.adjacent_to(&c, &after, Limit::MAX, None).await.unwrap().found.unwrap();
         assert_eq!(page.items.first().map(Message::seq), live.last().copied());
     }
@@ -352,6 +354,83 @@ async fn a_long_end_is_cut_off_at_once_and_removed_by_the_sweep() {
     assert_eq!(rows(&stack).await, (4, last - 4, 0));
     assert!(purged > half, "{purged}");
     reads_as(&stack, &live).await;
+}
+
+#[tokio::test]
+async fn a_retry_repairs_a_cached_copy_that_the_first_try_could_not_update() {
+    let stack = Stack::start().await;
+    let (store, c, shard) = (stack.store(), key("c"), key("c").owner.shard());
+    let three = batch(["m1", "m2", "m3"].map(|id| user_as(id, id)));
+    let fourth = user_as("m4", "m4");
+    store.add(&c, &three).await.unwrap();
+    let seqs = async || -> Vec<i64> {
+        let read = store.recent(&c, Limit::MAX, None).await.unwrap();
+        read.found.unwrap().items.iter().map(Message::seq).collect()
+    };
+    // Committed without an intent, and nobody could drop the cached copy.
+    for deferred in [
+        format!("select delete_message({shard}, 'local', 'c', 'm2', null, false, null, 100, '')"),
+        format!(
+            "select replace_messages({shard}, 'local', 'c', 0, '{{m4}}', '{{t}}', array[$1], null, null, null, false, null, 100, '')"
+        ),
+    ] {
+        assert!(store.recent(&c, Limit::MAX, None).await.unwrap().source.is_hit());
+        let before = seqs().await;
+        let query = sqlx::query(sqlx::AssertSqlSafe(deferred.clone()));
+        let query = if deferred.contains("$1") { query.bind(fourth.clone()) } else { query };
+        query.execute(&mut stack.postgres().await).await.unwrap();
+        assert_eq!(seqs().await, before, "what the exception of deferred writes allows");
+        let cache_update = if deferred.contains("delete") {
+            let id = MessageId::new("m2").unwrap();
+            store.delete_message(&c, &id, Precondition::None).await.unwrap().cache_update
+        } else {
+            store.replace(&c, 0, &batch([&fourth])).await.unwrap().cache_update
+        };
+        assert_eq!(cache_update, CacheUpdate::Applied);
+        assert_ne!(seqs().await, before, "{deferred}");
+    }
+    assert_eq!(seqs().await, [4]);
+}
+
+/// How many rows and index entries of `messages` some reads go through.
+async fn rows_read(stack: &Stack) -> i64 {
+    let read = async || {
+        let mut postgres = stack.postgres().await;
+        all_reported(&mut postgres).await;
+        let read = "select sum(n.idx_tup_fetch + n.seq_tup_read + (select sum(i.idx_tup_read) from pg_stat_user_indexes i
+                where i.relid = n.relid))::bigint
+            from pg_stat_user_tables n where n.relname ~ '^messages(_[0-9]+)?$' and n.idx_tup_fetch is not null";
+        sqlx::query_scalar::<_, i64>(read).fetch_one(&mut postgres).await.unwrap()
+    };
+    let before = read().await;
+    let (store, c) = (stack.store(), key("c"));
+    for range in [Range::Before(i64::MAX), Range::After(0), Range::Before(1_000), Range::After(4_950)] {
+        let page = store.history(&c, range, Limit::MAX, None).await.unwrap().found.unwrap();
+        assert_eq!(page.items.len(), 100, "{range:?}");
+    }
+    let anchor = Anchor::After(id(2_000));
+    store.adjacent_to(&c, &anchor, Limit::MAX, None).await.unwrap().found.unwrap();
+    redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
+    assert!(!store.recent(&c, Limit::MAX, None).await.unwrap().source.is_hit());
+    drop(store);
+    read().await - before
+}
+
+#[tokio::test]
+async fn reads_cost_what_they_cost_while_what_was_cut_off_waits() {
+    let stack = Stack::with_own_postgres().await;
+    grown(&stack, 30_000).await;
+    let (store, c) = (stack.store(), key("c"));
+    let before = rows_read(&stack).await;
+    // Pages before, after and across what is cut off.
+    assert_eq!(store.replace(&c, 5_000, &none()).await.unwrap().removed, 25_000);
+    for _ in 0..2 {
+        store.add(&c, &batch((0..100).map(|_| user("new")))).await.unwrap();
+    }
+    assert_eq!(rows(&stack).await.2, 1);
+    let cut = rows_read(&stack).await;
+    assert!(cut <= before + before / 2, "{cut} rows are read, and were {before}");
+    report(&format!("a read of each kind goes through {before} rows and entries, and {cut} while they wait"));
 }
 
 #[tokio::test]

@@ -194,10 +194,8 @@ impl ConversationStore {
         again: bool,
     ) -> CacheUpdate {
         match begun {
-            Some(begun) if again => {
-                self.withdraw(key, Some(&begun)).await;
-                CacheUpdate::Applied
-            }
+            // What was committed before may not have reached the cache: a newer epoch invalidates what is there.
+            Some(begun) if again => self.publish(key, Some(begun), snapshot, &[]).await,
             Some(begun) => self.publish_deletion(key, &begun, snapshot).await,
             None => self.invalidate_now(key, snapshot.conversation.version).await,
         }

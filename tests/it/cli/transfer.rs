@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    Change, ConversationFields, ConversationFilter, ConversationId, ConversationKey, ConversationStore,
+    Change, ConversationFields, ConversationFilter, ConversationId, ConversationKey, ConversationStore, Fork,
     Limit, Message, MessageId, Metadata, NewConversation, Order, OwnerId, Precondition, Source, Title,
 };
 use conversation_tests::{Stack, batch, key, user, user_as};
@@ -54,6 +54,17 @@ async fn fill(stack: &Stack) {
     let title = Some(Some(Title::new("renamed").unwrap()));
     let change = Change::from(ConversationFields { title, ..ConversationFields::default() });
     store.update(&holes, &change).await.unwrap();
+    // A long end was cut off and waits for the sweep; what follows it is a copy, with a message of its own.
+    let cut = of("ann", "cut");
+    grow(&store, &cut, 0..1_300).await;
+    store.replace(&cut, 150, &batch([user("and on it goes")])).await.unwrap();
+    let fork = NewConversation {
+        fork: Some(Fork { of: cut.id.clone(), at: Some(1_301) }),
+        id: Some(ConversationId::new("fork").unwrap()),
+        fields: ConversationFields::default(),
+        messages: batch([user("otherwise")]),
+    };
+    store.create(cut.owner.clone(), fork).await.unwrap();
     grow(&store, &of("ann", "deleted"), 0..3).await;
     store.delete(&of("ann", "deleted"), Precondition::None).await.unwrap();
 }
@@ -71,11 +82,12 @@ async fn what_was_exported_and_imported_is_exported_again_to_the_byte() {
     fill(&from).await;
     let exported = export(&from, &first).await;
     let ids: Vec<_> = exported.lines().filter(|line| line.starts_with("{\"record\":\"conv")).collect();
-    assert_eq!(ids.len(), 5, "{ids:?}");
-    assert_eq!(exported.lines().count(), 5 + 1_234 + 3 + 3 + 3);
+    assert_eq!(ids.len(), 7, "{ids:?}");
+    assert_eq!(exported.lines().count(), 7 + 1_234 + 3 + 3 + 3 + 151 + 152);
+    assert!(exported.contains(r#""forked_from":"cut","forked_at":1301"#));
 
     let (_, noted) = succeeds(&to, &["import", first.to_str().unwrap()]).await;
-    assert!(noted.contains("1,243 messages were new"), "{noted}");
+    assert!(noted.contains("1,546 messages were new"), "{noted}");
     assert_eq!(export(&to, &second).await, exported);
     // Readers see the same of both, and in the same order.
     for owner in ["ann", "bob"] {
@@ -97,7 +109,7 @@ async fn what_was_exported_and_imported_is_exported_again_to_the_byte() {
         }
     }
     let keys: i64 = redis::cmd("DBSIZE").query_async(&mut to.redis().await).await.unwrap();
-    assert_eq!(keys, 9, "two for each that was read just now, one for the empty one");
+    assert_eq!(keys, 13, "two for each that was read just now, one for the empty one");
 
     // A part of it is that part of the file.
     let (one, _) = succeeds(&from, &["export", "--owner", "ann", "--conversation", "holes"]).await;
