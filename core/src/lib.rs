@@ -35,6 +35,8 @@
 //!    `cluster::reads_stay_fresh_while_replicas_take_over_under_load`; and every search of `make model`
 //! 4. A write made while Redis was unreachable, or refused the update, is visible within the sweep period after Redis
 //!    returns, or at the next write to the conversation. `changes::the_sweep_drains_pending_invalidations_when_redis_is_back`
+//! 5. Of writes that depend on one version ([`Precondition`]) one is done; a retry of it is answered as the first try was.
+//!    `conditional::of_writers_that_have_read_the_same_version_one_wins`, the same run of `chaos`, and `make model`
 //!
 //! The tests are those of `tests/it`. That the protocol holds in every order of events, and not only in those that tests
 //! come by, is what `make model` searches; that the scripts do what was searched,
