@@ -32,6 +32,12 @@ ask GET "/conversations/$trip/items?limit=2"
 ask GET "/conversations/$trip/items/m1"
 ask DELETE "/conversations/$trip/items/m1"
 
+# What follows a position is replaced in one commit; with "if-match" only at the version that its ETag had.
+ask PUT "/conversations/$trip/messages?after=2" --header 'if-match: "5"' --data '{"messages":[{"role":"user","content":"And the music?"}]}'
+# A copy up to a position, to go on in another way.
+ask POST /conversations --data "{\"id\":\"$trip-fork\",\"fork_of\":\"$trip\",\"at\":2}"
+ask DELETE "/conversations/$trip-fork"
+
 ask POST "/conversations/$trip" --data '{"title":"Two days in Lisbon"}'
 ask GET "/conversations/$trip"
 # The newest activity first; here those whose metadata has a pair.
