@@ -6,7 +6,7 @@
 --
 -- The other one is locked until the commit, so that a writer's messages are copied all or not at all. Fails with FO001 where there
 -- is no such conversation, with FO002 where it has no such position (the detail is its last one), with FO003 where the copy
--- would be of more than 10,000 messages or 64 MiB, and with FO004 where it has a message of one of the ids (the detail).
+-- would be of more than 10,000 messages, or 16 MiB as they are stored, and with FO004 where it has a message of one of the ids (the detail).
 create or replace function fork_conversation(fork conversations, p_origin text, p_at bigint, p_ids text[]) returns conversations
     language plpgsql as $$
 declare
@@ -27,16 +27,21 @@ begin
         raise exception using errcode = 'FO002', message = 'the conversation to begin from has no such position', detail = o.last_seq;
     end if;
     select count(*), coalesce(sum(size), 0) into copied, bytes from (
-        select pg_column_size(body) as size from messages m
-            where m.shard = o.shard and m.conversation_key = o.key and m.seq <= last
-                and (m.seq > o.cut_until or m.seq <= o.cut_after) limit 10001) m;
-    if copied > 10000 or bytes > 67108864 then
+        (select pg_column_size(body) as size from messages m
+            where m.shard = o.shard and m.conversation_key = o.key and m.seq <= least(last, o.cut_after) limit 10001)
+        union all
+        (select pg_column_size(body) as size from messages m
+            where m.shard = o.shard and m.conversation_key = o.key and m.seq <= last and m.seq > o.cut_until limit 10001)) m;
+    if copied > 10000 or bytes > 16777216 then
         raise exception using errcode = 'FO003', message = 'the conversation to begin from is too long';
     end if;
     insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
-        select m.shard, fork.key, m.seq, m.message_id, m.id_in_body, m.body, m.created_at from messages m
-            where m.shard = o.shard and m.conversation_key = o.key and m.seq <= last
-                and (m.seq > o.cut_until or m.seq <= o.cut_after)
+        select m.shard, fork.key, m.seq, m.message_id, m.id_in_body, m.body, m.created_at from (
+            select * from messages m
+                where m.shard = o.shard and m.conversation_key = o.key and m.seq <= least(last, o.cut_after)
+            union all
+            select * from messages m
+                where m.shard = o.shard and m.conversation_key = o.key and m.seq <= last and m.seq > o.cut_until) m
             order by m.seq;
     select m.message_id into twice from messages m
         where m.shard = fork.shard and m.conversation_key = fork.key and m.message_id = any (p_ids) limit 1;

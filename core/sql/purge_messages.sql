@@ -33,15 +33,20 @@ end $$;
 -- The same, if nobody else is at it; null: somebody is, or it waits no longer.
 create or replace function purge_if_free(p_shard integer, p_key bigint, p_limit integer) returns bigint
     language plpgsql as $$
+declare
+    p purges;
+    locked boolean := false;
 begin
     -- Writers lock the conversation before they come to what is to be purged, and so does this: a conversation that goes on has
     -- writers.
     perform 1 from purges where shard = p_shard and conversation_key = p_key and until_seq is not null;
     if found then
         perform 1 from conversations where shard = p_shard and key = p_key for no key update;
+        locked := true;
     end if;
-    perform 1 from purges where shard = p_shard and conversation_key = p_key for update skip locked;
-    if not found then
+    select * into p from purges where shard = p_shard and conversation_key = p_key for update skip locked;
+    -- It may have become another one in between: the next sweep knows.
+    if p.conversation_key is null or (p.until_seq is not null and not locked) then
         return null;
     end if;
     return purge_messages(p_shard, p_key, p_limit);

@@ -49,9 +49,10 @@ begin
     if p_after > c.cut_after and p_after < c.cut_until then
         cut_from := c.cut_after;
     end if;
-    removed := messages_after(c, cut_from);
-    if follow_already(c, cut_from, p_ids, p_ids_in_bodies, p_bodies) and p_if_version is distinct from c.version then
-        -- It was done, and what others have added since stays: a caller who names the present version has seen what follows.
+    -- A request under a key is known by its key. Where these messages follow the position already it was done, and what others
+    -- have added since stays. A caller who names a version asks for what is there to be just that.
+    if p_idempotency_key is null and follow_already(c, cut_from, p_ids, p_ids_in_bodies, p_bodies)
+            and (p_if_version is null or messages_after(c, cut_from) = added) then
         is_done := true;
         removed := 0;
     else
@@ -76,6 +77,7 @@ begin
             stored_seqs := array[c.last_seq];
             return;
         end if;
+        removed := messages_after(c, cut_from);
         is_done := removed = 0 and added = 0;
     end if;
 

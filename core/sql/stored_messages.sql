@@ -18,6 +18,9 @@ begin
     -- Where nothing was ever deleted, nothing is looked for.
     if c.message_count = c.last_seq then
         return null;
+    elsif c.cut_until = 0 then
+        return (select array_agg(d.message_id) from deleted_messages d
+            where d.shard = c.shard and d.conversation_key = c.key and d.message_id = any (p_ids));
     end if;
     return (select array_agg(gone.message_id) from (
         select d.message_id from deleted_messages d

@@ -256,8 +256,12 @@ impl Database {
     pub(crate) async fn purge(&self, (shard, key): (i32, i64), limit: i32) -> Result<Option<i64>, Error> {
         let query =
             sqlx::query("select purge_if_free($1, $2, $3) as removed").bind(shard).bind(key).bind(limit);
-        let row = only(self.rows(query).await.map_err(StatementError::of_read)?)?;
-        row.try_get("removed").map_err(Error::Database)
+        match self.rows(query).await {
+            Ok(rows) => only(rows)?.try_get("removed").map_err(Error::Database),
+            // Writers hold the conversation: the next sweep comes by again.
+            Err(failed) if failed.waited_for_a_lock() => Ok(None),
+            Err(failed) => Err(failed.of_read()),
+        }
     }
 
     /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may validate the entry, unless the cache is one

@@ -28,10 +28,13 @@ def call(method, path, body=None, headers={}):
 
 
 def reply(conversation, respond):
-    """Adds what `respond` makes of the history, provided that this still is the history then."""
+    """Adds what `respond` makes of the history, only if nobody has changed it since it was read."""
     path = f"/v1/conversations/{conversation}/messages"
+    seen = 0
     while True:
-        status, etag, page = call("GET", path)
+        status, etag, page = call("GET", f"{path}?min_version={seen}")
+        if status not in (200, 404):
+            raise RuntimeError(page["error"]["message"])
         history = page["data"] if status == 200 else []
         condition = {"if-match": etag} if status == 200 else {"if-none-match": "*"}
         # The key is this attempt's: sent again after a lost answer, it is stored once.
@@ -41,7 +44,8 @@ def reply(conversation, respond):
             return added["data"][0]
         if status != 412:
             raise RuntimeError(added["error"]["message"])
-        # Somebody else was first: read what they added.
+        # Somebody else was first: read what they added, and nothing older.
+        seen = added["error"]["version"]
 # end
 
 

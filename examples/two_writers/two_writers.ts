@@ -8,12 +8,14 @@ const [WRITERS, EACH] = [8, 25];
 type Message = { role: string; content: string };
 type Stored = Message & { id: string; seq: number };
 
-/** Adds what `respond` makes of the history, provided that this still is the history then. */
+/** Adds what `respond` makes of the history, only if nobody has changed it since it was read. */
 async function reply(conversation: string, respond: (history: Stored[]) => Message | Promise<Message>): Promise<Stored> {
   const url = `${API_URL}/v1/conversations/${conversation}/messages`;
-  for (;;) {
-    const read = await fetch(url);
-    const history: Stored[] = read.ok ? (await read.json()).data : [];
+  for (let seen = 0; ; ) {
+    const read = await fetch(`${url}?min_version=${seen}`);
+    const page = await read.json();
+    if (!read.ok && read.status !== 404) throw new Error(page.error.message);
+    const history: Stored[] = read.ok ? page.data : [];
     const condition: Record<string, string> = read.ok ? { "if-match": read.headers.get("etag")! } : { "if-none-match": "*" };
     const added = await fetch(url, {
       method: "POST",
@@ -24,7 +26,8 @@ async function reply(conversation: string, respond: (history: Stored[]) => Messa
     const body = await added.json();
     if (added.ok) return body.data[0];
     if (added.status !== 412) throw new Error(body.error.message);
-    // Somebody else was first: read what they added.
+    // Somebody else was first: read what they added, and nothing older.
+    seen = body.error.version;
   }
 }
 // end

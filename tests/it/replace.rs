@@ -97,11 +97,14 @@ async fn where_there_is_nothing_to_do_nothing_changes() {
     done(&put(&api, 0, &[message("a"), message("b")], &[]).await, 1, 0, &[1, 2]);
     add(&api, &["c"]).await;
     done(&put(&api, 0, &[message("a"), message("b")], &[]).await, 2, 0, &[1, 2]);
-    done(&put(&api, 1, &[message("b")], &[("if-match", "\"1\"")]).await, 2, 0, &[2]);
+    // Who names a version that was left since is told so: what was added was not seen.
+    let stale = put(&api, 1, &[message("b")], &[("if-match", "\"1\"")]).await;
+    assert_eq!((stale.status, stale.number("/error/version")), (412, 2), "{stale:?}");
     assert_eq!(ids(&api).await, ["a", "b", "c"]);
     // Who names the present version has seen what follows.
     done(&put(&api, 1, &[message("b")], &[("if-match", "\"2\"")]).await, 3, 2, &[4]);
     assert_eq!(ids(&api).await, ["a", "b"]);
+    done(&put(&api, 1, &[message("b")], &[("if-match", "\"2\"")]).await, 3, 0, &[4]);
     // In another order it is something else.
     done(&put(&api, 0, &[message("b"), message("a")], &[]).await, 4, 2, &[5, 6]);
     done(&put(&api, 0, &[message("a")], &[]).await, 5, 2, &[7]);
@@ -176,6 +179,12 @@ async fn what_cannot_be_replaced_is_said_by_name() {
             400,
             "too_many",
             "messages",
+        ),
+        (
+            put(&api, 2, &[json!({"type":"item_reference","id":"a"})], &[]).await,
+            400,
+            "invalid_parameter",
+            "messages[0]",
         ),
         (put(&api, 2, &[], &[("if-match", "\"2\"")]).await, 412, "version_mismatch", ""),
         (put(&api, 2, &[], &[("if-none-match", "*")]).await, 412, "version_mismatch", ""),

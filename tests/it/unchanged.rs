@@ -80,6 +80,12 @@ async fn what_is_not_there_or_not_yet_there_is_not_unchanged() {
         let foreign = api.request("GET", path).header("x-owner-id", "bob").header("if-none-match", "\"1\"");
         assert_eq!(foreign.send().await.unwrap().status(), 404, "{path}");
     }
+    for path in [format!("{ITEMS}/never"), format!("{ITEMS}?after=never")] {
+        for tags in ["*", "\"1\""] {
+            let status = seen(&api, "GET", &path, Some(tags)).await.0;
+            assert_eq!(status, if path.contains('?') { 400 } else { 404 }, "{path} {tags}");
+        }
+    }
     // Where nothing is cached, Postgres says it.
     redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
     let (status, etag, cache_status, _) = seen(&api, "GET", MESSAGES, Some("\"1\"")).await;

@@ -54,6 +54,12 @@ impl StatementError {
         detail.filter(|_| error.code().as_deref() == Some(IDEMPOTENCY_CONFLICT))
     }
 
+    /// Whether it gave up waiting for somebody else's lock.
+    pub(super) fn waited_for_a_lock(&self) -> bool {
+        let error = self.error.as_database_error();
+        error.is_some_and(|error| error.code().as_deref() == Some("55P03"))
+    }
+
     pub(super) fn of_read(self) -> Error {
         if is_outage(&self.error) {
             Error::DatabaseUnavailable(self.error.to_string())

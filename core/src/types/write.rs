@@ -5,7 +5,7 @@ use super::idempotency::IdempotencyKey;
 use super::message::{Batch, Message};
 use super::precondition::Precondition;
 
-/// How far an acknowledged write in the cache.
+/// How far an acknowledged write has come in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheUpdate {
     /// It was updated: the next read may hit.

@@ -214,13 +214,18 @@ impl Failure {
             }
             Error::OriginTooLong { max } => {
                 let message = format!(
-                    "A fork begins with {max} messages or 64 MiB at the most; fork at an earlier position."
+                    "A fork begins with {max} messages or 16 MiB at the most; fork at an earlier position."
                 );
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "fork_too_large", message).of("at")
             }
             Error::ConversationDeleted => {
                 let message = format!("The conversation {id:?} was deleted; its id is not used again.");
                 Self::new(StatusCode::CONFLICT, "conversation_deleted", message).of("conversation_id")
+            }
+            Error::MessageConflict { id, path } if path == "id" || path.ends_with(".id") => {
+                let message =
+                    format!("The conversation keeps a message {id:?}; give the new one another id.");
+                Self::new(StatusCode::CONFLICT, "message_conflict", message).of(path)
             }
             Error::MessageConflict { id, path } => {
                 let differs = differs(&path);

@@ -5,7 +5,6 @@ use conversation_core::{
 };
 
 use super::list_items::with_calls;
-use super::unchanged::unchanged;
 use crate::http::{ApiRequest, ApiResponse, Failure, Item, ItemId};
 
 pub(super) async fn answer(
@@ -13,14 +12,15 @@ pub(super) async fn answer(
     mut request: ApiRequest,
 ) -> Result<ApiResponse, Failure> {
     let (key, id) = (request.key()?, request.item_id()?);
-    if let Some(unchanged) = unchanged(store, &request, &key, None).await? {
-        return Ok(unchanged);
-    }
     let found = Found::read(store, &key, &id).await.and_then(|found| found.ok_or(Error::NotFound));
     let found =
         found.map_err(|error| Failure::about_item(&key.id, id.as_str())(error).read_from(Source::Bypass))?;
     let version = found.version;
     let item = found.item(&id, &key).map_err(|failure| failure.read_from(Source::Bypass))?;
+    // Only what is there can be unchanged.
+    if request.knows(version) {
+        return Ok(ApiResponse::unchanged(version).read_from(Source::Bypass));
+    }
     Ok(ApiResponse::new(item.into_json()).at_version(version).read_from(Source::Bypass))
 }
 

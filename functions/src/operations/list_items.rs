@@ -15,7 +15,10 @@ pub(super) async fn answer(
     let key = request.key()?;
     let (limit, (order, after), min_version) =
         (request.limit(Limit::LIST)?, request.items()?, request.min_version()?);
-    if let Some(unchanged) = unchanged(store, &request, &key, min_version).await? {
+    // Where a page begins after an item, that has to be found first.
+    if after.is_none()
+        && let Some(unchanged) = unchanged(store, &request, &key, min_version).await?
+    {
         return Ok(unchanged);
     }
     let read = records(store, &key, order, after.as_ref(), limit, min_version).await;
@@ -23,6 +26,9 @@ pub(super) async fn answer(
     let Some(page) = found else { return Err(Failure::no_conversation(key.id.as_str()).read_from(source)) };
     let items = with_calls(store, &key, &page.items).await.map_err(Failure::about(Some(&key.id)))?;
     let items = in_order(items, order, after.as_ref().filter(|_| begins_within))?;
+    if request.knows(page.version) {
+        return Ok(ApiResponse::unchanged(page.version).read_from(source));
+    }
     let response = response(items, page.has_more, request.answer_bytes(), limit);
     Ok(response.at_version(page.version).read_from(source))
 }

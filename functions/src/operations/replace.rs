@@ -3,7 +3,7 @@
 use conversation_core::{Batch, ConversationStore, Problem, Replaced};
 use serde_json::Value;
 
-use crate::http::{ApiRequest, ApiResponse, Failure, MESSAGES, fit, list, read_body};
+use crate::http::{ApiRequest, ApiResponse, Failure, MESSAGES, fit, is_reference, list, read_body};
 
 pub(super) async fn answer(
     store: &ConversationStore,
@@ -35,6 +35,12 @@ impl ApiRequest {
         body.conversation.none()?;
         let messages = messages.ok_or_else(|| Problem::Missing.of("messages"))?;
         let batch = MESSAGES.batch(Some(messages), true)?;
+        // What it stands for may be what is replaced.
+        if let Some(at) = batch.messages().iter().position(|message| is_reference(message.json())) {
+            let path = batch.path(at);
+            let message = format!("{path} must be a message, not a reference to one.");
+            return Err(Failure::bad_param(path, message));
+        }
         Ok((after, batch.under(self.idempotency_key()?).only_if(self.precondition()?)))
     }
 }

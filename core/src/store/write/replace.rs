@@ -31,8 +31,8 @@ impl Write for Replace<'_> {
 impl ConversationStore {
     /// Replaces all messages after a position by others, in one commit: there may be none, so that the end is only cut off, and
     /// position 0 clears the conversation. The new ones get positions after the last that was ever given out. Where these
-    /// messages follow the position already, under ids of the caller's, this is a retry and changes nothing, unless the caller
-    /// names the present version.
+    /// messages follow the position already, under ids of the caller's, this is a retry and changes nothing; if the caller names a
+    /// version, only if nothing else follows.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] where the position is beyond the last one; [`Error::MessageConflict`] where a new
