@@ -263,9 +263,17 @@ async fn what_the_dashboard_draws_is_told() {
         api.get("/v1/conversations/c").await,
         api.get("/v1/conversations").await,
         api.post("/v1/conversations/c", r#"{"title":"t"}"#).await,
-        api.delete("/v1/conversations/c").await,
     ];
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let unchanged = api.request("GET", MESSAGES).header("if-none-match", "*");
+    assert_eq!(api.send(unchanged).await.status, 304);
+    for path in [MESSAGES, "/v1/conversations/c"] {
+        let elsewhere =
+            api.request("POST", path).header("if-match", "\"9\"").header("content-type", "application/json");
+        let body = if path == MESSAGES { user("two") } else { r#"{"title":"u"}"#.to_owned() };
+        assert_eq!(api.send(elsewhere.body(body)).await.status, 412);
+    }
+    assert_eq!(api.delete("/v1/conversations/c").await.status, 200);
     api.lambda.invoke("sweep", "{}".into()).await.unwrap();
     let emitted: BTreeSet<String> =
         metrics(&api).iter().flat_map(|line| extracted(line).into_keys()).collect();
