@@ -52,9 +52,14 @@ create or replace function cut_messages(before conversations, p_after bigint, p_
     language plpgsql as $$
 declare
     c conversations := before;
+    used_again bigint[];
 begin
-    delete from messages m
-        where m.shard = c.shard and m.conversation_key = c.key and m.message_id = any (p_used_again) and m.seq > p_after;
+    -- By their ids, whatever the planner believes of the positions: much may wait there to be removed.
+    used_again := array(select m.seq from (
+        select seq from messages
+            where shard = c.shard and conversation_key = c.key and message_id = any (p_used_again) offset 0) m
+        where m.seq > p_after);
+    delete from messages m where m.shard = c.shard and m.conversation_key = c.key and m.seq = any (used_again);
     -- One range is cut off at a time. Beyond one that still waits, messages are removed however many they are: they came since
     -- the last sweep.
     if p_count <= 1000 or (c.cut_until > 0 and p_after > c.cut_after) then

@@ -61,8 +61,10 @@ begin
             outcome := 'message_deleted';
             return;
         end if;
-        select array_agg(m.message_id) into stored_ids from messages m
-            where m.shard = p_shard and m.conversation_key = c.key and m.message_id = any (p_ids) and m.seq <= cut_from;
+        select array_agg(m.message_id) into stored_ids from (
+            select seq, message_id from messages
+                where shard = p_shard and conversation_key = c.key and message_id = any (p_ids) offset 0) m
+            where m.seq <= cut_from;
         if stored_ids is not null then
             outcome := 'conflict';
             return;

@@ -7,8 +7,10 @@ begin
            array_agg(m.body::text order by given.at)
         into seqs, ats, bodies
         from unnest(p_ids) with ordinality as given(id, at)
-        left join messages m on m.shard = c.shard and m.conversation_key = c.key and m.message_id = given.id
-            and (m.seq > c.cut_until or m.seq <= c.cut_after);
+        left join lateral (
+            select * from messages
+                where shard = c.shard and conversation_key = c.key and message_id = given.id offset 0) m
+            on m.seq > c.cut_until or m.seq <= c.cut_after;
 end $$;
 
 -- Which of these ids are those of messages that were deleted; null: none.
@@ -26,7 +28,8 @@ begin
         select d.message_id from deleted_messages d
             where d.shard = c.shard and d.conversation_key = c.key and d.message_id = any (p_ids)
         union all
-        select m.message_id from messages m
-            where m.shard = c.shard and m.conversation_key = c.key and m.message_id = any (p_ids)
-                and m.seq > c.cut_after and m.seq <= c.cut_until) gone);
+        select m.message_id from (
+            select seq, message_id from messages
+                where shard = c.shard and conversation_key = c.key and message_id = any (p_ids) offset 0) m
+            where m.seq > c.cut_after and m.seq <= c.cut_until) gone);
 end $$;

@@ -1,6 +1,9 @@
 //! Replacing the end of a conversation: editing, compacting, clearing, taking back.
 
-use conversation_core::{Anchor, Batch, CacheUpdate, Error, Limit, Message, MessageId, Precondition, Range};
+use conversation_core::{
+    Anchor, Batch, CacheUpdate, ConversationFields, Error, Fork, Limit, Message, MessageId, NewConversation,
+    Precondition, Range,
+};
 use conversation_tests::{
     Answer, Api, OWNER, Profile, Stack, all_reported, batch, in_each_profile, key, report, size, user,
     user_as,
@@ -401,17 +404,19 @@ async fn a_retry_repairs_a_cached_copy_that_the_first_try_could_not_update() {
     assert_eq!(seqs().await, [4]);
 }
 
-/// How many rows and index entries of `messages` some reads go through.
+/// How many rows and index entries of `messages` were gone through since the database was made.
+async fn gone_through(stack: &Stack) -> i64 {
+    let mut postgres = stack.postgres().await;
+    all_reported(&mut postgres).await;
+    let read = "select sum(n.idx_tup_fetch + n.seq_tup_read + (select sum(i.idx_tup_read) from pg_stat_user_indexes i
+            where i.relid = n.relid))::bigint
+        from pg_stat_user_tables n where n.relname ~ '^messages(_[0-9]+)?$' and n.idx_tup_fetch is not null";
+    sqlx::query_scalar(read).fetch_one(&mut postgres).await.unwrap()
+}
+
+/// How many some reads go through.
 async fn rows_read(stack: &Stack) -> i64 {
-    let read = async || {
-        let mut postgres = stack.postgres().await;
-        all_reported(&mut postgres).await;
-        let read = "select sum(n.idx_tup_fetch + n.seq_tup_read + (select sum(i.idx_tup_read) from pg_stat_user_indexes i
-                where i.relid = n.relid))::bigint
-            from pg_stat_user_tables n where n.relname ~ '^messages(_[0-9]+)?$' and n.idx_tup_fetch is not null";
-        sqlx::query_scalar::<_, i64>(read).fetch_one(&mut postgres).await.unwrap()
-    };
-    let before = read().await;
+    let before = gone_through(stack).await;
     let (store, c) = (stack.store(), key("c"));
     for range in [Range::Before(i64::MAX), Range::After(0), Range::Before(1_000), Range::After(4_950)] {
         let page = store.history(&c, range, Limit::MAX, None).await.unwrap().found.unwrap();
@@ -422,7 +427,7 @@ async fn rows_read(stack: &Stack) -> i64 {
     redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
     assert!(!store.recent(&c, Limit::MAX, None).await.unwrap().source.is_hit());
     drop(store);
-    read().await - before
+    gone_through(stack).await - before
 }
 
 #[tokio::test]
@@ -439,7 +444,23 @@ async fn reads_cost_what_they_cost_while_what_was_cut_off_waits() {
     assert_eq!(rows(&stack).await.2, 1);
     let cut = rows_read(&stack).await;
     assert!(cut <= before + before / 2, "{cut} rows are read, and were {before}");
-    report(&format!("a read of each kind goes through {before} rows and entries, and {cut} while they wait"));
+    // So do writes: a compaction of what came since, and a fork.
+    let (before_writes, writer) = (gone_through(&stack).await, stack.store());
+    assert_eq!(writer.replace(&c, 5_000, &batch([user("summary")])).await.unwrap().removed, 200);
+    let new = NewConversation {
+        id: None,
+        fields: ConversationFields::default(),
+        fork: Some(Fork { of: c.id.clone(), at: Some(100) }),
+        messages: none(),
+    };
+    assert_eq!(writer.create(c.owner.clone(), new).await.unwrap().conversation.message_count, 100);
+    drop(writer);
+    let writes = gone_through(&stack).await - before_writes;
+    // One side of the position is counted, 5,000 messages.
+    assert!(writes <= 15_000, "{writes} rows and entries for 200 messages and 100");
+    report(&format!(
+        "a read of each kind goes through {before} rows and entries, and {cut} while they wait; two writes through {writes}"
+    ));
 }
 
 #[tokio::test]
