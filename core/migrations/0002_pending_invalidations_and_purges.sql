@@ -12,8 +12,8 @@ create table pending_invalidations (
 create index pending_invalidations_since_idx on pending_invalidations (since);
 
 -- Messages to be removed: those of deleted conversations, and what was cut off conversations that go on. A purge goes by
--- positions and remembers how far it is: whatever the planner believes of a table that shrinks under it, a batch reads only the messages that it removes, and none that earlier batches
--- left dead in the index.
+-- positions and remembers how far it is: whatever the planner believes of a table that shrinks under it, a batch reads only the
+-- messages that it removes, and none that earlier batches left dead in the index.
 create table purges (
     conversation_key bigint      not null,
     since            timestamptz not null default now(),

@@ -164,6 +164,24 @@ async fn a_replacement_is_done_once_under_its_key(profile: Profile) {
 }
 
 #[tokio::test]
+async fn another_body_and_an_id_that_stays_are_told_apart() {
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    let calling = |id: &str| {
+        let call = json!({"id":id,"type":"function","function":{"name":"f","arguments":"{}"}});
+        json!({"id":"m","role":"assistant","content":null,"tool_calls":[call]}).to_string()
+    };
+    assert_eq!(api.post(MESSAGES, calling("c1")).await.status, 200);
+    // The ids that differ are those of calls.
+    let another = api.post(MESSAGES, calling("c2")).await;
+    assert_eq!(another.at("/error/param"), "tool_calls[0].id", "{another:?}");
+    assert!(another.at("/error/message").contains("stored with another body"), "{another:?}");
+    let stays = put(&api, 1, &[message("n"), message("m")], &[]).await;
+    assert_eq!((stays.status, stays.at("/error/param").as_str()), (409, "messages[1].id"), "{stays:?}");
+    assert!(stays.at("/error/message").contains("keeps a message \"m\""), "{stays:?}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_replaced_is_said_by_name() {
     let stack = Stack::start().await;
     let api = stack.api().await;

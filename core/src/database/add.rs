@@ -188,13 +188,12 @@ impl Add<'_> {
     }
 }
 
-/// The same conflict, with the path of the message.
+/// The same error, with the path of the message that it is about.
 fn located(error: Error, batch: &Batch) -> Error {
     match error {
-        Error::MessageConflict { id, path } if path.is_empty() => {
+        Error::MessageStays { id, .. } => {
             let at = batch.messages().iter().position(|message| message.id.as_str() == id);
-            let path = at.map_or_else(String::new, |at| join(&batch.path(at), "id"));
-            Error::MessageConflict { id, path }
+            Error::MessageStays { id, path: at.map_or_else(String::new, |at| batch.path(at)) }
         }
         error => error,
     }

@@ -42,7 +42,7 @@ impl StatementError {
                 let last = detail()?.parse().ok()?;
                 Some(Problem::OutOfRange { min: 0, max: last }.of("at").into())
             }
-            COPIED => Some(Error::MessageConflict { id: detail()?.to_owned(), path: String::new() }),
+            COPIED => Some(Error::MessageStays { id: detail()?.to_owned(), path: String::new() }),
             _ => None,
         }
     }

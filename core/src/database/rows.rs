@@ -5,7 +5,7 @@ use sqlx::{FromRow, Row as _};
 
 use crate::types::conversation::{Conversation, ConversationId, ConversationKey, OwnerId};
 use crate::types::error::{Error, Problem};
-use crate::types::message::{Batch, Message, MessageId, NewMessage, join};
+use crate::types::message::{Batch, Message, MessageId, NewMessage};
 use crate::types::page::MessageAtVersion;
 use crate::types::snapshot::{Snapshot, Window};
 
@@ -173,7 +173,7 @@ fn was_deleted(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
 /// A message that stays has the id of a new one.
 fn is_kept(row: &PgRow, batch: &Batch) -> sqlx::Result<Error> {
     let (id, path) = first_named(row, batch)?;
-    Ok(Error::MessageConflict { id, path: join(&path, "id") })
+    Ok(Error::MessageStays { id, path })
 }
 
 /// The first message of a batch that the row names, and its path.

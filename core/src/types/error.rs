@@ -58,6 +58,14 @@ pub enum Error {
         /// Where in the request it differs from what is stored: `messages[3].content`.
         path: String,
     },
+    /// A new message has the id of one that stays: where the end of a conversation is replaced, or another one copied.
+    #[error("message {id} stays")]
+    MessageStays {
+        /// The id in question.
+        id: String,
+        /// Where it stands in the request: `messages[3]`.
+        path: String,
+    },
     /// The message was stored before, and deleted.
     #[error("message {id} was deleted")]
     MessageDeleted {

@@ -1,5 +1,7 @@
 //! The one place where what went wrong becomes a status, a code and a sentence for the caller.
 
+mod store;
+
 use conversation_core::{ConversationId, Error, Invalid, Problem};
 use http::StatusCode;
 
@@ -197,96 +199,6 @@ impl Failure {
             error => Self::from_store(error, id.as_str()),
         }
     }
-
-    fn from_store(error: Error, id: &str) -> Self {
-        match error {
-            Error::Invalid(invalid) => invalid.into(),
-            Error::NotFound => Self::no_conversation(id),
-            Error::VersionMismatch { version } => Self::version_mismatch(id, version),
-            Error::ConversationExists { .. } => {
-                let message =
-                    format!("Conversation {id:?} already exists; add messages to it, or choose another id.");
-                Self::new(StatusCode::CONFLICT, "conversation_exists", message).of("id")
-            }
-            Error::OriginNotFound => {
-                let message = "There is no conversation to fork of this id.";
-                Self::new(StatusCode::NOT_FOUND, "conversation_not_found", message).of("fork_of")
-            }
-            Error::OriginTooLong { max } => {
-                let message = format!(
-                    "A fork begins with {max} messages or 16 MiB at the most; fork at an earlier position."
-                );
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "fork_too_large", message).of("at")
-            }
-            Error::ConversationDeleted => {
-                let message = format!("The conversation {id:?} was deleted; its id is not used again.");
-                Self::new(StatusCode::CONFLICT, "conversation_deleted", message).of("conversation_id")
-            }
-            Error::MessageConflict { id, path } if path == "id" || path.ends_with(".id") => {
-                let message =
-                    format!("The conversation keeps a message {id:?}; give the new one another id.");
-                Self::new(StatusCode::CONFLICT, "message_conflict", message).of(path)
-            }
-            Error::MessageConflict { id, path } => {
-                let differs = differs(&path);
-                let message = format!(
-                    "A message {id:?} is stored with another body{differs}; give the new one another id."
-                );
-                let param = if path.is_empty() { "id".to_owned() } else { path };
-                Self::new(StatusCode::CONFLICT, "message_conflict", message).of(param)
-            }
-            Error::MessageDeleted { id, path } => {
-                let message = format!("The message {id:?} was deleted; give the new one another id.");
-                let param = if path.is_empty() { "id".to_owned() } else { format!("{path}.id") };
-                Self::new(StatusCode::CONFLICT, "message_deleted", message).of(param)
-            }
-            Error::IdempotencyConflict { path } => {
-                let differs = differs(&path);
-                let message = format!(
-                    "The Idempotency-Key was used for another request{differs}; give this one another key."
-                );
-                let param = if path.is_empty() { "idempotency-key".to_owned() } else { path };
-                Self::new(StatusCode::CONFLICT, "idempotency_conflict", message).of(param)
-            }
-            Error::VersionAhead { stored, .. } => {
-                let message =
-                    format!("The conversation is at version {stored}; min_version must not be above it.");
-                Self::new(StatusCode::CONFLICT, "version_ahead", message).of("min_version")
-            }
-            Error::OutcomeUnknown(reason) => {
-                tracing::error!(conversation = id, reason, "commit with unknown outcome");
-                let message = "The write may or may not have been stored. A request with an Idempotency-Key, and messages with an id, can be sent again: they are not stored twice. Otherwise read first.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message)
-            }
-            Error::DatabaseUnavailable(reason) => {
-                tracing::error!(conversation = id, reason, "postgres unavailable");
-                Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
-                    "The store cannot be reached. Try again shortly.",
-                )
-            }
-            Error::CacheMoving => {
-                tracing::warn!(conversation = id, "the cache is of another generation than the one in use");
-                let message = "The store is moving to another cache. Nothing was stored. Try again shortly.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "cache_moving", message)
-            }
-            Error::CacheUnavailable(error) => {
-                tracing::error!(conversation = id, %error, "cache unavailable");
-                let message = "The cache cannot be reached, and nothing is deleted before it can be. Nothing was changed. Try again shortly.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "cache_unavailable", message)
-            }
-            Error::Database(error) => {
-                tracing::error!(conversation = id, %error, "postgres error");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal server error.")
-            }
-        }
-    }
-}
-
-/// What two requests differ in.
-fn differs(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(", from which it differs at {path}") }
 }
 
 impl From<Invalid> for Failure {

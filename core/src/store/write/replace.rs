@@ -35,7 +35,7 @@ impl ConversationStore {
     /// version, only if nothing else follows.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] where the position is beyond the last one; [`Error::MessageConflict`] where a new
+    /// [`Error::NotFound`]; [`Error::Invalid`] where the position is beyond the last one; [`Error::MessageStays`] where a new
     /// message has the id of one that stays; or as [`ConversationStore::add`] and [`ConversationStore::delete`].
     pub async fn replace(&self, key: &ConversationKey, after: i64, batch: &Batch) -> Result<Replaced, Error> {
         let Committed { done, begun } = self.place_intent_and_commit(key, &Replace { after, batch }).await?;
