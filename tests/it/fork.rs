@@ -4,6 +4,7 @@ use conversation_tests::{Answer, Api, Profile, Stack, in_each_profile};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
+use crate::long::grown;
 use crate::openai::{ITEMS, MESSAGES};
 
 in_each_profile!(
@@ -171,12 +172,7 @@ async fn what_cannot_be_forked_is_said_by_name_and_leaves_nothing(profile: Profi
 async fn what_is_too_long_is_not_forked() {
     let stack = Stack::start().await;
     let api = stack.api().await;
-    origin(&api, &["a"]).await;
-    let grow = "with grown as (update conversations set last_seq = 10001, message_count = 10001 returning shard, key)
-        insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
-            select shard, key, n, 'm' || n, false, '{\"role\":\"user\",\"content\":\"x\"}', now()
-            from grown, generate_series(2, 10001) n";
-    sqlx::query(grow).execute(&mut stack.postgres().await).await.unwrap();
+    grown(&stack, &mut stack.postgres().await, 10_001).await;
     let long = create(&api, json!({"id":"f","fork_of":"c"})).await;
     assert_eq!((long.status, long.at("/error/code").as_str()), (413, "fork_too_large"), "{long:?}");
     let fits = create(&api, json!({"id":"f","fork_of":"c","at":10_000})).await;

@@ -17,10 +17,9 @@ use sqlx::PgConnection;
 const AT_ONCE: i64 = 1_000;
 const BATCH: i64 = 5_000;
 
-/// A conversation of so many messages, the last of them cached.
-async fn long_conversation(stack: &Stack, postgres: &mut PgConnection, messages: i64) {
-    let store = stack.store();
-    store.add(&key("c"), &batch([user("first")])).await.unwrap();
+/// A conversation of so many messages, of which nothing is cached. All but the first are called by their positions.
+pub(crate) async fn grown(stack: &Stack, postgres: &mut PgConnection, messages: i64) {
+    stack.store().add(&key("c"), &batch([user("first")])).await.unwrap();
     let grow = "with grown as (
             update conversations set last_seq = $1, message_count = $1, version = version + 1 returning shard, key)
         insert into messages (shard, conversation_key, seq, message_id, id_in_body, body, created_at)
@@ -28,6 +27,12 @@ async fn long_conversation(stack: &Stack, postgres: &mut PgConnection, messages:
             from grown, generate_series(2, $1) n";
     sqlx::query(grow).bind(messages).execute(postgres).await.unwrap();
     redis::cmd("FLUSHALL").exec_async(&mut stack.redis().await).await.unwrap();
+}
+
+/// The same, the last of them cached.
+async fn long_conversation(stack: &Stack, postgres: &mut PgConnection, messages: i64) {
+    grown(stack, postgres, messages).await;
+    let store = stack.store();
     for is_hit in [false, true] {
         let read = store.recent(&key("c"), Limit::MAX, None).await.unwrap();
         assert_eq!(read.source.is_hit(), is_hit);
@@ -42,7 +47,7 @@ async fn left(postgres: &mut PgConnection) -> (i64, i64) {
 }
 
 /// How many rows and index entries of `messages` were read since the database was made.
-async fn rows_read(postgres: &mut PgConnection) -> i64 {
+pub(crate) async fn rows_read(postgres: &mut PgConnection) -> i64 {
     all_reported(postgres).await;
     // Of its partitions, where it has some.
     let read = "select sum(n.idx_tup_fetch + n.seq_tup_read + (select sum(i.idx_tup_read) from pg_stat_user_indexes i

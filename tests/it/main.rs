@@ -16,6 +16,7 @@ mod console;
 mod contract;
 mod crash;
 mod crowd;
+mod cut;
 mod decoders;
 mod duplicates;
 mod emulator;

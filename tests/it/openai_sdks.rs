@@ -27,42 +27,42 @@ pub(crate) async fn runs(mut example: Command) {
     assert!(said.trim_end().ends_with(": all as expected"), "{said}");
 }
 
+/// Runs an example in Python, with the packages of the tests.
+async fn runs_in_python(example: &str) {
+    let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
+    let mut python = Command::new(python.unwrap_or_else(|error| panic!("{error:#}")));
+    python.arg(workspace().join("examples").join(example));
+    runs(python).await;
+}
+
+/// Runs `npm start` in a folder of the examples, with what its lock file pins.
+pub(crate) async fn runs_in_node(folder: &str) {
+    let (Some(_), Some(npm)) = (installed("node"), installed("npm")) else { return };
+    let folder = workspace().join("examples").join(folder);
+    let mut start = Command::new(&npm);
+    start.args(["start", "--silent"]).current_dir(&folder);
+    tokio::task::spawn_blocking(move || install(&npm, &folder)).await.unwrap();
+    runs(start).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_and_the_agents_sdk_work_unchanged() {
-    let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
-    let mut example = Command::new(python.unwrap_or_else(|error| panic!("{error:#}")));
-    example.arg(workspace().join("examples/openai_python.py"));
-    runs(example).await;
+    runs_in_python("openai_python.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_javascript_sdk_works_unchanged() {
-    let (Some(node), Some(npm)) = (installed("node"), installed("npm")) else { return };
-    let folder = workspace().join("examples/openai_js");
-    let ready = folder.clone();
-    tokio::task::spawn_blocking(move || install(&npm, &ready)).await.unwrap();
-    let mut example = Command::new(node);
-    example.arg(folder.join("main.js"));
-    runs(example).await;
+    runs_in_node("openai_js").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_googles_agent_development_kit_behave_as_its_own() {
-    let python = tokio::task::spawn_blocking(|| Wheels::TESTS.python()).await.unwrap();
-    let mut example = Command::new(python.unwrap_or_else(|error| panic!("{error:#}")));
-    example.arg(workspace().join("examples/adk_sessions.py"));
-    runs(example).await;
+    runs_in_python("adk_sessions.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_javascript_agents_sdk_changes_the_history_in_transactions() {
-    let (Some(node), Some(npm)) = (installed("node"), installed("npm")) else { return };
-    let folder = workspace().join("examples/agents_js");
-    let ready = folder.clone();
-    tokio::task::spawn_blocking(move || install(&npm, &ready)).await.unwrap();
-    let mut example = Command::new(node);
-    example.arg(folder.join("main.js"));
-    runs(example).await;
+    runs_in_node("agents_js").await;
 }
 
 /// The same items as in the examples. What has no type is a message of the easy form.
@@ -141,7 +141,7 @@ async fn the_rust_client_async_openai_works_unchanged() {
 }
 
 /// Installs what the lock file pins, unless it is there.
-pub(crate) fn install(npm: &Path, folder: &Path) {
+fn install(npm: &Path, folder: &Path) {
     let lock = std::fs::read(folder.join("package-lock.json")).unwrap();
     let stamp = folder.join("node_modules/.installed");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {

@@ -4,9 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use conversation_local::workspace;
-use conversation_tests::installed;
 
-use crate::openai_sdks::{install, runs};
+use crate::openai_sdks::{runs, runs_in_node};
 
 const FOLDER: &str = "examples/two_writers";
 
@@ -30,18 +29,5 @@ async fn eight_writers_in_python_count_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_writers_in_typescript_count_together() {
     is_shown("two_writers.ts", "//");
-    let (Some(node), Some(npm)) = (installed("node"), installed("npm")) else { return };
-    let folder = workspace().join(FOLDER);
-    let (ready, compiler) = (folder.clone(), node.clone());
-    tokio::task::spawn_blocking(move || {
-        install(&npm, &ready);
-        let mut tsc = Command::new(compiler);
-        let output = tsc.arg("node_modules/typescript/bin/tsc").current_dir(&ready).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    })
-    .await
-    .unwrap();
-    let mut example = Command::new(node);
-    example.arg(folder.join("build/two_writers.js"));
-    runs(example).await;
+    runs_in_node("two_writers").await;
 }
