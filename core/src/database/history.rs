@@ -137,12 +137,30 @@ const NEWEST: &str = concat!(
     " newest) texts) sized where bytes <= 6291456) m on true order by m.seq"
 );
 
-/// The messages beside a position: `$4`.
-macro_rules! beside_position {
-    ($condition:literal, $order:literal) => {
+/// A page beside a place, which is a position or the message of an id: `$4`.
+macro_rules! beside {
+    (position, $condition:literal, $order:literal) => {
+        beside!("true", "", $condition, $order)
+    };
+    // It may have been deleted: who reads and deletes page by page loses its place otherwise.
+    (message, $condition:literal, $order:literal) => {
+        beside!(
+            "a.seq is not null",
+            " left join lateral ( \
+                select seq from messages where shard = $1 and conversation_key = c.key and message_id = $4 \
+                union all \
+                select seq from deleted_messages where shard = $1 and conversation_key = c.key and message_id = $4) a on true",
+            $condition,
+            $order
+        )
+    };
+    ($found:literal, $anchor:literal, $condition:literal, $order:literal) => {
         concat!(
-            "select c.version, true as anchor_found, m.* from ",
+            "select c.version, ",
+            $found,
+            " as anchor_found, m.* from ",
             conversation!(),
+            $anchor,
             " left join lateral (select ",
             columns!(),
             " from ",
@@ -151,30 +169,10 @@ macro_rules! beside_position {
         )
     };
 }
-const BEFORE: &str = beside_position!(" and seq < $4", "desc");
-const AFTER: &str = beside_position!(" and seq > $4", "asc");
-
-/// The messages beside one of id `$4`. A page may begin where a message was that is deleted: who reads and deletes page by page
-/// loses its place otherwise.
-macro_rules! beside_message {
-    ($condition:literal, $order:literal) => {
-        concat!(
-            "select c.version, a.seq is not null as anchor_found, m.* from ",
-            conversation!(),
-            " left join lateral ( \
-                    select seq from messages where shard = $1 and conversation_key = c.key and message_id = $4 \
-                    union all \
-                    select seq from deleted_messages where shard = $1 and conversation_key = c.key and message_id = $4) a on true \
-                left join lateral (select ",
-            columns!(),
-            " from ",
-            next_messages!($condition, $order, "$5"),
-            " page) m on true order by m.seq"
-        )
-    };
-}
-const BEFORE_MESSAGE: &str = beside_message!(" and seq < a.seq", "desc");
-const AFTER_MESSAGE: &str = beside_message!(" and seq > a.seq", "asc");
+const BEFORE: &str = beside!(position, " and seq < $4", "desc");
+const AFTER: &str = beside!(position, " and seq > $4", "asc");
+const BEFORE_MESSAGE: &str = beside!(message, " and seq < a.seq", "desc");
+const AFTER_MESSAGE: &str = beside!(message, " and seq > a.seq", "asc");
 
 const ONE: &str = "select c.version, m.seq, case when not m.id_in_body then m.message_id end as id, \
         unix_seconds(m.created_at) as at, m.body::text as body \

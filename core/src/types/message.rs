@@ -2,8 +2,8 @@
 
 mod batch;
 mod id;
-
-use std::fmt::Write as _;
+mod role;
+mod stored;
 
 use serde_json::value::RawValue;
 
@@ -12,45 +12,14 @@ use super::json::{JsonFields, JsonText, difference, nests_deeper};
 
 pub use batch::{BATCH, Batch, Compare, join};
 pub use id::MessageId;
+pub use role::Role;
+pub use stored::Message;
 
 /// The largest message, in bytes of JSON.
 pub const MESSAGE_BYTES: usize = 256 * 1024;
 /// The deepest nesting within a message. With the list around it, an answer stays below the 128 levels that common
 /// parsers read.
 pub const MESSAGE_DEPTH: usize = 100;
-
-/// Who speaks, in the vocabulary of Chat Completions. LangChain's `human` and `ai` are read as aliases; what is stored
-/// and answered is the client's own spelling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Instructions of the application.
-    System,
-    /// The same, under its newer name.
-    Developer,
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-    /// The result of a tool call.
-    Tool,
-    /// The result of a function, before there were tools.
-    Function,
-}
-
-impl Role {
-    /// The role of that name, or alias; none: it is none.
-    pub fn parse(role: &str) -> Option<Self> {
-        Some(match role {
-            "system" => Self::System,
-            "developer" => Self::Developer,
-            "user" | "human" => Self::User,
-            "assistant" | "ai" => Self::Assistant,
-            "tool" => Self::Tool,
-            "function" => Self::Function,
-            _ => return None,
-        })
-    }
-}
 
 /// A message that may be stored: a JSON object that obeys the rules of its kind, and its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -313,74 +282,6 @@ fn string(value: &RawValue, param: &str) -> Result<String, Invalid> {
     Ok(text.lossy().into_owned())
 }
 
-/// A stored message: its position, and the JSON that is answered for it: the client's own, with `id` (where the client
-/// gave none), `seq` and `created_at` spliced in behind the opening brace.
-///
-/// It is held as the element that the cache keeps, `<seq> <json>`, so that a cached read copies nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    element: String,
-    json_at: usize,
-    seq: i64,
-}
-
-impl Message {
-    /// Its position in the conversation, from 1.
-    pub fn seq(&self) -> i64 {
-        self.seq
-    }
-
-    /// Its id.
-    pub fn id(&self) -> MessageId {
-        let id = JsonFields::parse(self.json()).and_then(|fields| {
-            let (_, id) = fields.0.into_iter().find(|(key, _)| *key == *"id")?;
-            JsonText::parse(id.get()).map(|id| id.lossy().into_owned())
-        });
-        // What is stored has one.
-        MessageId(id.unwrap_or_default())
-    }
-
-    /// Who speaks; none: what has no role, such as a call.
-    pub fn role(&self) -> Option<Role> {
-        let fields = JsonFields::parse(self.json())?;
-        let (_, role) = fields.0.into_iter().find(|(key, _)| *key == *"role")?;
-        Role::parse(&JsonText::parse(role.get())?.lossy())
-    }
-
-    /// The message as it is answered.
-    pub fn json(&self) -> &str {
-        &self.element[self.json_at..]
-    }
-
-    /// What the cache keeps for it.
-    pub fn element(&self) -> &str {
-        &self.element
-    }
-
-    /// Reads what the cache kept. None: no element of this store.
-    pub fn from_element(element: Vec<u8>) -> Option<Self> {
-        let element = String::from_utf8(element).ok()?;
-        let (seq, json) = element.split_once(' ')?;
-        let (seq, json_at) = (seq.parse().ok()?, seq.len() + 1);
-        json.starts_with('{').then_some(Self { json_at, seq, element })
-    }
-
-    /// Puts a message together from what Postgres keeps. `id` is none where the body carries it.
-    pub(crate) fn assemble(seq: i64, id: Option<&str>, created_at: i64, body: &str) -> Self {
-        let mut element = String::with_capacity(body.len() + 96);
-        // Writing to a String cannot fail.
-        let _ = write!(element, "{seq} ");
-        let json_at = element.len();
-        element.push('{');
-        if let Some(id) = id {
-            let _ = write!(element, "\"id\":\"{id}\",");
-        }
-        let _ = write!(element, "\"seq\":{seq},\"created_at\":{created_at},");
-        element.push_str(body.get(1..).unwrap_or_default());
-        Self { element, json_at, seq }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -493,16 +394,5 @@ mod tests {
             |n: usize| format!(r#"{{"role":"user","content":"[[","x":{}{}}}"#, "[".repeat(n), "]".repeat(n));
         assert!(NewMessage::parse(&nested(MESSAGE_DEPTH - 1)).is_ok());
         assert_eq!(problem(&nested(MESSAGE_DEPTH)).1, Problem::TooDeep { max: MESSAGE_DEPTH });
-    }
-
-    #[test]
-    fn an_element_carries_position_and_answer() {
-        let message = Message::assemble(7, Some("msg_1"), 1_700_000_000, r#"{ "role":"user"}"#);
-        assert_eq!(message.json(), r#"{"id":"msg_1","seq":7,"created_at":1700000000, "role":"user"}"#);
-        let back = Message::from_element(message.element().as_bytes().to_vec()).unwrap();
-        assert_eq!((back.seq(), &back), (7, &message));
-        for bad in [&b"7{}"[..], b"x {}", b"7 x", b"7 \xff", b""] {
-            assert!(Message::from_element(bad.to_vec()).is_none());
-        }
     }
 }
