@@ -345,3 +345,39 @@ fn parse(id: &str) -> Result<Conversation, Broken> {
     let (place, generation) = parts.ok_or("a conversation of somebody else's")?;
     Ok(Conversation { place: place.parse()?, generation: generation.parse()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrote(version: i64, expected: i64, id: &str) -> Record {
+        Record::Wrote(Wrote {
+            conversation: Conversation { place: 0, generation: 0 },
+            version,
+            cache_update: CacheUpdate::Applied,
+            added: vec![id.to_owned()],
+            expected: Some(expected),
+            began: Some(1),
+            ended: 2,
+        })
+    }
+
+    fn found(records: &[Record]) -> usize {
+        let conversation = Conversation { place: 0, generation: 0 };
+        let mut truth = Truth::unborn();
+        truth.added.insert("a".into(), 1);
+        let mut violations = Vec::new();
+        conditions_held(records, &HashMap::from([(conversation, truth)]), &mut violations);
+        violations.len()
+    }
+
+    #[test]
+    fn of_conditional_writes_one_is_done_and_nothing_of_a_refused_one_is_stored() {
+        let conversation = Conversation { place: 0, generation: 0 };
+        let refused = |id: &str| Record::Mismatched { conversation, ids: vec![id.to_owned()] };
+        assert_eq!(found(&[wrote(2, 1, "a"), wrote(3, 2, "b"), refused("c")]), 0);
+        assert_eq!(found(&[wrote(2, 1, "a"), wrote(2, 1, "b")]), 1, "two at one version");
+        assert_eq!(found(&[wrote(3, 1, "a")]), 1, "at another version than it names");
+        assert_eq!(found(&[refused("a")]), 1, "refused and stored");
+    }
+}
