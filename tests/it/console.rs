@@ -1,7 +1,7 @@
 //! The page beside `make run`, in a browser. `SCREENSHOT` says where to put a picture of it.
 
 use conversation_local::{Authorizer, Functions, Gateway, Routes, console};
-use conversation_tests::{Stack, file, installed};
+use conversation_tests::{Api, Stack, file, installed};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -9,11 +9,16 @@ use crate::browser::Browser;
 
 const LAST: &str = "document.querySelector('#reads li')?.innerText";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_console_shows_which_store_answered_and_evicts() {
-    let (Some(_), Some(chromedriver)) = (installed("chromium"), installed("chromedriver")) else { return };
-    let stack = Stack::start().await;
-    let api = stack.api().await;
+/// The API with the console beside it.
+async fn served(stack: &Stack, api: &Api) -> Gateway {
+    let functions = Functions::Processes(api.lambda.clone());
+    let routes = Routes::load().unwrap();
+    let console = console(stack.store());
+    Gateway::start_with(0, routes, functions, Authorizer::Open, console, &[]).await.unwrap()
+}
+
+/// Two conversations of eight messages.
+async fn fill(api: &Api) {
     for (id, title) in [("greeting", "<b>Greeting</b>"), ("travel", "A trip to Zürich")] {
         let messages = (1..=8).map(|n| json!({
             "role": if n % 2 == 1 { "user" } else { "assistant" }, "content": format!("message {n} <script>"),
@@ -21,17 +26,15 @@ async fn the_console_shows_which_store_answered_and_evicts() {
         let new = json!({ "id": id, "title": title, "messages": messages.collect::<Vec<_>>() });
         assert_eq!(api.post("/v1/conversations", new.to_string()).await.status, 200);
     }
-    let functions = Functions::Processes(api.lambda.clone());
-    let gateway = Gateway::start_with(
-        0,
-        Routes::load().unwrap(),
-        functions,
-        Authorizer::Open,
-        console(stack.store()),
-        &[],
-    )
-    .await
-    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_shows_which_store_answered_and_evicts() {
+    let (Some(_), Some(chromedriver)) = (installed("chromium"), installed("chromedriver")) else { return };
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    fill(&api).await;
+    let gateway = served(&stack, &api).await;
     let browser = Browser::start(&chromedriver).await;
     browser.open(&format!("{}/console", gateway.url())).await;
 
@@ -58,6 +61,25 @@ async fn the_console_shows_which_store_answered_and_evicts() {
     browser.wait_for("document.querySelectorAll('#messages li').length === 9").await;
     browser.wait_for("document.querySelector('nav').innerText.includes('9 messages')").await;
 
+    if let Some(path) = file("SCREENSHOT") {
+        let picture = browser.ask(Method::GET, "/screenshot", Value::Null).await;
+        let picture =
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, picture.as_str().unwrap());
+        std::fs::write(path, picture.unwrap()).unwrap();
+    }
+    browser.ask(Method::DELETE, "", Value::Null).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_forks_edits_and_clears_what_is_shown() {
+    let (Some(_), Some(chromedriver)) = (installed("chromium"), installed("chromedriver")) else { return };
+    let stack = Stack::start().await;
+    let api = stack.api().await;
+    fill(&api).await;
+    let gateway = served(&stack, &api).await;
+    let browser = Browser::start(&chromedriver).await;
+    browser.open(&format!("{}/console#travel", gateway.url())).await;
+    browser.wait_for("document.querySelectorAll('#messages li').length === 8").await;
     // A fork of the first three messages, of which the second is edited: what follows it goes.
     browser.click("#messages li:nth-child(3) .meta button:last-child").await;
     browser.wait_for("document.querySelectorAll('#messages li').length === 3").await;
@@ -77,14 +99,7 @@ async fn the_console_shows_which_store_answered_and_evicts() {
     browser.click("#clear").await;
     browser.wait_for("document.querySelectorAll('#messages li').length === 0").await;
     browser.click("nav button[data-id=travel]").await;
-    browser.wait_for("document.querySelectorAll('#messages li').length === 9").await;
-
-    if let Some(path) = file("SCREENSHOT") {
-        let picture = browser.ask(Method::GET, "/screenshot", Value::Null).await;
-        let picture =
-            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, picture.as_str().unwrap());
-        std::fs::write(path, picture.unwrap()).unwrap();
-    }
+    browser.wait_for("document.querySelectorAll('#messages li').length === 8").await;
     browser.ask(Method::DELETE, "", Value::Null).await;
 }
 
@@ -92,17 +107,7 @@ async fn the_console_shows_which_store_answered_and_evicts() {
 async fn nothing_is_evicted_for_pages_of_other_sites() {
     let stack = Stack::start().await;
     let api = stack.api().await;
-    let functions = Functions::Processes(api.lambda.clone());
-    let gateway = Gateway::start_with(
-        0,
-        Routes::load().unwrap(),
-        functions,
-        Authorizer::Open,
-        console(stack.store()),
-        &[],
-    )
-    .await
-    .unwrap();
+    let gateway = served(&stack, &api).await;
     let url = format!("{}/console/evict/c", gateway.url());
     // What a page may send without being asked for leave has no such header.
     assert_eq!(Client::new().post(&url).send().await.unwrap().status(), 400);
