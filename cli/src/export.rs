@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use conversation_core::{
-    ConversationId, ConversationIndex, ConversationKey, DatabaseConfig, OwnerId, Record, Scope,
+    ConversationId, ConversationIndex, ConversationKey, DatabaseConfig, Exported, OwnerId, Scope,
     conversation_index,
 };
 
@@ -20,7 +20,8 @@ use crate::terminal::note;
 /// How many bytes are written at a time.
 const BUFFER: usize = 1 << 20;
 
-/// Writes conversations with all of their messages as NDJSON: one line for each conversation, then one for each message.
+/// Writes conversations with all of their messages and records as NDJSON: one line for each conversation, then one for each message and one
+/// for each record. Owners' own records come before all conversations.
 ///
 /// The output is one snapshot of the database, in the order of owners and ids, with messages to the byte as clients sent
 /// them. Imported into an empty store and exported again, it is the same file. Deleted conversations are not included. Needs
@@ -88,14 +89,17 @@ async fn write(index: &ConversationIndex, scope: &Scope, out: impl Write, counts
             break;
         }
         for record in records {
-            if let Record::Conversation(conversation) = &record {
-                of = Some(conversation.key.id.clone());
+            match &record {
+                Exported::Conversation(conversation) => of = Some(conversation.key.id.clone()),
+                Exported::Owner(_) => of = None,
+                Exported::Message(_) | Exported::Record(_) => {}
             }
-            let Some(of) = &of else { continue };
-            line::write(&record, of, &mut buffer).context("cannot serialise a record")?;
+            line::write(&record, of.as_ref(), &mut buffer).context("cannot serialise a record")?;
             let count = match record {
-                Record::Conversation(_) => &counts.conversations,
-                Record::Message(_) => &counts.messages,
+                Exported::Conversation(_) => &counts.conversations,
+                Exported::Message(_) => &counts.messages,
+                Exported::Record(_) => &counts.records,
+                Exported::Owner(_) => continue,
             };
             count.fetch_add(1, Ordering::Relaxed);
         }

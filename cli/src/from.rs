@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context as _, Result, anyhow};
 use clap::ValueEnum;
 use conversation_core::{
-    ConversationFields, ConversationId, ConversationKey, ConversationRecord, MessageRecord, Metadata,
-    OwnerId, Record, Title,
+    ConversationFields, ConversationId, ConversationKey, Exported, ExportedConversation, ExportedMessage,
+    Metadata, OwnerId, Title,
 };
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -65,7 +65,7 @@ impl Kind {
     }
 
     /// Converts a message to this store's form.
-    fn convert(self, message: &MessageRow, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
+    fn convert(self, message: &MessageRow, ids: &mut HashSet<String>) -> Result<ExportedMessage, String> {
         match self {
             Self::LangchainPostgres => langchain::convert(message),
             Self::OpenaiAgentsSqlalchemy => openai_agents::convert(message, ids),
@@ -105,7 +105,7 @@ pub(crate) async fn read(origin: Origin, parts: Parts, left_out: &AtomicU64) -> 
         if session.as_deref() != Some(row.session.as_str()) {
             let record = conversation(&owner, &row)
                 .map_err(|error| anyhow!("conversation {} of the source: {error}", row.session))?;
-            if !parter.take(Record::Conversation(record), at, at).await? {
+            if !parter.take(Exported::Conversation(record), at, at).await? {
                 return Ok(());
             }
             session = Some(row.session.clone());
@@ -115,7 +115,7 @@ pub(crate) async fn read(origin: Origin, parts: Parts, left_out: &AtomicU64) -> 
         at += 1;
         match kind.convert(&message, &mut ids) {
             Ok(record) => {
-                if !parter.take(Record::Message(record), at - 1, at).await? {
+                if !parter.take(Exported::Message(record), at - 1, at).await? {
                     return Ok(());
                 }
             }
@@ -150,11 +150,11 @@ fn read_row(row: &PgRow) -> sqlx::Result<Row> {
     })
 }
 
-fn conversation(owner: &OwnerId, row: &Row) -> Result<ConversationRecord, String> {
+fn conversation(owner: &OwnerId, row: &Row) -> Result<ExportedConversation, String> {
     let id = ConversationId::new(conversation_id(&row.session)).map_err(|invalid| invalid.to_string())?;
     let title = row.title.clone().map(Title::new).transpose().map_err(|invalid| invalid.to_string())?;
     let has_messages = row.message.is_some();
-    let record = ConversationRecord {
+    let record = ExportedConversation {
         key: ConversationKey { owner: owner.clone(), id },
         fields: ConversationFields::of(title, metadata(row.metadata.as_deref())?),
         version: 0,
@@ -165,6 +165,7 @@ fn conversation(owner: &OwnerId, row: &Row) -> Result<ConversationRecord, String
         last_message_at: has_messages.then_some(row.updated_at),
         forked_from: None,
         forked_at: None,
+        record_revision: 0,
     };
     record.check().map_err(|invalid| invalid.to_string())?;
     Ok(record)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use clap::Args;
 use conversation_core::{
-    CacheConfig, ConversationIndex, ConversationStore, DatabaseConfig, Error as StoreError, ImportSource,
-    OwnerId, conversation_index, store,
+    CacheConfig, CacheUpdate, ConversationIndex, ConversationStore, DatabaseConfig, Error as StoreError,
+    ImportSource, Imported, OwnerId, conversation_index, store,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::arguments::owner;
 use crate::from::{self, Kind, Origin};
 use crate::progress::{Counts, Progress, grouped};
-use crate::source::{self, Lines, Part, Parts};
+use crate::source::{self, Content, Lines, Of, Part, Parts};
 use crate::terminal::note;
 
 /// How often progress is saved.
@@ -241,7 +241,7 @@ async fn distribute(
     while let Some(part) = parts.recv().await {
         if let Some(rate) = rate {
             sleep_until(due).await;
-            let messages = part.messages.len().max(1) as f64;
+            let messages = part.content.len().max(1) as f64;
             due = due.max(Instant::now()) + Duration::from_secs_f64(messages / f64::from(rate));
         }
         if part.first {
@@ -297,12 +297,18 @@ impl Run {
     async fn store(&self, store: &ConversationStore, part: &Part) -> Result<bool> {
         let mut attempt = 0;
         loop {
-            match store.import(&part.of, &part.messages, part.last).await {
-                Ok(imported) => {
-                    self.count(part, u64::try_from(imported.stored).unwrap_or(0));
-                    if imported.changed && imported.cache_update != conversation_core::CacheUpdate::Applied {
-                        self.not_updated.fetch_add(1, Ordering::Relaxed);
-                    }
+            let stored = match (&*part.of, &part.content) {
+                (Of::Conversation(of), Content::Messages(messages, last)) => {
+                    store.import(of, messages, *last).await.map(|imported| self.note(imported))
+                }
+                (of, Content::Records(records)) => {
+                    store.index().import_records(&of.scope(), of.record_revision(), records).await
+                }
+                (Of::Owner(_), Content::Messages(..)) => Ok(0),
+            };
+            match stored {
+                Ok(stored) => {
+                    self.count(part, u64::try_from(stored).unwrap_or(0));
                     return Ok(true);
                 }
                 Err(error) if is_passing(&error) && attempt < ATTEMPTS => {
@@ -311,29 +317,39 @@ impl Run {
                 }
                 Err(error) if is_of_conversation(&error) => {
                     self.refused.fetch_add(1, Ordering::Relaxed);
-                    note(&format!("refused: conversation {}: {error}", part.of.key.id));
+                    note(&format!("refused: {}: {error}", part.of));
                     return Ok(false);
                 }
                 Err(error) => {
-                    return Err(Error::from(error).context(format!("conversation {}", part.of.key.id)));
+                    return Err(Error::from(error).context(part.of.to_string()));
                 }
             }
         }
     }
 
+    /// Counts what the cache does not know of; how many messages were stored.
+    fn note(&self, imported: Imported) -> i64 {
+        if imported.changed && imported.cache_update != CacheUpdate::Applied {
+            self.not_updated.fetch_add(1, Ordering::Relaxed);
+        }
+        imported.stored
+    }
+
     fn count(&self, part: &Part, stored: u64) {
         self.counts.done.fetch_add(part.length, Ordering::Relaxed);
-        self.counts.messages.fetch_add(part.messages.len() as u64, Ordering::Relaxed);
+        let count = match &part.content {
+            Content::Messages(..) => &self.counts.messages,
+            Content::Records(_) => &self.counts.records,
+        };
+        count.fetch_add(part.content.len() as u64, Ordering::Relaxed);
         self.stored.fetch_add(stored, Ordering::Relaxed);
     }
 
     fn report(&self) {
         let (stored, seconds) = (self.stored.load(Ordering::Relaxed), self.counts.elapsed().as_secs_f64());
-        note(&format!(
-            "read {} in {seconds:.1} s; {} messages were new",
-            self.counts.text(),
-            grouped(stored)
-        ));
+        let has_records = self.counts.records.load(Ordering::Relaxed) > 0;
+        let what = if has_records { "messages and records" } else { "messages" };
+        note(&format!("read {} in {seconds:.1} s; {} {what} were new", self.counts.text(), grouped(stored)));
         let (refused, not_updated) =
             (self.refused.load(Ordering::Relaxed), self.not_updated.load(Ordering::Relaxed));
         let left_out = self.left_out.load(Ordering::Relaxed);
@@ -367,6 +383,10 @@ fn is_passing(error: &StoreError) -> bool {
 fn is_of_conversation(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::MessageConflict { .. } | StoreError::ConversationDeleted | StoreError::Invalid(_)
+        StoreError::MessageConflict { .. }
+            | StoreError::RecordConflict { .. }
+            | StoreError::ConversationDeleted
+            | StoreError::NotFound
+            | StoreError::Invalid(_)
     )
 }

@@ -147,6 +147,7 @@ fn rows(row: Option<&RowState>, entry: Option<&EntryState>) -> Vec<Line> {
             },
             &|_| String::new(),
         ),
+        line("records", &|row| format!("{}, {} bytes", row.records, row.record_bytes), &|_| String::new()),
         line("positions to remove", &|row| row.positions_to_remove.to_string(), &|_| String::new()),
         line("validated", &nothing, &|entry| validity(entry)),
         line("write intents", &nothing, &|entry| intents(entry)),

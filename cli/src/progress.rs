@@ -34,6 +34,7 @@ pub(crate) struct Counts {
     skipped: u64,
     pub(crate) done: AtomicU64,
     pub(crate) messages: AtomicU64,
+    pub(crate) records: AtomicU64,
     pub(crate) conversations: AtomicU64,
 }
 
@@ -46,6 +47,7 @@ impl Progress {
             skipped,
             done: AtomicU64::new(skipped),
             messages: AtomicU64::new(0),
+            records: AtomicU64::new(0),
             conversations: AtomicU64::new(0),
         });
         let is_terminal = std::io::stderr().is_terminal();
@@ -84,7 +86,11 @@ impl Counts {
     pub(crate) fn text(&self) -> String {
         let count = |of: &AtomicU64| grouped(of.load(Ordering::Relaxed));
         let (conversations, messages) = (count(&self.conversations), count(&self.messages));
-        format!("{conversations} conversations, {messages} messages, {}/s", grouped(self.rate()))
+        let records = match self.records.load(Ordering::Relaxed) {
+            0 => String::new(),
+            records => format!("{} records, ", grouped(records)),
+        };
+        format!("{conversations} conversations, {messages} messages, {records}{}/s", grouped(self.rate()))
     }
 
     /// Returns the time since the start.
@@ -94,7 +100,8 @@ impl Counts {
 
     fn rate(&self) -> u64 {
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        self.messages.load(Ordering::Relaxed).saturating_mul(1_000) / millis
+        let done = self.messages.load(Ordering::Relaxed) + self.records.load(Ordering::Relaxed);
+        done.saturating_mul(1_000) / millis
     }
 
     fn line(&self) -> String {

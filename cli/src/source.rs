@@ -1,5 +1,6 @@
 //! The source of an import: parts of conversations, one after the other.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
@@ -7,28 +8,93 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Error, Result, anyhow};
-use conversation_core::{ConversationRecord, ImportSource, MessageRecord, Record};
+use conversation_core::{
+    Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, ImportSource, RecordScope,
+};
 use tokio::sync::mpsc;
 
 use crate::line;
 
-/// How many messages, and about how many bytes of them, are stored in one transaction. Fixed, so that a repeated import
+/// How many messages or records, and about how many bytes of them, are stored in one transaction. Fixed, so that a repeated import
 /// makes the same parts.
 const MESSAGES: usize = 500;
 const BYTES: usize = 1 << 20;
-/// More bytes than any line has: a message of the largest size, all of it escaped.
-const LINE: u64 = 4 << 20;
+/// More bytes than any line has: a record of the largest size, all of it escaped.
+const LINE: u64 = 32 << 20;
 /// How many bytes of a file identify it.
 const HEAD: usize = 1 << 16;
 
-/// A part of a conversation.
+/// What messages and records belong to.
+#[derive(Debug)]
+pub(crate) enum Of {
+    /// A conversation.
+    Conversation(ExportedConversation),
+    /// An owner, of records alone.
+    Owner(ExportedOwner),
+}
+
+impl Of {
+    /// What its records belong to.
+    pub(crate) fn scope(&self) -> RecordScope {
+        match self {
+            Self::Conversation(of) => RecordScope::Conversation(of.key.clone()),
+            Self::Owner(of) => RecordScope::Owner(of.owner.clone()),
+        }
+    }
+
+    /// The last revision that was given to one of its records.
+    pub(crate) fn record_revision(&self) -> i64 {
+        match self {
+            Self::Conversation(of) => of.record_revision,
+            Self::Owner(of) => of.record_revision,
+        }
+    }
+
+    fn conversation(&self) -> Option<&ExportedConversation> {
+        if let Self::Conversation(of) = self { Some(of) } else { None }
+    }
+
+    fn message_count(&self) -> i64 {
+        self.conversation().map_or(0, |of| of.message_count)
+    }
+}
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conversation(of) => write!(f, "conversation {}", of.key.id),
+            Self::Owner(of) => write!(f, "owner {}", of.owner.as_str()),
+        }
+    }
+}
+
+/// What a part consists of.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Messages; whether they are the last ones.
+    Messages(Vec<ExportedMessage>, bool),
+    /// Records, which come after all messages.
+    Records(Vec<ExportedRecord>),
+}
+
+impl Content {
+    /// How many messages or records these are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Messages(messages, _) => messages.len(),
+            Self::Records(records) => records.len(),
+        }
+    }
+}
+
+/// A part of a conversation, or of an owner's records.
 #[derive(Debug)]
 pub(crate) struct Part {
-    pub(crate) of: Arc<ConversationRecord>,
-    pub(crate) messages: Vec<MessageRecord>,
-    /// Whether this is the conversation's first part.
+    pub(crate) of: Arc<Of>,
+    pub(crate) content: Content,
+    /// Whether this is the first part.
     pub(crate) first: bool,
-    /// Whether this is the conversation's last part.
+    /// Whether this is the last part.
     pub(crate) last: bool,
     /// The source's positions before the conversation and after this part.
     pub(crate) began: u64,
@@ -47,8 +113,11 @@ pub(crate) struct Parter {
 }
 
 struct Open {
-    of: Arc<ConversationRecord>,
-    messages: Vec<MessageRecord>,
+    of: Arc<Of>,
+    messages: Vec<ExportedMessage>,
+    records: Vec<ExportedRecord>,
+    /// Whether its messages are sent: it has none, or the last part of them is.
+    is_past_messages: bool,
     bytes: usize,
     seen: i64,
     first: bool,
@@ -62,8 +131,8 @@ impl Parter {
     }
 
     /// Returns the conversation that is open.
-    pub(crate) fn of(&self) -> Option<&ConversationRecord> {
-        self.open.as_ref().map(|open| open.of.as_ref())
+    pub(crate) fn of(&self) -> Option<&ExportedConversation> {
+        self.open.as_ref().and_then(|open| open.of.conversation())
     }
 
     /// Takes the next record; `began` and `end` are the source's positions before and after it. Returns false if the receiver
@@ -71,34 +140,75 @@ impl Parter {
     ///
     /// # Errors
     /// A conversation's number of messages is not the one that it states.
-    pub(crate) async fn take(&mut self, record: Record, began: u64, end: u64) -> Result<bool> {
+    pub(crate) async fn take(&mut self, record: Exported, began: u64, end: u64) -> Result<bool> {
         match record {
-            Record::Conversation(of) => {
-                if !self.finish(began).await? {
-                    return Ok(false);
-                }
-                let of = Arc::new(of);
-                let (messages, bytes, seen, first, sent) = (Vec::new(), 0, 0, true, began);
-                self.open = Some(Open { of, messages, bytes, seen, first, began, sent });
-                Ok(true)
-            }
-            Record::Message(message) => {
-                let Some(open) = &mut self.open else { return Ok(true) };
-                open.seen += 1;
-                if open.seen > open.of.message_count {
-                    return Err(miscounted(open));
-                }
-                open.bytes += message.json().len();
-                open.messages.push(message);
-                let is_full = open.messages.len() == MESSAGES || open.bytes >= BYTES;
-                // The last part has the messages that are left, and is sent when the conversation ends.
-                if is_full && open.seen < open.of.message_count {
-                    self.send(false, end).await
-                } else {
-                    Ok(true)
-                }
-            }
+            Exported::Conversation(of) => self.begin(Of::Conversation(of), began).await,
+            Exported::Owner(of) => self.begin(Of::Owner(of), began).await,
+            Exported::Message(message) => self.take_message(message, end).await,
+            Exported::Record(record) => self.take_record(record, began, end).await,
         }
+    }
+
+    async fn begin(&mut self, of: Of, began: u64) -> Result<bool> {
+        if !self.finish(began).await? {
+            return Ok(false);
+        }
+        self.open = Some(Open {
+            is_past_messages: of.conversation().is_none(),
+            of: Arc::new(of),
+            messages: Vec::new(),
+            records: Vec::new(),
+            bytes: 0,
+            seen: 0,
+            first: true,
+            began,
+            sent: began,
+        });
+        Ok(true)
+    }
+
+    async fn take_message(&mut self, message: ExportedMessage, end: u64) -> Result<bool> {
+        let Some(open) = &mut self.open else { return Ok(true) };
+        open.seen += 1;
+        if open.seen > open.of.message_count() || open.is_past_messages {
+            return Err(miscounted(open));
+        }
+        open.bytes += message.json().len();
+        open.messages.push(message);
+        let is_full = open.messages.len() == MESSAGES || open.bytes >= BYTES;
+        // The last part has the messages that are left, and is sent when they end.
+        if is_full && open.seen < open.of.message_count() {
+            self.send(false, false, end).await
+        } else {
+            Ok(true)
+        }
+    }
+
+    async fn take_record(&mut self, record: ExportedRecord, began: u64, end: u64) -> Result<bool> {
+        if !self.finish_messages(false, began).await? {
+            return Ok(false);
+        }
+        let Some(open) = &mut self.open else { return Ok(true) };
+        open.bytes += record.value.bytes.len();
+        open.records.push(record);
+        let is_full = open.records.len() == MESSAGES || open.bytes >= BYTES;
+        if is_full { self.send(false, false, end).await } else { Ok(true) }
+    }
+
+    /// Ends the messages of the open conversation, if they are not ended yet. Returns false if the receiver has gone.
+    async fn finish_messages(&mut self, last: bool, end: u64) -> Result<bool> {
+        let Some(open) = &self.open else { return Ok(true) };
+        if open.is_past_messages {
+            return Ok(true);
+        }
+        if open.seen != open.of.message_count() {
+            return Err(miscounted(open));
+        }
+        let sent = self.send(true, last, end).await?;
+        if let Some(open) = &mut self.open {
+            open.is_past_messages = true;
+        }
+        Ok(sent)
     }
 
     /// Counts a message that is left out.
@@ -114,19 +224,27 @@ impl Parter {
     /// Its number of messages is not the one that it states.
     pub(crate) async fn finish(&mut self, end: u64) -> Result<bool> {
         let Some(open) = &self.open else { return Ok(true) };
-        if open.seen != open.of.message_count {
-            return Err(miscounted(open));
+        // The last revision is stored, even if all records were deleted.
+        let has_records = open.of.record_revision() > 0;
+        let mut sent = self.finish_messages(!has_records, end).await?;
+        if has_records && sent {
+            sent = self.send(false, true, end).await?;
         }
-        let sent = self.send(true, end).await?;
         self.open = None;
         Ok(sent)
     }
 
-    async fn send(&mut self, last: bool, end: u64) -> Result<bool> {
+    /// Sends what is there; `messages_end`: these are the last messages, `last`: this is the last part.
+    async fn send(&mut self, messages_end: bool, last: bool, end: u64) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(true) };
+        let content = if open.is_past_messages {
+            Content::Records(std::mem::take(&mut open.records))
+        } else {
+            Content::Messages(std::mem::take(&mut open.messages), messages_end)
+        };
         let part = Part {
             of: Arc::clone(&open.of),
-            messages: std::mem::take(&mut open.messages),
+            content,
             first: std::mem::take(&mut open.first),
             last,
             began: open.began,
@@ -141,9 +259,9 @@ impl Parter {
 
 fn miscounted(open: &Open) -> Error {
     let Open { of, seen, .. } = open;
-    let id = &of.key.id;
-    let why = if *seen < of.message_count { "the export was cut short" } else { "there are more" };
-    anyhow!("conversation {id} has {seen} of the {} messages that it states: {why}", of.message_count)
+    let stated = of.message_count();
+    let why = if *seen < stated { "the export was cut short" } else { "there are more" };
+    anyhow!("{of} has {seen} of the {stated} messages that it states: {why}")
 }
 
 /// A file with lines, and what identifies it.

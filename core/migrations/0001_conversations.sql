@@ -19,6 +19,8 @@ create table conversations (
     -- The highest position ever given out, assigned under this row's lock: positions have no gaps but for deletions.
     last_seq        bigint      not null default 0,
     message_count   bigint      not null default 0,
+    -- The revision of the last commit that wrote a record beside the messages. In no index either.
+    record_revision bigint      not null default 0,
     created_at      timestamptz not null,
     updated_at      timestamptz not null,
     last_message_at timestamptz,

@@ -20,6 +20,8 @@ create table purges (
     next_seq         bigint      not null default 1,
     -- The last position that was cut off; null: the conversation was deleted.
     until_seq        bigint,
+    -- The key from which on there are still records of a conversation that was deleted; null: there are none.
+    next_record      text collate "C" default '',
     shard            integer     not null,
     primary key (conversation_key, shard)
 );

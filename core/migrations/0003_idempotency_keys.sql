@@ -12,6 +12,9 @@ create table idempotency_keys (
     message_ids      text[]      not null,
     -- How many messages it removed.
     removed          bigint      not null default 0,
+    -- The revision of the records that it wrote, and the keys of those that it deleted; null: it wrote none.
+    record_revision  bigint,
+    deleted_records  text[],
     created_at       timestamptz not null default now(),
     shard            integer     not null,
     primary key (owner_id, idempotency_key, shard)

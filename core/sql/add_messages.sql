@@ -4,7 +4,7 @@
 --   p_ids, p_ids_in_bodies, p_bodies    parallel; the ids are unique within the call. One that a body carries came from
 --                                       the client, so it may have been stored before
 --   p_create                            the conversation must be new: refuse one that exists
---   p_fork_of, p_fork_at                null, or what a new conversation begins as a copy of: fork_conversation says more
+--   p_fork_of, p_fork_at, p_fork_records    null, or what a new conversation begins as a copy of: fork_conversation says more
 --   p_existing                          the conversation must exist: create none
 --   p_if_version                        the version that it must be at, 0: it must not be there; null: any
 --   p_idempotency_key, p_fingerprint    null, or what identifies the request when it is tried again
@@ -23,7 +23,7 @@
 -- stored_ids, stored_seqs and stored_ats say where the messages are, in the order given. A position is null where the
 -- message was deleted since; stored_ids and stored_bodies are null where ids and bodies are those given.
 create or replace function add_messages(
-    p_shard integer, p_owner_id text, p_conversation_id text, p_fields json, p_fork_of text, p_fork_at bigint,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_fields json, p_fork_of text, p_fork_at bigint, p_fork_records text,
     p_ids text[], p_ids_in_bodies boolean[], p_bodies text[], p_create boolean, p_existing boolean, p_if_version bigint,
     p_idempotency_key text, p_fingerprint bytea,
     p_has_intent boolean, p_epoch bigint, p_is_valid boolean, p_want_window boolean, p_capacity integer, p_generation text,
@@ -56,7 +56,7 @@ begin
         c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
         if is_new then
             if p_fork_of is not null then
-                c := fork_conversation(c, p_fork_of, p_fork_at, p_ids);
+                c := fork_conversation(c, p_fork_of, p_fork_at, p_ids, p_fork_records);
             end if;
             c := set_conversation_fields(c, p_fields);
         end if;

@@ -30,7 +30,7 @@ begin
     else
         outcome := 'deleted';
         insert into purges (shard, conversation_key) values (p_shard, c.key)
-            on conflict (conversation_key, shard) do update set next_seq = 1, until_seq = null;
+            on conflict (conversation_key, shard) do update set next_seq = 1, until_seq = null, next_record = '';
         perform purge_messages(p_shard, c.key, 1000);
         c := clear_conversation_fields(c);
         update conversations r set

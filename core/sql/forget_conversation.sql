@@ -11,5 +11,6 @@ begin
     delete from purges where shard = p_shard and conversation_key = forgotten;
     delete from pending_invalidations where shard = p_shard and conversation_key = forgotten;
     delete from messages where shard = p_shard and conversation_key = forgotten;
+    delete from records where shard = p_shard and scope_key = forgotten;
     delete from deleted_messages where shard = p_shard and conversation_key = forgotten;
 end $$;

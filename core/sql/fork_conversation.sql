@@ -1,21 +1,25 @@
 -- Fills a new conversation with the messages of another one of the same owner up to a position, with their ids and positions,
--- and with its title and metadata; returns it. They are copies: what is deleted in one stays in the other.
+-- with its title and metadata, and with its records; returns it. They are copies: what is deleted in one stays in the other.
 --
 --   p_at     the last position that is copied; null: the last one
 --   p_ids    of the messages that the new one gets besides
+--   p_records_prefix    with what the keys of the records begin that are copied, at the revisions that they have; empty: all are
 --
 -- The other one is locked until the commit, so that a writer's messages are copied all or not at all. Fails with FO001 where there
 -- is no such conversation, with FO002 where it has no such position (the detail is its last one), with FO003 where the copy
--- would be of more than 10,000 messages, or 16 MiB as they are stored, and with FO004 where it has a message of one of the ids (the detail).
-create or replace function fork_conversation(fork conversations, p_origin text, p_at bigint, p_ids text[]) returns conversations
+-- would be of more than 10,000 messages, or 16 MiB as they are stored, with FO004 where it has a message of one of the ids (the detail), and with
+-- FO005 where the copy would be of more than 100,000 records, or 64 MiB of them as they are stored.
+create or replace function fork_conversation(fork conversations, p_origin text, p_at bigint, p_ids text[], p_records_prefix text) returns conversations
     language plpgsql as $$
 declare
     o conversations;
     c conversations;
     last bigint;
     copied bigint;
+    copied_records bigint;
     bytes bigint;
     twice text;
+    records_end text := end_of_prefix(p_records_prefix);
 begin
     select * into o from conversations r
         where r.shard = fork.shard and r.owner_id = fork.owner_id and r.conversation_id = p_origin for share;
@@ -48,9 +52,18 @@ begin
     if found then
         raise exception using errcode = 'FO004', message = 'the copy has a message of this id', detail = twice;
     end if;
+    select count(*), coalesce(sum(pg_column_size(r.value)), 0) into copied_records, bytes from (
+        select * from records r
+            where r.shard = o.shard and r.scope_key = o.key and r.key >= p_records_prefix and r.key < records_end limit 100001) r;
+    if copied_records > 100000 or bytes > 67108864 then
+        raise exception using errcode = 'FO005', message = 'the conversation to begin from has too many records';
+    end if;
+    insert into records (scope_key, revision, updated_at, shard, key, content_type, value)
+        select fork.key, r.revision, r.updated_at, r.shard, r.key, r.content_type, r.value from records r
+            where r.shard = o.shard and r.scope_key = o.key and r.key >= p_records_prefix and r.key < records_end;
     c := set_conversation_fields(fork, json_build_object('title', o.title, 'metadata', o.metadata));
     update conversations r set
-        last_seq = last, message_count = copied, forked_from = p_origin, forked_at = last,
+        last_seq = last, message_count = copied, record_revision = o.record_revision, forked_from = p_origin, forked_at = last,
         last_message_at = (select m.created_at from messages m
             where m.shard = fork.shard and m.conversation_key = fork.key order by m.seq desc limit 1)
         where r.shard = fork.shard and r.key = fork.key returning * into c;

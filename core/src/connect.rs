@@ -36,8 +36,9 @@ pub fn store(database: &DatabaseConfig, cache: &CacheConfig) -> ConversationStor
         .set_response_timeout(Some(REDIS_RESPONSE));
     let access = ConnectOptions::new(cache.client.clone(), config, cache.iam.clone().map(Tokens::new));
     let connection = Connection::new(access, cache.cluster);
+    let record_bytes = database.record_bytes;
     let database = Database::new(Sessions::new(database)).beside_cache(cache.generation());
-    ConversationStore::new(ConversationIndex::new(database), Cache::new(connection, cache))
+    ConversationStore::new(ConversationIndex::new(database, record_bytes), Cache::new(connection, cache))
 }
 
 /// Applies the migrations that are missing, for about so long, and spreads the tables.
@@ -54,5 +55,5 @@ pub async fn migrate(
 
 /// Postgres alone.
 pub fn conversation_index(database: &DatabaseConfig) -> ConversationIndex {
-    ConversationIndex::new(Database::new(Sessions::new(database)))
+    ConversationIndex::new(Database::new(Sessions::new(database)), database.record_bytes)
 }

@@ -9,6 +9,7 @@ mod list;
 mod migrate;
 mod owners;
 mod probe;
+mod records;
 mod replace;
 mod role;
 mod rows;
@@ -37,9 +38,9 @@ use crate::types::write::{Change, Fork};
 
 pub use migrate::Migrated;
 pub(crate) use rows::{
-    Added, Commit, Listed, MessageDeletion, MessageRange, PendingInvalidation, Record, Replaced,
+    Added, Commit, Found, Listed, MessageDeletion, MessageRange, PendingInvalidation, Replaced,
 };
-use rows::{changed, message_deleted, record, select_snapshot, version_mismatch};
+use rows::{changed, found, message_deleted, select_snapshot, version_mismatch};
 pub(crate) use session::Sessions;
 pub(crate) use transfer::{Counters, Imported, Snapshots};
 
@@ -266,7 +267,7 @@ impl Database {
 
     /// A conversation and its window, as one snapshot; with `take_epoch`, as one that may validate the entry, unless the cache is one
     /// of another generation.
-    pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Record, Error> {
+    pub(crate) async fn read(&self, key: &ConversationKey, take_epoch: bool) -> Result<Found, Error> {
         let query = if take_epoch {
             sqlx::query(select_snapshot!("", "r.", "read_window_taking_epoch($1, $2, $3, $4, $5) r"))
         } else {
@@ -276,7 +277,7 @@ impl Database {
             query.bind(key.owner.shard()).bind(key.owner.as_str()).bind(key.id.as_str()).bind(CAPACITY);
         let query = if take_epoch { query.bind(self.generation()) } else { query };
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
-        record(rows.first()).map_err(Error::Database)
+        found(rows.first()).map_err(Error::Database)
     }
 }
 

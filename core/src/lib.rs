@@ -89,6 +89,13 @@ pub use types::page::{
 };
 pub use types::precondition::Precondition;
 pub use types::read::{Listing, Miss, Read, Source};
+pub use types::record::{
+    ContentType, DeletedRecords, RECORD_BATCH, RECORD_BYTES, RECORD_DELETION, RECORD_KEY_BYTES, Record,
+    RecordBatch, RecordChange, RecordDeletion, RecordKey, RecordLimit, RecordOutcome, RecordQuery,
+    RecordScope, RecordValue, WrittenRecord,
+};
 pub use types::snapshot::WINDOW;
-pub use types::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
+pub use types::transfer::{
+    Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, ImportSource, Scope,
+};
 pub use types::write::{Added, CacheUpdate, Change, Changed, Fork, NewConversation, Replaced};

@@ -5,6 +5,7 @@ mod history;
 mod inspect;
 mod probe;
 mod read;
+mod records;
 mod sweep;
 mod transfer;
 mod write;
@@ -23,10 +24,12 @@ pub use sweep::Swept;
 pub use transfer::Export;
 pub use write::Imported;
 
-/// What only Postgres knows: which conversations an owner has.
+/// What only Postgres knows: which conversations an owner has, and records.
 #[derive(Clone, Debug)]
 pub struct ConversationIndex {
     database: Database,
+    /// The largest value of a record.
+    record_bytes: usize,
 }
 
 /// Conversations in Postgres, all of each for good, and in Redis, the recent part of each while it is in use.
@@ -39,8 +42,8 @@ pub struct ConversationStore {
 }
 
 impl ConversationIndex {
-    pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+    pub(crate) fn new(database: Database, record_bytes: usize) -> Self {
+        Self { database, record_bytes }
     }
 
     /// Lets a user of the database use the store: change its rows, and not its schema. Who is not there is made,
@@ -127,6 +130,11 @@ impl ConversationStore {
 
     fn database(&self) -> &Database {
         &self.index.database
+    }
+
+    /// What needs no cache.
+    pub fn index(&self) -> &ConversationIndex {
+        &self.index
     }
 
     /// Whether each store answers: Postgres, then Redis.

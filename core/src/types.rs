@@ -9,6 +9,7 @@ pub(crate) mod message;
 pub(crate) mod page;
 pub(crate) mod precondition;
 pub(crate) mod read;
+pub(crate) mod record;
 pub(crate) mod snapshot;
 pub(crate) mod transfer;
 pub(crate) mod write;

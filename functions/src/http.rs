@@ -7,6 +7,7 @@ mod failure;
 mod identity;
 mod item;
 mod list;
+mod record;
 mod request;
 mod response;
 mod route;
@@ -17,10 +18,12 @@ pub use failure::Failure;
 pub use item::ItemId;
 pub(crate) use item::{Calls, Item, Items, difference, is_reference};
 pub(crate) use list::{enveloped, fit, list};
+pub(crate) use record::{RECORDS, key_of_query, record_batch, record_json, written_field, written_json};
 pub use request::ApiRequest;
 pub(crate) use request::{called, one_direction};
 pub use response::ApiResponse;
-pub(crate) use response::LambdaResponse;
+pub(crate) use response::{LambdaResponse, VERSION};
 pub use route::{
-    AddOperation, DeleteOperation, GetOperation, Operation, ROUTES, RecentOperation, Route, UpdateOperation,
+    AddOperation, DeleteOperation, GetOperation, Operation, ROUTES, RecentOperation, RecordsOperation, Route,
+    UpdateOperation,
 };

@@ -10,9 +10,9 @@ mod telemetry;
 
 pub use http::{
     AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, HttpEvent, ItemId,
-    Operation, ROUTES, RecentOperation, Route, UpdateOperation,
+    Operation, ROUTES, RecentOperation, RecordsOperation, Route, UpdateOperation,
 };
-pub use operations::{Health, add, delete, get, list, recent, update};
+pub use operations::{Health, add, delete, get, list, recent, records, update};
 pub use serve::{on_event, serve, start_logging};
 pub use startup::{StartupError, exit, open_index, open_store};
 pub use telemetry::SweepMetrics;

@@ -6,16 +6,22 @@ mod add_items;
 mod create;
 mod delete;
 mod delete_item;
+mod delete_record;
+mod delete_records;
 mod get;
 mod get_item;
+mod get_record;
 mod health;
 mod list;
 mod list_items;
+mod list_records;
 mod put_back;
+mod put_record;
 mod recent;
 mod replace;
 mod unchanged;
 mod update;
+mod write_records;
 
 use std::sync::Arc;
 
@@ -23,7 +29,7 @@ use conversation_core::{ConversationIndex, ConversationStore};
 
 use crate::http::{
     AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, Operation,
-    RecentOperation, UpdateOperation,
+    RecentOperation, RecordsOperation, UpdateOperation,
 };
 
 pub use health::Health;
@@ -99,5 +105,21 @@ pub async fn delete(store: Arc<ConversationStore>, request: ApiRequest) -> Resul
     match operation {
         DeleteOperation::Conversation => delete::answer(&store, request).await,
         DeleteOperation::Item => delete_item::answer(&store, request).await,
+    }
+}
+
+/// Reads and writes records.
+///
+/// # Errors
+/// What is wrong, as the caller is to read it.
+pub async fn records(store: Arc<ConversationIndex>, request: ApiRequest) -> Result<ApiResponse, Failure> {
+    let Operation::Records(operation) = request.operation else { return Err(Failure::misrouted()) };
+    match operation {
+        RecordsOperation::Get => get_record::answer(&store, request).await,
+        RecordsOperation::Put => put_record::answer(&store, request).await,
+        RecordsOperation::Delete => delete_record::answer(&store, request).await,
+        RecordsOperation::List => list_records::answer(&store, request).await,
+        RecordsOperation::Write => write_records::answer(&store, request).await,
+        RecordsOperation::DeletePrefix => delete_records::answer(&store, request).await,
     }
 }

@@ -1,15 +1,15 @@
 //! A message that a client sent: what is taken is kept to the byte, and is JSON with the store's fields added.
 #![no_main]
 
-use conversation_core::{MessageId, MessageRecord, NewMessage};
+use conversation_core::{MessageId, ExportedMessage, NewMessage};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let Ok(_) = NewMessage::parse(text) else { return };
     let id = MessageId::new("m").unwrap();
-    let record = match MessageRecord::new(7, id, 1_700_000_000_000_000, text) {
+    let record = match ExportedMessage::new(7, id, 1_700_000_000_000_000, text) {
         Ok(record) => record,
-        Err(_) => MessageRecord::named(7, "name", 1_700_000_000_000_000, text).unwrap(),
+        Err(_) => ExportedMessage::named(7, "name", 1_700_000_000_000_000, text).unwrap(),
     };
     assert_eq!(record.json(), text.trim_matches([' ', '\t', '\r', '\n']));
     let answered = record.answered();

@@ -142,6 +142,15 @@ fn message(status: StatusCode, text: &str) -> Response {
     (status, headers, json!({ "message": text }).to_string()).into_response()
 }
 
+/// Whether an HTTP API takes a body of this type for text: of another type it comes as base64.
+fn is_text(headers: &HeaderMap) -> bool {
+    const TEXTS: [&str; 4] =
+        ["application/json", "application/javascript", "application/xml", "application/vnd.api+json"];
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.starts_with("text/") || TEXTS.contains(&essence.as_str())
+}
+
 /// Builds an event in payload format 2.0, as documented for HTTP APIs. A body that is not text comes as base64.
 pub(crate) fn event(
     matched: &Matched,
@@ -176,9 +185,9 @@ pub(crate) fn event(
         "isBase64Encoded": false,
     });
     if !body.is_empty() {
-        let text = std::str::from_utf8(body);
-        event["isBase64Encoded"] = text.is_err().into();
-        event["body"] = text.map_or_else(|_| STANDARD.encode(body), str::to_owned).into();
+        let text = std::str::from_utf8(body).ok().filter(|_| is_text(headers));
+        event["isBase64Encoded"] = text.is_none().into();
+        event["body"] = text.map_or_else(|| STANDARD.encode(body), str::to_owned).into();
     }
     event
 }

@@ -58,10 +58,12 @@ impl Routes {
         Ok(Self { by_path, all })
     }
 
-    /// Lists all of them: method, path, function. HEAD stands beside each GET.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+    /// Lists all of them as API Gateway spells them: method, path, function. HEAD stands beside each GET.
+    pub fn all(&self) -> impl Iterator<Item = (&str, String, &str)> {
         self.all.iter().flat_map(|(path, targets)| {
-            targets.iter().map(|target| (target.method.as_str(), path.as_str(), target.function.as_str()))
+            targets
+                .iter()
+                .map(move |target| (target.method.as_str(), of_gateway(path), target.function.as_str()))
         })
     }
 
@@ -74,7 +76,7 @@ impl Routes {
             return default();
         };
         Matched {
-            key: format!("{method} {}", found.value),
+            key: format!("{method} {}", of_gateway(found.value)),
             function: target.function.clone(),
             parameters: found
                 .params
@@ -83,6 +85,11 @@ impl Routes {
                 .collect(),
         }
     }
+}
+
+/// A path as API Gateway spells it: the rest of a path has another sign there.
+fn of_gateway(path: &str) -> String {
+    path.replace("{*key}", "{key+}")
 }
 
 #[cfg(test)]
@@ -96,6 +103,11 @@ mod tests {
         assert_eq!(matched.key, "GET /v1/conversations/{conversation_id}/messages");
         assert_eq!(matched.function, "recent");
         assert_eq!(matched.parameters, [("conversation_id".to_owned(), "c1".to_owned())]);
+        let matched = routes.find("PUT", "/v1/records/a/b");
+        assert_eq!(
+            (matched.key.as_str(), matched.parameters[0].1.as_str()),
+            ("PUT /v1/records/{key+}", "a/b")
+        );
         for (method, path) in [("PUT", "/v1/conversations"), ("GET", "/"), ("GET", "/v1/conversations/")] {
             assert_eq!(routes.find(method, path).key, "$default", "{method} {path}");
         }

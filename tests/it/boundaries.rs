@@ -137,7 +137,9 @@ fn the_route_table_is_the_watch_table() {
         .filter(|route| route.0 == "GET")
         .map(|route| ("HEAD", route.1, route.2))
         .collect();
-    assert_eq!(watch.all().collect::<BTreeSet<_>>(), &of_functions | &heads);
+    let all: Vec<_> = watch.all().collect();
+    let all = all.iter().map(|(method, path, function)| (*method, path.as_str(), *function));
+    assert_eq!(all.collect::<BTreeSet<_>>(), &of_functions | &heads);
 }
 
 #[test]
@@ -148,8 +150,11 @@ fn the_readmes_routes_are_the_route_table() {
         .map_while(|line| line.strip_prefix("| `")?.split_once('`'))
         .map(|(route, _)| route.replace("{id}", "{conversation_id}"))
         .collect();
-    let expected = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path));
-    assert_eq!(listed, expected.collect());
+    // One row says that the routes of owners' records are those of conversations' records.
+    let listed: BTreeSet<String> = listed.into_iter().map(|route| route.replace("{key}", "{key+}")).collect();
+    let expected = ROUTES.iter().filter(|route| !route.path.starts_with("/v1/records"));
+    let expected = expected.map(|route| format!("{} {}", route.method, route.path));
+    assert_eq!(listed, expected.chain(["/v1/records...".to_owned()]).collect());
 }
 
 #[test]

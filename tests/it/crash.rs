@@ -113,7 +113,7 @@ fn copy(key: &ConversationKey) -> NewConversation {
     NewConversation {
         id: Some(key.id.clone()),
         fields: ConversationFields::default(),
-        fork: Some(Fork { of: origin(key).id, at: Some(2) }),
+        fork: Some(Fork { of: origin(key).id, at: Some(2), records_prefix: String::new() }),
         messages: batch([user_as("m3", "three")]),
     }
 }

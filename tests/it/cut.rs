@@ -158,7 +158,7 @@ async fn reads_cost_what_they_cost_while_what_was_cut_off_waits() {
     let new = NewConversation {
         id: None,
         fields: ConversationFields::default(),
-        fork: Some(Fork { of: c.id.clone(), at: Some(100) }),
+        fork: Some(Fork { of: c.id.clone(), at: Some(100), records_prefix: String::new() }),
         messages: none(),
     };
     assert_eq!(writer.create(c.owner.clone(), new).await.unwrap().conversation.message_count, 100);

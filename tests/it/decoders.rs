@@ -2,7 +2,8 @@
 
 use conversation_cli::line;
 use conversation_core::{
-    ConversationId, Cursor, Direction, IdentityConfig, Limit, Message, MessageRecord, Order, OwnerId, Record,
+    ConversationId, Cursor, Direction, Exported, ExportedMessage, IdentityConfig, Limit, Message, Order,
+    OwnerId,
 };
 use conversation_functions::{ApiRequest, HttpEvent};
 use proptest::prelude::*;
@@ -39,8 +40,8 @@ fn a_message() -> impl Strategy<Value = String> {
     })
 }
 
-fn record(seq: i64, at: i64, json: &str) -> MessageRecord {
-    MessageRecord::named(seq, "name", at, json).unwrap()
+fn record(seq: i64, at: i64, json: &str) -> ExportedMessage {
+    ExportedMessage::named(seq, "name", at, json).unwrap()
 }
 
 proptest! {
@@ -57,10 +58,10 @@ proptest! {
         prop_assert_eq!(fields["id"].as_str(), Some(record.id().as_str()));
 
         let (of, mut out) = (ConversationId::new("c").unwrap(), Vec::new());
-        line::write(&Record::Message(record.clone()), &of, &mut out).unwrap();
+        line::write(&Exported::Message(record.clone()), Some(&of), &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         prop_assert_eq!(out.matches(['\n', '\r']).count(), 1);
-        prop_assert_eq!(line::read(&out, Some(&of)).unwrap(), Record::Message(record));
+        prop_assert_eq!(line::read(&out, Some(&of)).unwrap(), Exported::Message(record));
     }
 
     #[test]
@@ -105,7 +106,7 @@ proptest! {
         let of = ConversationId::new("c").unwrap();
         if let Ok(record) = line::read(&line.to_string(), Some(&of)) {
             let mut out = Vec::new();
-            line::write(&record, &of, &mut out).unwrap();
+            line::write(&record, Some(&of), &mut out).unwrap();
             prop_assert_eq!(line::read(std::str::from_utf8(&out).unwrap(), Some(&of)).unwrap(), record);
         }
     }
@@ -151,7 +152,7 @@ fn what_fuzzing_begins_with_is_taken() {
         line::read(std::str::from_utf8(&bytes).unwrap(), Some(&of)).unwrap();
     }
     for bytes in corpus("message") {
-        MessageRecord::named(1, "name", 1, std::str::from_utf8(&bytes).unwrap()).unwrap();
+        ExportedMessage::named(1, "name", 1, std::str::from_utf8(&bytes).unwrap()).unwrap();
     }
     for bytes in corpus("event") {
         let event: HttpEvent = serde_json::from_slice(&bytes).unwrap();

@@ -55,6 +55,7 @@ mod probe;
 mod rds_roots;
 mod real_inputs;
 mod recording;
+mod records;
 mod redis_servers;
 mod replace;
 mod rig;

@@ -6,17 +6,18 @@ use std::fs;
 use std::time::Duration;
 
 use conversation_core::{
-    Anchor, CacheConfig, Change, ConversationFields, ConversationFilter, ConversationId, ConversationIndex,
-    ConversationKey, ConversationRecord, ConversationStore, DatabaseConfig, Error, IdempotencyKey, Limit,
-    MessageId, MessageRecord, Metadata, Order, OwnerId, Precondition, Range, Record, Scope, Sharding, Title,
-    conversation_index, migrate,
+    Anchor, CacheConfig, Change, ContentType, ConversationFields, ConversationFilter, ConversationId,
+    ConversationIndex, ConversationKey, ConversationStore, DatabaseConfig, Error, Exported,
+    ExportedConversation, ExportedMessage, IdempotencyKey, Limit, MessageId, Metadata, Order, OwnerId,
+    Precondition, Range, RecordBatch, RecordChange, RecordDeletion, RecordKey, RecordLimit, RecordQuery,
+    RecordScope, RecordValue, Scope, Sharding, Title, conversation_index, migrate,
 };
 use conversation_local::workspace;
 use conversation_tests::{Stack, batch, key, report, sharding, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// The tables whose rows belong to an owner.
-const SHARDED: [&str; 7] = [
+const SHARDED: [&str; 9] = [
     "conversations",
     "messages",
     "deleted_messages",
@@ -24,6 +25,8 @@ const SHARDED: [&str; 7] = [
     "purges",
     "idempotency_keys",
     "metadata_pairs",
+    "owners",
+    "records",
 ];
 const PARTS: u16 = 8;
 
@@ -288,10 +291,10 @@ async fn every_operation_touches_one_part_of_each_table() {
     let stack = Stack::start().await;
     let url = partitioned(&stack).await;
     let calls = [
-        "select add_messages(s, 'ann', 'c', '{\"title\":\"t\",\"metadata\":{\"a\":\"b\"}}', null, null, '{m1,m2}', '{t,t}',
+        "select add_messages(s, 'ann', 'c', '{\"title\":\"t\",\"metadata\":{\"a\":\"b\"}}', null, null, null, '{m1,m2}', '{t,t}',
             '{\"{\\\"id\\\":\\\"m1\\\"}\",\"{\\\"id\\\":\\\"m2\\\"}\"}', false, false, null, 'k', '\\x00', false, null, false,
             true, 100, '')",
-        "select add_messages(s, 'ann', 'c', '{}', null, null, '{m2,m3}', '{t,t}', '{\"{\\\"id\\\":\\\"m2\\\"}\",\"{\\\"id\\\":\\\"m3\\\"}\"}',
+        "select add_messages(s, 'ann', 'c', '{}', null, null, null, '{m2,m3}', '{t,t}', '{\"{\\\"id\\\":\\\"m2\\\"}\",\"{\\\"id\\\":\\\"m3\\\"}\"}',
             false, true, null, null, null, false, null, false, true, 100, '')",
         "select update_conversation(s, 'ann', 'c', '{\"metadata\":{\"a\":\"c\"}}', 'k2', '\\x01', null, false, null, false,
             true, 100, '')",
@@ -301,7 +304,18 @@ async fn every_operation_touches_one_part_of_each_table() {
             true, false, null, '')",
         "select delete_message(s, 'ann', 'c', 'm1', null, false, null, 100, '')",
         "select replace_messages(s, 'ann', 'c', 2, '{m4}', '{t}', '{\"{\\\"id\\\":\\\"m4\\\"}\"}', null, 'k3', '\\x02', false, null, 100, '')",
-        "select add_messages(s, 'ann', 'd', '{}', 'c', null, '{}', '{}', '{}', true, false, null, null, null, false, null, false, true, 100, '')",
+        "select write_records(s, 'ann', 'c', '{r1,r2}', '{\"\\\\x01\",null}', '{text/plain,null}', '{0,null}', 'k4', '\\x03')",
+        "select write_records(s, 'ann', null, '{r1,r2}', '{\"\\\\x01\",\"\\\\x02\"}', '{null,null}', '{null,null}', 'k5', '\\x04')",
+        "select add_messages_and_records(s, 'ann', 'c', '{}', null, null, null, '{m9}', '{f}', '{\"{}\"}', false, false, null, 'k6', '\\x05',
+            false, null, false, true, 100, '', '{r3}', '{\"\\\\x01\"}', '{null}', '{null}')",
+        "select replace_messages_and_records(s, 'ann', 'c', 9, '{}', '{}', '{}', null, null, null, false, null, 100, '',
+            '{r3}', '{null}', '{null}', '{-1}')",
+        "select read_record(s, 'ann', 'c', 'r1', '{}')",
+        "select list_records(s, 'ann', 'c', '{r1}', '{r}', null, false, 9, true, 9)",
+        "select list_records(s, 'ann', null, '{r1}', '{r}', 'r9', true, 9, true, 9)",
+        "select import_records(s, 'ann', 'c', 9, '{r4}', '{\"\\\\x01\"}', '{null}', '{8}', '{1}')",
+        "select delete_records(s, 'ann', 'c', 'r4', 10, 'k7', '\\x06')",
+        "select add_messages(s, 'ann', 'd', '{}', 'c', null, '', '{}', '{}', '{}', true, false, null, null, null, false, null, false, true, 100, '')",
         "select delete_conversation(s, 'ann', 'c', null, false, null, '')",
         "select purge_if_free(s, 1, 100)",
         "select forget_conversation(s, 'ann', 'c')",
@@ -331,10 +345,10 @@ fn pairs(key: &str, value: &str) -> Metadata {
 }
 
 /// A conversation on its way from one store to another.
-type Exported = (ConversationRecord, Vec<MessageRecord>);
+type Whole = (ExportedConversation, Vec<ExportedMessage>);
 
 /// A conversation as it is exported.
-async fn exported(store: &ConversationStore, index: &ConversationIndex) -> Exported {
+async fn exported(store: &ConversationStore, index: &ConversationIndex) -> Whole {
     store.add(&key("out"), &batch([user("one"), user_as("out", "two")])).await.unwrap();
     let mut export = index.export(&Scope::Conversation(key("out"))).await.unwrap();
     let (mut conversation, mut messages) = (None, Vec::new());
@@ -345,8 +359,9 @@ async fn exported(store: &ConversationStore, index: &ConversationIndex) -> Expor
         }
         for record in records {
             match record {
-                Record::Conversation(record) => conversation = Some(record),
-                Record::Message(record) => messages.push(record),
+                Exported::Conversation(record) => conversation = Some(record),
+                Exported::Message(record) => messages.push(record),
+                other => panic!("{other:?}"),
             }
         }
     }
@@ -356,7 +371,7 @@ async fn exported(store: &ConversationStore, index: &ConversationIndex) -> Expor
 async fn everything(
     store: &ConversationStore,
     index: &ConversationIndex,
-    exported: &Exported,
+    exported: &Whole,
     round: usize,
 ) -> Result<(), Error> {
     let key = key(&format!("c{round}"));
@@ -390,7 +405,32 @@ async fn everything(
     conversation.key.id = ConversationId::new(format!("imported-{round}")).unwrap();
     store.import(&conversation, &messages, true).await?;
     store.import(&conversation, &messages, true).await?;
+    records(index, &key).await?;
     store.delete(&key, Precondition::None).await?;
+    Ok(())
+}
+
+/// Everything that is done to records.
+async fn records(index: &ConversationIndex, key: &ConversationKey) -> Result<(), Error> {
+    for scope in [RecordScope::Conversation(key.clone()), RecordScope::Owner(key.owner.clone())] {
+        let value = RecordValue { bytes: b"value".into(), content_type: ContentType::text() };
+        let change = |name: &str, value| RecordChange {
+            key: RecordKey::new(name).unwrap(),
+            value,
+            precondition: Precondition::None,
+        };
+        let batch = RecordBatch::new(vec![change("a", Some(value)), change("b", None)])?;
+        index.write_records(&scope, &batch).await?;
+        assert!(index.record(&scope, &RecordKey::new("a")?, &[]).await?.is_some());
+        for order in [Order::Ascending, Order::Descending] {
+            let (keys, prefixes, after) = (vec![RecordKey::new("a")?], vec!["a".to_owned()], None);
+            let query =
+                RecordQuery { keys, prefixes, after, order, limit: RecordLimit::USUAL, value_bytes: Some(9) };
+            assert_eq!(index.records(&scope, &query).await?.items.len(), 1);
+        }
+        let deletion = RecordDeletion { prefix: "a".into(), idempotency_key: None };
+        assert_eq!(index.delete_records(&scope, &deletion).await?.unwrap().deleted, 1);
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! langchain-postgres: one table, a row a message, the message as LangChain serialises it.
 
-use conversation_core::MessageRecord;
+use conversation_core::ExportedMessage;
 use serde_json::{Map, Value, json};
 
 use super::row::MessageRow;
@@ -15,10 +15,10 @@ pub(super) const QUERY: &str =
     window everything as (partition by session_id), so_far as (partition by session_id order by id)
     order by session_id, id";
 
-pub(super) fn convert(found: &MessageRow) -> Result<MessageRecord, String> {
+pub(super) fn convert(found: &MessageRow) -> Result<ExportedMessage, String> {
     let message: Value = serde_json::from_str(&found.body).map_err(|error| error.to_string())?;
     let body = chat_completion(&message)?.to_string();
-    MessageRecord::named(found.seq, &format!("langchain_{}", found.row), found.at, &body)
+    ExportedMessage::named(found.seq, &format!("langchain_{}", found.row), found.at, &body)
         .map_err(|invalid| invalid.to_string())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use conversation_core::{MessageId, MessageRecord};
+use conversation_core::{ExportedMessage, MessageId};
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
@@ -21,9 +21,9 @@ pub(super) const QUERY: &str = "select s.session_id::text as session, null::text
     order by s.session_id, m.id";
 
 /// Keeps an item to the byte, but removes an id that is a placeholder, is not valid here, or that an earlier item has.
-pub(super) fn convert(found: &MessageRow, ids: &mut HashSet<String>) -> Result<MessageRecord, String> {
+pub(super) fn convert(found: &MessageRow, ids: &mut HashSet<String>) -> Result<ExportedMessage, String> {
     let name = format!("agents_{}", found.row);
-    let record = MessageRecord::named(found.seq, &name, found.at, &found.body);
+    let record = ExportedMessage::named(found.seq, &name, found.at, &found.body);
     match record {
         Ok(record)
             if record.id().as_str() != MessageId::PLACEHOLDER
@@ -38,7 +38,7 @@ pub(super) fn convert(found: &MessageRow, ids: &mut HashSet<String>) -> Result<M
         serde_json::from_str(&found.body).map_err(|error| error.to_string())?;
     fields.shift_remove("id");
     let body = serde_json::to_string(&fields).map_err(|error| error.to_string())?;
-    MessageRecord::named(found.seq, &name, found.at, &body).map_err(|invalid| invalid.to_string())
+    ExportedMessage::named(found.seq, &name, found.at, &body).map_err(|invalid| invalid.to_string())
 }
 
 #[cfg(test)]

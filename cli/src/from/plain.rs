@@ -1,6 +1,6 @@
 //! Two plain tables, `conversations` and `messages`, with a column for each field, under one of a few names.
 
-use conversation_core::{MessageId, MessageRecord};
+use conversation_core::{ExportedMessage, MessageId};
 use serde_json::{Map, Value};
 
 use super::row::MessageRow;
@@ -28,13 +28,13 @@ pub(super) const QUERY: &str = "with c as (
 /// The columns that become fields of a message.
 const FIELDS: [&str; 6] = ["role", "content", "name", "tool_calls", "tool_call_id", "metadata"];
 
-pub(super) fn convert(found: &MessageRow) -> Result<MessageRecord, String> {
+pub(super) fn convert(found: &MessageRow) -> Result<ExportedMessage, String> {
     let row: Map<String, Value> = serde_json::from_str(&found.body).map_err(|error| error.to_string())?;
     let is_field = |name: &String, value: &Value| {
         FIELDS.contains(&name.as_str()) && (name == "content" || !value.is_null())
     };
     let body: Map<String, Value> = row.into_iter().filter(|(name, value)| is_field(name, value)).collect();
     let id = MessageId::new(found.row.as_str()).map_err(|invalid| invalid.to_string())?;
-    MessageRecord::new(found.seq, id, found.at, &Value::from(body).to_string())
+    ExportedMessage::new(found.seq, id, found.at, &Value::from(body).to_string())
         .map_err(|invalid| invalid.to_string())
 }

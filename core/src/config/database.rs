@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use super::hosts::Hosts;
 use super::{Auth, ConfigError, Lookup, auth, environment, number, of_settings, region, required, switch};
 use crate::iam::{Audience, Iam};
+use crate::types::record::RECORD_BYTES;
 
 /// Where Postgres is: `DATABASE_URL`; how one logs in: `DATABASE_AUTH`, `password` by default or `iam`; and whether what is
 /// there is a pooler that gives each transaction a connection, as RDS Proxy and PgBouncer do: `DATABASE_POOLER`, by default
@@ -15,6 +16,8 @@ use crate::iam::{Audience, Iam};
 ///
 /// The URL may name several hosts, separated by commas, of one database: the coordinators of a cluster, say. A connection goes to
 /// the first that can be reached, or with `load_balance_hosts=random` to any of them.
+///
+/// `RECORD_BYTES` is the largest value that a record may have: 4 MiB by default, and no more.
 ///
 /// With `iam` the URL names a user and has no password, `AWS_REGION` says where the database is, and the server must prove
 /// by a certificate that it has the name in the URL.
@@ -27,6 +30,8 @@ pub struct DatabaseConfig {
     pub(crate) iam: Option<Iam>,
     pub(crate) pooler: bool,
     pub(crate) connections: usize,
+    /// The largest value of a record.
+    pub(crate) record_bytes: usize,
 }
 
 /// The most connections of a process elsewhere than on Lambda.
@@ -124,8 +129,29 @@ impl DatabaseConfig {
             // A parameter at the start of a session that not every pooler takes, and that only text of floats would need.
             hosts.push(if pooler { options.extra_float_digits(None) } else { options });
         }
-        Ok(Self { hosts, balanced, iam, pooler, connections: connections(lookup)? })
+        Ok(Self {
+            hosts,
+            balanced,
+            iam,
+            pooler,
+            connections: connections(lookup)?,
+            record_bytes: record_bytes(lookup)?,
+        })
     }
+}
+
+/// No more than the functions can take and answer.
+fn record_bytes(lookup: Lookup<'_>) -> Result<usize, ConfigError> {
+    const NAME: &str = "RECORD_BYTES";
+    let bytes = number(lookup, NAME)?.unwrap_or(RECORD_BYTES);
+    if bytes > RECORD_BYTES {
+        return Err(ConfigError::Malformed {
+            name: NAME,
+            expected: "a number of bytes up to 4194304",
+            reason: format!("it is {bytes}"),
+        });
+    }
+    Ok(bytes)
 }
 
 /// One for each request that comes at a time: Lambda says how many that are, or nothing, where it is one.

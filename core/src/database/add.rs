@@ -10,6 +10,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 
 use super::error::StatementError;
+use super::records::bind_records;
 use super::rows::{AddOutcome, Added, Commit, added, only, select_snapshot};
 use super::{AddKind, AddOptions, CAPACITY, Database};
 use crate::types::conversation::ConversationKey;
@@ -22,9 +23,15 @@ use crate::types::snapshot::IntentOutcome;
 use crate::types::write::Fork;
 
 const ADD: &str = select_snapshot!(
-    "a.outcome, a.row_epoch, a.stored_ids, a.stored_seqs, a.stored_ats, a.stored_bodies, ",
+    "a.outcome, a.row_epoch, a.stored_ids, a.stored_seqs, a.stored_ats, a.stored_bodies, null::bigint[] as record_revisions, ",
     "(a.s).",
-    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) a"
+    "add_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) a"
+);
+const ADD_WITH_RECORDS: &str = select_snapshot!(
+    "a.outcome, a.row_epoch, a.stored_ids, a.stored_seqs, a.stored_ats, a.stored_bodies, a.record_revisions, ",
+    "(a.s).",
+    "add_messages_and_records($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+        $21, $22, $23, $24, $25) a"
 );
 
 /// What an add is, however its messages are spelt.
@@ -163,13 +170,15 @@ impl Database {
 
 impl Add<'_> {
     fn query<'q>(&'q self, messages: &'q [NewMessage]) -> Query<'q, Postgres, PgArguments> {
-        sqlx::query(ADD)
+        let records = self.batch.records();
+        let query = sqlx::query(if records.is_empty() { ADD } else { ADD_WITH_RECORDS })
             .bind(self.key.owner.shard())
             .bind(self.key.owner.as_str())
             .bind(self.key.id.as_str())
             .bind(self.fields.as_str())
             .bind(self.options.fork.as_ref().map(|fork| fork.of.as_str()))
             .bind(self.options.fork.as_ref().and_then(|fork| fork.at))
+            .bind(self.options.fork.as_ref().map(|fork| fork.records_prefix.as_str()))
             .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
             // Those that came with an id may be stored, under whichever spelling.
             .bind(self.batch.messages().iter().map(|message| message.id_in_body).collect::<Vec<_>>())
@@ -184,7 +193,8 @@ impl Add<'_> {
             .bind(self.intent.valid())
             .bind(self.intent.wants_window())
             .bind(CAPACITY)
-            .bind(self.generation)
+            .bind(self.generation);
+        if records.is_empty() { query } else { bind_records(query, records) }
     }
 }
 
@@ -211,7 +221,7 @@ fn fingerprint(batch: &Batch, options: &AddOptions) -> RequestFingerprint {
     let bodies = batch.request().into_iter().map(|message| canonical(&message.body));
     let (kind, position) = match &options.fork {
         None => (options.kind.name().to_owned(), None),
-        Some(Fork { of, at }) => (format!("fork {of}"), *at),
+        Some(Fork { of, at, records_prefix }) => (format!("fork {of} {records_prefix}"), *at),
     };
-    RequestFingerprint::of_request(&kind, position, &options.fields, bodies)
+    RequestFingerprint::of_request(&(kind + &batch.records().digest()), position, &options.fields, bodies)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::types::error::{Error, Problem};
@@ -27,12 +28,18 @@ const BEYOND_ORIGIN: &str = "FO002";
 const LONG_ORIGIN: &str = "FO003";
 /// The SQLSTATE with which it says that the copy has a message of the id of a new one.
 const COPIED: &str = "FO004";
+/// The SQLSTATE with which it says that the copy would have too many records.
+const MANY_RECORDS: &str = "FO005";
+/// The SQLSTATE of `put_records`: a record is at another revision than the write depends on.
+const REVISION_MISMATCH: &str = "RE001";
+/// The most records that a fork begins with.
+const FORK_RECORDS: usize = 100_000;
 /// The most messages that a fork begins with, as `fork_conversation` has it.
 const FORK: usize = 10_000;
 
 impl StatementError {
-    /// What stands in the way of a fork.
-    fn of_origin(&self) -> Option<Error> {
+    /// What stands in the way of a write, where the stored function says that by an error, so that nothing of it stays.
+    fn of_condition(&self) -> Option<Error> {
         let error = self.error.as_database_error()?;
         let detail = || error.try_downcast_ref::<PgDatabaseError>()?.detail();
         match error.code()?.as_ref() {
@@ -41,6 +48,16 @@ impl StatementError {
             BEYOND_ORIGIN => {
                 let last = detail()?.parse().ok()?;
                 Some(Problem::OutOfRange { min: 0, max: last }.of("at").into())
+            }
+            MANY_RECORDS => Some(Error::OriginRecordsTooMany { max: FORK_RECORDS }),
+            REVISION_MISMATCH => {
+                #[derive(Deserialize)]
+                struct Failed {
+                    place: usize,
+                    revision: i64,
+                }
+                let Failed { place, revision } = serde_json::from_str(detail()?).ok()?;
+                Some(Error::RevisionMismatch { at: place, revision })
             }
             COPIED => Some(Error::MessageStays { id: detail()?.to_owned(), path: String::new() }),
             _ => None,
@@ -72,7 +89,7 @@ impl StatementError {
     /// pooler before it, has ended with an error: that can come after the commit. What was answered to the statement itself
     /// was not done.
     pub(super) fn of_write(self) -> Error {
-        if let Some(error) = self.of_origin() {
+        if let Some(error) = self.of_condition() {
             return error;
         }
         match &self.error {

@@ -7,6 +7,7 @@ use crate::types::conversation::{Conversation, ConversationId, ConversationKey, 
 use crate::types::error::{Error, Problem};
 use crate::types::message::{Batch, Message, MessageId, NewMessage};
 use crate::types::page::MessageAtVersion;
+use crate::types::record::WrittenRecord;
 use crate::types::snapshot::{Snapshot, Window};
 
 /// What came of a commit.
@@ -22,6 +23,7 @@ pub(crate) enum Commit<T> {
 #[derive(Debug)]
 pub(crate) struct Added {
     pub(crate) messages: Vec<Message>,
+    pub(crate) records: Vec<WrittenRecord>,
     pub(crate) snapshot: Snapshot,
     /// Nothing was written: all of it had been stored before.
     pub(crate) duplicate: bool,
@@ -32,6 +34,7 @@ pub(crate) struct Added {
 pub(crate) struct Replaced {
     /// The new messages, as they are stored now.
     pub(crate) messages: Vec<Message>,
+    pub(crate) records: Vec<WrittenRecord>,
     /// How many were cut off.
     pub(crate) removed: i64,
     pub(crate) snapshot: Snapshot,
@@ -50,7 +53,7 @@ pub(crate) struct MessageDeletion {
 
 /// What Postgres knows under a conversation's key.
 #[derive(Debug)]
-pub(crate) enum Record {
+pub(crate) enum Found {
     Live(Box<Snapshot>),
     /// A tombstone, and its version.
     Deleted(i64),
@@ -153,7 +156,8 @@ pub(super) fn added(row: &PgRow, messages: &[NewMessage], batch: &Batch) -> Resu
         _ => {
             let messages = stored_messages(row, messages).map_err(Error::Database)?;
             let snapshot = snapshot(row).map_err(Error::Database)?;
-            let added = Added { messages, snapshot, duplicate: outcome == "duplicate" };
+            let records = written_records(row, batch).map_err(Error::Database)?;
+            let added = Added { messages, records, snapshot, duplicate: outcome == "duplicate" };
             Ok(AddOutcome::Commit(Box::new(Commit::Done(added))))
         }
     }
@@ -203,8 +207,9 @@ pub(super) fn replaced(row: &PgRow, batch: &Batch) -> Result<Commit<Option<Repla
             };
             let messages = stored_messages(row, batch.messages()).map_err(Error::Database)?;
             let removed = row.try_get("removed").map_err(Error::Database)?;
+            let records = written_records(row, batch).map_err(Error::Database)?;
             let again = outcome == "duplicate";
-            Ok(Commit::Done(Some(Replaced { messages, removed, snapshot, again })))
+            Ok(Commit::Done(Some(Replaced { messages, records, removed, snapshot, again })))
         }
     }
 }
@@ -232,6 +237,12 @@ pub(super) fn message_deleted(row: &PgRow) -> Result<Commit<Option<MessageDeleti
     })
 }
 
+/// The records that were written with a batch of messages.
+fn written_records(row: &PgRow, batch: &Batch) -> sqlx::Result<Vec<WrittenRecord>> {
+    let revisions: Option<Vec<i64>> = row.try_get("record_revisions")?;
+    Ok(batch.records().written(&revisions.unwrap_or_default()))
+}
+
 /// The messages of a batch, where they are stored: without those that were deleted after an earlier try.
 fn stored_messages(row: &PgRow, messages: &[NewMessage]) -> sqlx::Result<Vec<Message>> {
     let ids: Option<Vec<String>> = row.try_get("stored_ids")?;
@@ -256,12 +267,12 @@ fn stored_messages(row: &PgRow, messages: &[NewMessage]) -> sqlx::Result<Vec<Mes
     Ok(stored.collect())
 }
 
-pub(super) fn record(row: Option<&PgRow>) -> sqlx::Result<Record> {
-    let Some(row) = row else { return Ok(Record::Absent) };
+pub(super) fn found(row: Option<&PgRow>) -> sqlx::Result<Found> {
+    let Some(row) = row else { return Ok(Found::Absent) };
     if row.try_get("deleted")? {
-        return Ok(Record::Deleted(row.try_get("version")?));
+        return Ok(Found::Deleted(row.try_get("version")?));
     }
-    snapshot(row).map(Box::new).map(Record::Live)
+    snapshot(row).map(Box::new).map(Found::Live)
 }
 
 fn snapshot(row: &PgRow) -> sqlx::Result<Snapshot> {

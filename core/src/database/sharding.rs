@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use crate::config::Sharding;
 
 /// The tables whose rows belong to an owner; a conversation's own first.
-const OF_OWNERS: [&str; 7] = [
+const OF_OWNERS: [&str; 9] = [
     "conversations",
     "messages",
     "deleted_messages",
@@ -14,6 +14,8 @@ const OF_OWNERS: [&str; 7] = [
     "purges",
     "idempotency_keys",
     "metadata_pairs",
+    "owners",
+    "records",
 ];
 /// Those that are small and the same for all.
 const OF_ALL: [&str; 2] = ["import_positions", "cache_generation"];

@@ -1,7 +1,8 @@
 //! Conversations on their way out, as one snapshot, and in.
 
 use super::error::{StatementError, late};
-use super::rows::{Commit, only};
+use super::records::decode;
+use super::rows::{Commit, conversation, only, owner_id};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -11,13 +12,15 @@ use sqlx::{Postgres, Row as _};
 use tokio::time::timeout;
 
 use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
-use crate::types::error::{Error, Invalid};
+use crate::types::error::Error;
 use crate::types::message::{MessageId, NewMessage};
+use crate::types::record::{ContentType, RecordKey, RecordScope, RecordValue};
 use crate::types::snapshot::IntentOutcome;
-use crate::types::transfer::{ConversationRecord, ImportSource, MessageRecord, Record, Scope};
+use crate::types::transfer::{
+    Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, ImportSource, Scope,
+};
 
 use super::Database;
-use super::rows::conversation;
 use super::session::Session;
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
@@ -35,10 +38,27 @@ const MESSAGES: i64 = 200;
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     session: Session,
+    /// Whose they are, if they are one owner's.
+    owner: Option<OwnerId>,
     ahead: VecDeque<Headed>,
-    /// The conversation whose messages are being read, and the position up to which they are.
-    within: Option<(Row, i64)>,
+    /// What is being read, page by page.
+    within: Within,
     exhausted: bool,
+}
+
+/// What an export is within.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Within {
+    /// The owners with records, of whom those up to this one were read.
+    Owners(String),
+    /// The records of an owner, of which those up to this key were read.
+    RecordsOfOwner(Row, String, String),
+    /// The messages of a conversation, of which those up to this position were read.
+    Messages(Row, i64),
+    /// Its records, in the same way.
+    Records(Row, String),
+    /// Between two conversations.
+    Between,
 }
 
 /// What names a conversation in the tables.
@@ -51,13 +71,15 @@ struct Row {
     /// The positions after the first and up to the second of these were cut off; 0 and 0: none.
     cut_after: i64,
     cut_until: i64,
+    /// Whether there may be records.
+    has_records: bool,
 }
 
 /// A conversation, and what names it in the tables.
 #[derive(Debug)]
 struct Headed {
     row: Row,
-    record: ConversationRecord,
+    record: ExportedConversation,
 }
 
 /// What a row says beside the conversation.
@@ -69,6 +91,9 @@ pub(crate) struct Counters {
     pub(crate) pending_invalidation: Option<i64>,
     /// At how many positions the sweep has yet to remove what is deleted.
     pub(crate) positions_to_remove: i64,
+    /// How many records it has, and how many bytes they take at rest.
+    pub(crate) records: i64,
+    pub(crate) record_bytes: i64,
 }
 
 /// What an import's commit did.
@@ -88,9 +113,13 @@ impl Database {
             Ok(session)
         };
         let session = timeout(EXPORT_DEADLINE, begin).await.unwrap_or_else(|_| Err(late()));
-        let (ahead, within) = (VecDeque::new(), None);
         let session = session.map_err(of_read)?;
-        let mut snapshots = Snapshots { session, ahead, within, exhausted: false };
+        let within = match scope {
+            Scope::Conversation(_) => Within::Between,
+            Scope::Everything | Scope::Owner(_) => Within::Owners(String::new()),
+        };
+        let owner = if let Scope::Owner(owner) = scope { Some(owner.clone()) } else { None };
+        let mut snapshots = Snapshots { session, owner, ahead: VecDeque::new(), within, exhausted: false };
         let (owner, id) = match scope {
             Scope::Everything => (None, None),
             Scope::Owner(owner) => (Some(owner), None),
@@ -105,8 +134,8 @@ impl Database {
     /// Stores a part of an exported conversation.
     pub(crate) async fn import(
         &self,
-        of: &ConversationRecord,
-        part: &[MessageRecord],
+        of: &ExportedConversation,
+        part: &[ExportedMessage],
         last: bool,
         intent: IntentOutcome,
     ) -> Result<Commit<Imported>, Error> {
@@ -134,6 +163,34 @@ impl Database {
         imported(&only(self.rows(query).await.map_err(StatementError::of_write)?)?)
     }
 
+    /// Stores exported records as they were; how many were not there, or were older. None: there is no such conversation.
+    pub(crate) async fn import_records(
+        &self,
+        scope: &RecordScope,
+        last_revision: i64,
+        records: &[ExportedRecord],
+    ) -> Result<i64, Error> {
+        let query = sqlx::query(IMPORT_RECORDS)
+            .bind(scope.owner().shard())
+            .bind(scope.owner().as_str())
+            .bind(scope.conversation_id())
+            .bind(last_revision)
+            .bind(records.iter().map(|record| record.key.as_str()).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| record.value.bytes.as_slice()).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| record.value.content_type.stored()).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| record.revision).collect::<Vec<_>>())
+            .bind(records.iter().map(|record| record.updated_at).collect::<Vec<_>>());
+        let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
+        match row.try_get("outcome").map_err(Error::Database)? {
+            "deleted" => Err(Error::ConversationDeleted),
+            "absent" => Err(Error::NotFound),
+            "conflict" => {
+                Err(Error::RecordConflict { key: row.try_get("conflict_key").map_err(Error::Database)? })
+            }
+            _ => row.try_get("stored").map_err(Error::Database),
+        }
+    }
+
     /// What the row says beside the conversation.
     pub(crate) async fn counters(&self, key: &ConversationKey) -> Result<Option<Counters>, Error> {
         let query =
@@ -144,6 +201,8 @@ impl Database {
                 last_seq: row.try_get("last_seq")?,
                 pending_invalidation: row.try_get("pending_invalidation")?,
                 positions_to_remove: row.try_get("positions_to_remove")?,
+                records: row.try_get("records")?,
+                record_bytes: row.try_get("record_bytes")?,
             })
         };
         rows.first().map(counters).transpose().map_err(Error::Database)
@@ -173,24 +232,84 @@ impl Database {
     }
 }
 
+impl Headed {
+    /// Whether it is read in pages.
+    fn is_long(&self) -> bool {
+        self.record.message_count > MESSAGES || self.row.has_records
+    }
+}
+
 impl Snapshots {
     /// The next records, some hundred at most; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Vec<Record>, Error> {
-        if let Some((row, after)) = self.within {
-            let messages = self.messages_after(row, after).await?;
-            let read = i64::try_from(messages.len()).unwrap_or(i64::MAX);
-            self.within = messages.last().filter(|_| read == MESSAGES).map(|last| (row, last.seq));
-            if !messages.is_empty() {
-                return Ok(messages.into_iter().map(Record::Message).collect());
+    pub(crate) async fn next(&mut self) -> Result<Vec<Exported>, Error> {
+        while self.within != Within::Between {
+            let page = self.page().await?;
+            if !page.is_empty() {
+                return Ok(page);
             }
         }
         if self.ahead.is_empty() && !self.exhausted {
             self.fetch().await?;
         }
-        if self.ahead.front().is_some_and(|next| next.record.message_count > MESSAGES) {
+        if self.ahead.front().is_some_and(|next| next.is_long()) {
             return Ok(self.begin_long().into_iter().collect());
         }
         self.several().await
+    }
+
+    /// The next part of what is being read in pages; none: what follows is something else.
+    async fn page(&mut self) -> Result<Vec<Exported>, Error> {
+        match std::mem::replace(&mut self.within, Within::Between) {
+            Within::Between => Ok(Vec::new()),
+            Within::Owners(after) => {
+                let Some((row, owner)) = self.owner_after(&after).await? else { return Ok(Vec::new()) };
+                self.within = Within::RecordsOfOwner(row, owner.owner.as_str().to_owned(), String::new());
+                Ok(vec![Exported::Owner(owner)])
+            }
+            Within::RecordsOfOwner(row, owner, after) => {
+                let (records, last) = self.records_after(row, &after).await?;
+                self.within = match last {
+                    Some(last) => Within::RecordsOfOwner(row, owner, last),
+                    None => Within::Owners(owner),
+                };
+                Ok(records)
+            }
+            Within::Messages(row, after) => {
+                let messages = self.messages_after(row, after).await?;
+                let read = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+                self.within = match messages.last().filter(|_| read == MESSAGES) {
+                    Some(last) => Within::Messages(row, last.seq),
+                    None if row.has_records => Within::Records(row, String::new()),
+                    None => Within::Between,
+                };
+                Ok(messages.into_iter().map(Exported::Message).collect())
+            }
+            Within::Records(row, after) => {
+                let (records, last) = self.records_after(row, &after).await?;
+                self.within = last.map_or(Within::Between, |last| Within::Records(row, last));
+                Ok(records)
+            }
+        }
+    }
+
+    /// The next owner with records.
+    async fn owner_after(&mut self, after: &str) -> Result<Option<(Row, ExportedOwner)>, Error> {
+        let query =
+            sqlx::query(OWNER).bind(after).bind(self.owner.clone().map(|owner| owner.as_str().to_owned()));
+        let rows = self.rows(query).await?;
+        rows.first().map(owner).transpose().map_err(Error::Database)
+    }
+
+    /// The next records, and the key up to which they are; none: there are no more.
+    async fn records_after(
+        &mut self,
+        row: Row,
+        after: &str,
+    ) -> Result<(Vec<Exported>, Option<String>), Error> {
+        let rows = self.rows(sqlx::query(RECORDS).bind(row.shard).bind(row.key).bind(after)).await?;
+        let records = rows.iter().map(record).collect::<sqlx::Result<Vec<_>>>().map_err(Error::Database)?;
+        let last = records.last().map(|record| record.key.as_str().to_owned());
+        Ok((records.into_iter().map(Exported::Record).collect(), last))
     }
 
     async fn fetch(&mut self) -> Result<(), Error> {
@@ -203,13 +322,13 @@ impl Snapshots {
     }
 
     /// A conversation that is read in pages.
-    fn begin_long(&mut self) -> Option<Record> {
+    fn begin_long(&mut self) -> Option<Exported> {
         let Headed { row, record } = self.ahead.pop_front()?;
-        self.within = Some((row, 0));
-        Some(Record::Conversation(record))
+        self.within = Within::Messages(row, 0);
+        Some(Exported::Conversation(record))
     }
 
-    async fn messages_after(&mut self, row: Row, seq: i64) -> Result<Vec<MessageRecord>, Error> {
+    async fn messages_after(&mut self, row: Row, seq: i64) -> Result<Vec<ExportedMessage>, Error> {
         let query = sqlx::query(PAGE)
             .bind(row.shard)
             .bind(row.key)
@@ -223,11 +342,11 @@ impl Snapshots {
     }
 
     /// As many short conversations as together are as long as a page, whole.
-    async fn several(&mut self) -> Result<Vec<Record>, Error> {
+    async fn several(&mut self) -> Result<Vec<Exported>, Error> {
         let (mut taken, mut messages) = (Vec::new(), 0);
         while let Some(next) = self.ahead.pop_front() {
             messages += next.record.message_count;
-            if messages > MESSAGES {
+            if messages > MESSAGES || next.is_long() {
                 self.ahead.push_front(next);
                 break;
             }
@@ -250,10 +369,10 @@ impl Snapshots {
         let mut rows = rows.iter().peekable();
         let mut records = Vec::new();
         for Headed { row: Row { key, .. }, record } in taken {
-            records.push(Record::Conversation(record));
+            records.push(Exported::Conversation(record));
             let is_its = |row: &&PgRow| row.try_get::<i64, _>("conversation_key").is_ok_and(|of| of == key);
             while let Some(row) = rows.next_if(|row| is_its(row)) {
-                records.push(Record::Message(message(row).map_err(Error::Database)?));
+                records.push(Exported::Message(message(row).map_err(Error::Database)?));
             }
         }
         Ok(records)
@@ -271,7 +390,7 @@ fn of_read(error: sqlx::Error) -> Error {
 
 // In an order that no database's collation changes.
 const DECLARE: &str = "declare conversations_to_export no scroll cursor for
-    select shard, key, owner_id, conversation_json(row(c.*)::conversations) as conversation, last_seq,
+    select shard, key, owner_id, conversation_json(row(c.*)::conversations) as conversation, last_seq, record_revision,
         cut_after, cut_until, unix_micros(created_at) as created_at,
         unix_micros(updated_at) as updated_at, unix_micros(last_message_at) as last_message_at
     from conversations c where deleted_at is null
@@ -289,18 +408,32 @@ const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_bod
         join messages m on m.shard = wanted.shard and m.conversation_key = wanted.key and m.seq <= wanted.last_seq
             and (m.seq > wanted.cut_until or m.seq <= wanted.cut_after)
     order by wanted.place, m.seq";
+/// The next owner with records, in an order that no database's collation changes.
+const OWNER: &str = "select shard, -key as key, owner_id, record_revision from owners
+    where owner_id collate \"C\" > $1 and record_revision > 0 and ($2::text is null or owner_id = $2)
+    order by owner_id collate \"C\" limit 1";
+/// The next records, up to 200, and up to 8 MiB of values but at least one.
+const RECORDS: &str = "select key, revision, content_type, value, unix_micros(updated_at) as at from (
+        select *, sum(octet_length(value)) over (order by key) as bytes, row_number() over (order by key) as place
+        from (select * from records where shard = $1 and scope_key = $2 and key > $3 order by key limit 200) page) sized
+    where bytes <= 8388608 or place = 1 order by key";
 const COUNTERS: &str = "select c.last_seq, d.version as pending_invalidation,
-        coalesce(coalesce(p.until_seq, c.last_seq) - p.next_seq + 1, 0) as positions_to_remove
+        coalesce(coalesce(p.until_seq, c.last_seq) - p.next_seq + 1, 0) as positions_to_remove,
+        (select count(*) from records r where r.shard = $1 and r.scope_key = c.key) as records,
+        (select coalesce(sum(pg_column_size(r.value)), 0)::bigint from records r
+            where r.shard = $1 and r.scope_key = c.key) as record_bytes
     from conversations c left join pending_invalidations d on d.shard = $1 and d.conversation_key = c.key
         left join purges p on p.shard = $1 and p.conversation_key = c.key
     where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3";
+const IMPORT_RECORDS: &str =
+    "select outcome, conflict_key, stored from import_records($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const IMPORT: &str = "select outcome, row_epoch, conflict_id, stored, row_version
     from import_messages($1, $2, $3, $4::text::json, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 fn headed(row: &PgRow) -> sqlx::Result<Headed> {
     let owner = OwnerId::new(row.try_get::<String, _>("owner_id")?).map_err(decode)?;
     let conversation = conversation(row)?;
-    let record = ConversationRecord {
+    let record = ExportedConversation {
         key: ConversationKey { owner, id: conversation.id.clone() },
         version: conversation.version,
         message_count: conversation.message_count,
@@ -311,6 +444,7 @@ fn headed(row: &PgRow) -> sqlx::Result<Headed> {
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
         last_message_at: row.try_get("last_message_at")?,
+        record_revision: row.try_get("record_revision")?,
     };
     Ok(Headed {
         row: Row {
@@ -319,20 +453,36 @@ fn headed(row: &PgRow) -> sqlx::Result<Headed> {
             last_seq: record.last_seq,
             cut_after: row.try_get("cut_after")?,
             cut_until: row.try_get("cut_until")?,
+            has_records: record.record_revision > 0,
         },
         record,
     })
 }
 
-fn message(row: &PgRow) -> sqlx::Result<MessageRecord> {
+fn message(row: &PgRow) -> sqlx::Result<ExportedMessage> {
     let id = MessageId::new(row.try_get::<String, _>("message_id")?).map_err(decode)?;
     let (id_in_body, body) = (row.try_get("id_in_body")?, row.try_get("body")?);
     let message = NewMessage { id, id_in_body, body };
-    Ok(MessageRecord::stored(row.try_get("seq")?, row.try_get("at")?, message))
+    Ok(ExportedMessage::stored(row.try_get("seq")?, row.try_get("at")?, message))
 }
 
-fn decode(invalid: Invalid) -> sqlx::Error {
-    sqlx::Error::Decode(invalid.into())
+/// An owner, as what records belong to.
+fn owner(row: &PgRow) -> sqlx::Result<(Row, ExportedOwner)> {
+    let (shard, key) = (row.try_get("shard")?, row.try_get("key")?);
+    let of = ExportedOwner { owner: owner_id(row)?, record_revision: row.try_get("record_revision")? };
+    Ok((Row { shard, key, last_seq: 0, cut_after: 0, cut_until: 0, has_records: true }, of))
+}
+
+fn record(row: &PgRow) -> sqlx::Result<ExportedRecord> {
+    Ok(ExportedRecord {
+        key: RecordKey::new(row.try_get::<String, _>("key")?).map_err(decode)?,
+        revision: row.try_get("revision")?,
+        updated_at: row.try_get("at")?,
+        value: RecordValue {
+            bytes: row.try_get("value")?,
+            content_type: ContentType::of_stored(row.try_get("content_type")?),
+        },
+    })
 }
 
 fn imported(row: &PgRow) -> Result<Commit<Imported>, Error> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cache::{Cached, Lookup};
-use crate::database::Record;
+use crate::database::Found;
 use crate::types::conversation::ConversationKey;
 use crate::types::error::Error;
 use crate::types::message::Message;
@@ -54,26 +54,26 @@ impl ConversationStore {
         }
         report(key);
         // Of what is gone nothing says since when.
-        let live = |record| if let Record::Live(stored) = record { Some(stored) } else { None };
+        let live = |record| if let Found::Live(stored) = record { Some(stored) } else { None };
         audit.add(live(before).map_or(Duration::MAX, |stored| age(stored.conversation.updated_at)));
         Ok(())
     }
 }
 
 /// Whether an answer of the cache, none for that there is no such conversation, is another one than Postgres gave before.
-fn differ(answer: Option<&Cached>, before: &Record) -> bool {
+fn differ(answer: Option<&Cached>, before: &Found) -> bool {
     match (answer, before) {
-        (Some(cached), Record::Live(stored)) => !is_fresh(cached, stored),
-        (None, Record::Deleted(_) | Record::Absent) => false,
+        (Some(cached), Found::Live(stored)) => !is_fresh(cached, stored),
+        (None, Found::Deleted(_) | Found::Absent) => false,
         _ => true,
     }
 }
 
 /// Whether what Postgres says now explains it: the conversation was deleted, or created, in between.
-fn explains(is_hit: bool, before: &Record, now: &Record) -> bool {
+fn explains(is_hit: bool, before: &Found, now: &Found) -> bool {
     match (before, now) {
-        (Record::Live(_), Record::Deleted(_)) => !is_hit,
-        (Record::Absent, Record::Live(_) | Record::Deleted(_)) => true,
+        (Found::Live(_), Found::Deleted(_)) => !is_hit,
+        (Found::Absent, Found::Live(_) | Found::Deleted(_)) => true,
         _ => false,
     }
 }
@@ -113,14 +113,14 @@ mod tests {
 
     #[test]
     fn what_changes_between_the_questions_is_no_difference() {
-        let deleted = || Record::Deleted(2);
-        assert!(!differ(None, &deleted()) && !differ(None, &Record::Absent));
+        let deleted = || Found::Deleted(2);
+        assert!(!differ(None, &deleted()) && !differ(None, &Found::Absent));
         // Created in between, and perhaps deleted again.
-        assert!(explains(true, &Record::Absent, &deleted()) && explains(false, &Record::Absent, &deleted()));
+        assert!(explains(true, &Found::Absent, &deleted()) && explains(false, &Found::Absent, &deleted()));
         // Ids are not used again: what was deleted before must not be answered.
         assert!(!explains(true, &deleted(), &deleted()));
         assert!(
-            !explains(true, &Record::Absent, &Record::Absent),
+            !explains(true, &Found::Absent, &Found::Absent),
             "of another database, or of a later state of it"
         );
     }

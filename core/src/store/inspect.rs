@@ -3,7 +3,7 @@
 use crate::types::inspection::{EntryState, Inspection, IntentState, LargestOwners, RowState};
 use std::collections::BTreeMap;
 
-use crate::database::{Counters, Record};
+use crate::database::{Counters, Found};
 use crate::types::conversation::{Conversation, ConversationKey};
 use crate::types::error::Error;
 use crate::types::snapshot::Window;
@@ -63,21 +63,24 @@ impl ConversationStore {
         let Some(counters) = self.database().counters(key).await? else {
             return Ok((None, Window::default()));
         };
-        let Counters { last_seq, pending_invalidation, positions_to_remove } = counters;
+        let Counters { last_seq, pending_invalidation, positions_to_remove, records, record_bytes } =
+            counters;
         match self.database().read(key, false).await? {
-            Record::Absent => Ok((None, Window::default())),
-            Record::Deleted(version) => {
+            Found::Absent => Ok((None, Window::default())),
+            Found::Deleted(version) => {
                 let row = RowState {
                     deleted: true,
                     version,
                     last_seq,
                     pending_invalidation,
                     positions_to_remove,
+                    records,
+                    record_bytes,
                     ..RowState::default()
                 };
                 Ok((Some(row), Window::default()))
             }
-            Record::Live(snapshot) => {
+            Found::Live(snapshot) => {
                 let window = snapshot.window.unwrap_or_default();
                 let row = RowState {
                     deleted: false,
@@ -86,6 +89,8 @@ impl ConversationStore {
                     last_seq,
                     pending_invalidation,
                     positions_to_remove,
+                    records,
+                    record_bytes,
                     conversation: Some(snapshot.conversation),
                     window_first: window.seqs().next(),
                     window_last: window.seqs().last(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::cache::{Cached, Lease, Lookup, Stored};
-use crate::database::Record;
+use crate::database::Found;
 use crate::types::conversation::{Conversation, ConversationKey};
 use crate::types::error::Error;
 use crate::types::message::Message;
@@ -168,7 +168,7 @@ impl ConversationStore {
             None => false,
         };
         let source = Source::Miss { reason, stored };
-        let Record::Live(snapshot) = record else { return Ok(Read { found: None, source }) };
+        let Found::Live(snapshot) = record else { return Ok(Read { found: None, source }) };
         check_version(min_version, snapshot.conversation.version)?;
         let Snapshot { conversation, window, .. } = *snapshot;
         let messages = match limit {
@@ -180,24 +180,24 @@ impl ConversationStore {
 
     /// Brings what was read into the cache; whether it is there now. A cache that fails here costs the next reader a
     /// miss, no more.
-    async fn fill(&self, key: &ConversationKey, lease: &Lease, record: &Record) -> bool {
+    async fn fill(&self, key: &ConversationKey, lease: &Lease, record: &Found) -> bool {
         let filled = match record {
             // The cache remembers what Postgres no longer knows: it was restored from a backup.
-            Record::Live(snapshot) if is_ahead(lease, snapshot) => {
+            Found::Live(snapshot) if is_ahead(lease, snapshot) => {
                 tracing::warn!(
                     conversation = key.id.as_str(),
                     "the cache was ahead of postgres and is dropped"
                 );
                 self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected)
             }
-            Record::Live(snapshot) => self.cache.fill(key, lease, snapshot).await,
-            Record::Deleted(version) => {
+            Found::Live(snapshot) => self.cache.fill(key, lease, snapshot).await,
+            Found::Deleted(version) => {
                 self.cache.write_tombstone(key, *version).await.map(|()| Stored::Validated)
             }
-            Record::Absent if lease.epoch.is_some() => {
+            Found::Absent if lease.epoch.is_some() => {
                 self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected)
             }
-            Record::Absent => self.cache.release(key).await.map(|()| Stored::Rejected),
+            Found::Absent => self.cache.release(key).await.map(|()| Stored::Rejected),
         };
         filled
             .inspect_err(

@@ -2,7 +2,8 @@
 
 use crate::database::Snapshots;
 use crate::types::error::Error;
-use crate::types::transfer::{ImportSource, Record, Scope};
+use crate::types::record::RecordScope;
+use crate::types::transfer::{Exported, ExportedRecord, ImportSource, Scope};
 
 use super::ConversationIndex;
 
@@ -11,12 +12,12 @@ use super::ConversationIndex;
 pub struct Export(Snapshots);
 
 impl Export {
-    /// The next records, some hundred at most: a conversation, its messages in order, the next conversation. In the order
-    /// of the bytes of owners and ids, whatever the database's collation. None are left when it answers none.
+    /// The next lines, some hundred at most, in the order that [`Exported`] says, and in that of the bytes of owners and ids,
+    /// whatever the database's collation. None are left when it answers none.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
-    pub async fn next(&mut self) -> Result<Vec<Record>, Error> {
+    pub async fn next(&mut self) -> Result<Vec<Exported>, Error> {
         self.0.next().await
     }
 }
@@ -28,6 +29,24 @@ impl ConversationIndex {
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
     pub async fn export(&self, scope: &Scope) -> Result<Export, Error> {
         self.database.snapshots(scope).await.map(Export)
+    }
+
+    /// Stores exported records as they were, all or none: of a conversation that was imported, or of an owner. One that is there with the same
+    /// revision or a later one stays. `last_revision` is the last one that was given there. Returns how many were not there, or older.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a number is out of its range; [`Error::RecordConflict`], [`Error::ConversationDeleted`],
+    /// [`Error::NotFound`], [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or [`Error::Database`].
+    pub async fn import_records(
+        &self,
+        scope: &RecordScope,
+        last_revision: i64,
+        records: &[ExportedRecord],
+    ) -> Result<i64, Error> {
+        for record in records {
+            record.check()?;
+        }
+        self.database.import_records(scope, last_revision, records).await
     }
 
     /// Up to where everything of a source is stored; none: its import has not begun, or it has ended.

@@ -150,11 +150,12 @@ impl ConversationStore {
     }
 
     async fn store(&self, key: &ConversationKey, add: Add<'_>) -> Result<Added, Error> {
+        self.index.check_sizes(add.batch.records())?;
         let Committed { done, begun } = self.place_intent_and_commit(key, &add).await?;
-        let database::Added { messages, snapshot, duplicate } = done;
+        let database::Added { messages, records, snapshot, duplicate } = done;
         let news = if duplicate { &[] } else { messages.as_slice() };
         let cache_update = self.publish(key, begun, &snapshot, news).await;
-        Ok(Added { conversation: snapshot.conversation, messages, cache_update })
+        Ok(Added { conversation: snapshot.conversation, messages, records, cache_update })
     }
 
     /// Changes a conversation's title and metadata.

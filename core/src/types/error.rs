@@ -38,6 +38,26 @@ pub enum Error {
         /// The conversation's version; 0: it is not there.
         version: i64,
     },
+    /// What the write of a record depends on does not hold.
+    #[error("record {at} of the request is at revision {revision}")]
+    RevisionMismatch {
+        /// Which of the request's records, from 0.
+        at: usize,
+        /// The record's revision; 0: it is not there.
+        revision: i64,
+    },
+    /// A record that is imported is there with the same revision and another value.
+    #[error("record {key:?} is there with the same revision and another value")]
+    RecordConflict {
+        /// The key in question.
+        key: String,
+    },
+    /// A copy would have too many records.
+    #[error("a copy of more than {max} records, or of too many bytes of them")]
+    OriginRecordsTooMany {
+        /// The most records.
+        max: usize,
+    },
     /// There is no such conversation to begin as a copy of.
     #[error("no such conversation to begin as a copy of")]
     OriginNotFound,
@@ -205,6 +225,27 @@ pub enum Problem {
     /// A message id that an earlier message of the same call bears.
     #[error("the id of an earlier message of this call")]
     RepeatedId,
+    /// Not a key of a record: see [`RecordKey`](crate::RecordKey).
+    #[error("not a key of a record")]
+    NotARecordKey,
+    /// Not a content type: see [`ContentType`](crate::ContentType).
+    #[error("not a content type")]
+    NotAContentType,
+    /// A record's value is larger than so many bytes.
+    #[error("a value larger than {max} bytes")]
+    RecordTooLarge {
+        /// The most bytes.
+        max: usize,
+    },
+    /// More records than one call takes.
+    #[error("more than {max} records")]
+    TooManyRecords {
+        /// The most records.
+        max: usize,
+    },
+    /// A key that an earlier record of the same call has.
+    #[error("the key of an earlier record of this call")]
+    RepeatedKey,
     /// Not a whole number within these bounds.
     #[error("not a whole number from {min} to {max}")]
     OutOfRange {

@@ -79,6 +79,11 @@ impl RequestFingerprint {
         Self::of(&parts.into_iter().chain(messages).collect::<Vec<_>>())
     }
 
+    /// Of a request that is known as a whole.
+    pub(crate) fn of_kind(kind: &str) -> Self {
+        Self::of_request(kind, None, &ConversationFields::default(), std::iter::empty())
+    }
+
     fn of(parts: &[String]) -> Self {
         let Fingerprint(whole) = Fingerprint::of(parts);
         let mut bytes = whole[..Self::WHOLE].to_vec();

@@ -35,6 +35,10 @@ pub struct RowState {
     pub pending_invalidation: Option<i64>,
     /// At how many positions the sweep has yet to remove what is deleted: the conversation was, or much of it was cut off.
     pub positions_to_remove: i64,
+    /// How many records it has.
+    pub records: i64,
+    /// How many bytes their values take at rest.
+    pub record_bytes: i64,
     /// What is answered of it.
     pub conversation: Option<Conversation>,
     /// The window's positions, the first and the last, and how many messages it has.

@@ -1,6 +1,6 @@
 //! What a write may depend on.
 
-/// What must hold of a conversation for a write to be done (RFC 9110, section 13.1.1). It is checked under the lock of the
+/// What must hold of a conversation, or a record, for a write to be done (RFC 9110, section 13.1.1). It is checked under the lock of the
 /// conversation's row, and after what was done before: a retry of a write that succeeded is answered as that was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {
@@ -23,5 +23,10 @@ impl Precondition {
             Self::Absent => Some(0),
             Self::Version(version) => Some(version),
         }
+    }
+
+    /// The same of a record, of which a version is a revision: as SQL takes it, with -1 where it must be there.
+    pub(crate) fn of_record(self) -> Option<i64> {
+        if self == Self::Exists { Some(-1) } else { self.version() }
     }
 }

@@ -4,6 +4,7 @@ use super::conversation::{ConversationFields, ConversationId, ConversationKey, O
 use super::error::{Invalid, Problem};
 use super::message::{Message, MessageId, NewMessage};
 use super::page::LATEST_MICROS;
+use super::record::{RecordKey, RecordValue};
 
 /// Which conversations are exported. Deleted ones never are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Scope {
 
 /// A conversation without its messages. Times are Unix microseconds, since lists are ordered by them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConversationRecord {
+pub struct ExportedConversation {
     /// Whose it is, and which of theirs.
     pub key: ConversationKey,
     /// Its title and metadata.
@@ -39,11 +40,35 @@ pub struct ConversationRecord {
     pub forked_from: Option<ConversationId>,
     /// The last position that was copied.
     pub forked_at: Option<i64>,
+    /// The last revision given to a record of it; 0: it never had one.
+    pub record_revision: i64,
+}
+
+/// An owner who has records of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedOwner {
+    /// Who it is.
+    pub owner: OwnerId,
+    /// The last revision given to one of these records.
+    pub record_revision: i64,
+}
+
+/// A record of the conversation, or the owner, before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedRecord {
+    /// Its key.
+    pub key: RecordKey,
+    /// Its revision, from 1.
+    pub revision: i64,
+    /// When it was written, in Unix microseconds.
+    pub updated_at: i64,
+    /// Its value.
+    pub value: RecordValue,
 }
 
 /// A message at its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageRecord {
+pub struct ExportedMessage {
     /// Its position, from 1.
     pub seq: i64,
     /// When it was added, in Unix microseconds.
@@ -51,16 +76,42 @@ pub struct MessageRecord {
     pub(crate) message: NewMessage,
 }
 
-/// What an export goes through: each conversation, then its messages in order.
+/// What an export goes through: owners with their own records; then each conversation, its messages in order, and its records in the
+/// order of their keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
+pub enum Exported {
     /// The next conversation.
-    Conversation(ConversationRecord),
+    Conversation(ExportedConversation),
     /// A message of it.
-    Message(MessageRecord),
+    Message(ExportedMessage),
+    /// The next owner with records of their own.
+    Owner(ExportedOwner),
+    /// A record of that owner, or of the conversation.
+    Record(ExportedRecord),
 }
 
-impl ConversationRecord {
+impl ExportedOwner {
+    /// Checks what no type does.
+    ///
+    /// # Errors
+    /// [`Problem::OutOfRange`]: the revision is negative.
+    pub fn check(&self) -> Result<(), Invalid> {
+        within(self.record_revision, 0, i64::MAX, "record_revision")
+    }
+}
+
+impl ExportedRecord {
+    /// Checks what no type does.
+    ///
+    /// # Errors
+    /// [`Problem::OutOfRange`]: the revision is below 1, or the time not between 1970 and 9999.
+    pub fn check(&self) -> Result<(), Invalid> {
+        within(self.revision, 1, i64::MAX, "revision")?;
+        within(self.updated_at, 0, LATEST_MICROS, "updated_at_us")
+    }
+}
+
+impl ExportedConversation {
     /// Checks what no type does.
     ///
     /// # Errors
@@ -72,6 +123,7 @@ impl ConversationRecord {
             within(number, 0, i64::MAX, name)?;
         }
         within(self.forked_at.unwrap_or(0), 0, i64::MAX, "forked_at")?;
+        within(self.record_revision, 0, i64::MAX, "record_revision")?;
         let last_message_at = self.last_message_at.unwrap_or(self.created_at);
         for (name, at) in [
             ("created_at_us", self.created_at),
@@ -84,7 +136,7 @@ impl ConversationRecord {
     }
 }
 
-impl MessageRecord {
+impl ExportedMessage {
     /// A message as a client would send it, at a position. `id` is what the store called it, or is to call it, where the
     /// JSON has none.
     ///
@@ -105,7 +157,7 @@ impl MessageRecord {
     /// The same, with an id made of the prefix that a message of its kind has here and a name, unless the JSON has one.
     ///
     /// # Errors
-    /// As [`MessageRecord::new`].
+    /// As [`ExportedMessage::new`].
     pub fn named(seq: i64, name: &str, created_at: i64, json: &str) -> Result<Self, Invalid> {
         let NewMessage { id, id_in_body, .. } = NewMessage::parse(json)?;
         let prefix = id.as_str().split('_').next().unwrap_or_default();

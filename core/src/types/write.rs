@@ -4,6 +4,7 @@ use super::conversation::{Conversation, ConversationFields, ConversationId, Owne
 use super::idempotency::IdempotencyKey;
 use super::message::{Batch, Message};
 use super::precondition::Precondition;
+use super::record::WrittenRecord;
 
 /// How far an acknowledged write has come in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +25,22 @@ pub struct Added {
     /// The messages as they are stored, in the order given; of a request that was done before, under an idempotency key,
     /// those that were not deleted since.
     pub messages: Vec<Message>,
+    /// The records that were written with them, in the order given.
+    pub records: Vec<WrittenRecord>,
     /// How far it has come in the cache.
     pub cache_update: CacheUpdate,
 }
 
 /// What a new conversation begins as a copy of: another one of the same owner, up to a position. Ids and positions are
-/// kept, and so are title and metadata unless the new one is given its own.
+/// kept, and so are title and metadata unless the new one is given its own, and the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fork {
     /// The other conversation.
     pub of: ConversationId,
     /// The last position that is copied; none: all are.
     pub at: Option<i64>,
+    /// With what the keys of the records begin that are copied; empty: all are.
+    pub records_prefix: String,
 }
 
 /// What a new conversation may be given.
@@ -87,6 +92,8 @@ pub struct Replaced {
     /// The new messages as they are stored, in the order given; of a request that was done before, under an idempotency key,
     /// those that were not deleted since.
     pub messages: Vec<Message>,
+    /// The records that were written with them, in the order given.
+    pub records: Vec<WrittenRecord>,
     /// How many messages were taken away.
     pub removed: i64,
     /// How far it has come in the cache.

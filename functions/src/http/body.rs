@@ -92,11 +92,41 @@ pub(crate) const MESSAGES: Array = Array { name: "messages", max: BATCH, parse: 
 /// As the OpenAI Conversations API has it.
 pub(crate) const ITEMS: Array = Array { name: "items", max: 20, parse: item::parse };
 
+/// The elements of an array.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn elements<'a>(array: &'a RawValue, name: &str) -> Result<Vec<&'a RawValue>, Invalid> {
+    serde_json::from_str(array.get()).map_err(|_| Problem::Type { expected: "an array" }.of(name))
+}
+
+/// The fields of an object that has no others. One that is null is not there.
+///
+/// # Errors
+/// It is no object, or has another field, or one twice.
+pub(crate) fn read_fields<'a, const N: usize>(
+    json: &'a str,
+    names: [&str; N],
+) -> Result<[Option<&'a RawValue>; N], Invalid> {
+    let mut named = [None; N];
+    let JsonFields(fields) =
+        JsonFields::parse(json).ok_or_else(|| Problem::Type { expected: "an object" }.of(""))?;
+    for (name, value) in fields {
+        let name = name.lossy();
+        let Some(at) = names.iter().position(|known| *known == name) else {
+            return Err(Problem::Type { expected: "left out: it is unknown" }.of(name.into_owned()));
+        };
+        if named[at].replace(value).is_some() {
+            return Err(Problem::DuplicateKey { key: name.into_owned() }.of(""));
+        }
+    }
+    Ok(named.map(|value| value.filter(|value| value.get() != "null")))
+}
+
 impl Array {
     pub(crate) fn read(&self, array: Option<&RawValue>) -> Result<Vec<NewMessage>, Failure> {
         let Some(array) = array else { return Ok(Vec::new()) };
-        let elements: Vec<&RawValue> = serde_json::from_str(array.get())
-            .map_err(|_| Problem::Type { expected: "an array" }.of(self.name))?;
+        let elements = elements(array, self.name)?;
         // Refused before any of them is parsed: a long array costs no more than a full one.
         if elements.len() > self.max {
             return Err(Problem::TooManyMessages { max: self.max }.of(self.name).into());

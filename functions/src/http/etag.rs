@@ -1,4 +1,4 @@
-//! Entity tags: a conversation's version, by which reads and writes are conditional (RFC 9110, section 13.1).
+//! Entity tags: a conversation's version, or a record's revision, by which reads and writes are conditional (RFC 9110, section 13.1).
 
 use conversation_core::Precondition;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -43,6 +43,19 @@ impl ApiRequest {
                 Err(Failure::bad_etag("if-none-match", "If-None-Match must be * where something is written."))
             }
         }
+    }
+
+    /// The header that is the condition of the write.
+    pub(crate) fn condition_name(&self) -> &'static str {
+        if self.has_header(&IF_MATCH) { "if-match" } else { "if-none-match" }
+    }
+
+    /// The revisions of a record that the caller has, -1 standing for any.
+    pub(crate) fn known_revisions(&self) -> Vec<i64> {
+        let tags = self.header(&IF_NONE_MATCH).unwrap_or_default().split(',').map(str::trim);
+        let revision =
+            |tag: &str| if tag == "*" { Some(-1) } else { version(tag.strip_prefix("W/").unwrap_or(tag)) };
+        tags.filter_map(revision).collect()
     }
 
     /// Whether the caller says which version it has.

@@ -70,6 +70,14 @@ impl FrontEnd {
             Self::LoadBalancer => 960 * 1024,
         }
     }
+
+    /// The same of a record's value, which nothing else has to fit beside: 4 MiB as base64 do.
+    pub(crate) fn value_bytes(self) -> usize {
+        match self {
+            Self::Gateway => 6_000_000,
+            Self::LoadBalancer => self.body_bytes(),
+        }
+    }
 }
 
 impl HttpEvent {
@@ -145,8 +153,9 @@ fn take_from(request: &mut LambdaRequest) -> Taken {
 
 fn of_http_api(event: &mut ApiGatewayV2httpRequest) -> Taken {
     event.headers.remove(HOST);
-    event.request_context.domain_name = None;
+    let domain = event.request_context.domain_name.take();
     let path = without_stage(of(&mut event.raw_path), event.request_context.stage.take().as_deref());
+    let path = if is_decoded(domain.as_deref()) { path.replace('%', "%25") } else { path };
     // The parameters that the gateway has taken apart are joined by commas where one stands twice.
     let query = event.raw_query_string.take().unwrap_or_default();
     event.query_string_parameters = QueryMap::default();
@@ -185,6 +194,11 @@ fn without_stage(path: String, stage: Option<&str>) -> String {
         Some(rest) => rest.to_owned(),
         None => path,
     }
+}
+
+/// Whether the path of an event of this form was decoded before: an HTTP API does that, a function URL and local hosts do not.
+fn is_decoded(domain: Option<&str>) -> bool {
+    domain.is_some_and(|domain| domain != "localhost" && !domain.contains(".lambda-url."))
 }
 
 /// A query whose names and values are as the caller encoded them. Joined and parsed as one text; taken apart once more

@@ -2,7 +2,7 @@
 
 mod store;
 
-use conversation_core::{ConversationId, Error, Invalid, Problem};
+use conversation_core::{ConversationId, Error, Invalid, Problem, RECORD_KEY_BYTES};
 use http::StatusCode;
 
 use super::item::Item;
@@ -17,8 +17,9 @@ pub struct Failure {
     pub(crate) message: String,
     /// Where a read that found nothing was answered from.
     pub(crate) cache_status: Option<CacheStatus>,
-    /// The conversation's version, where the write depended on another one; 0: it is not there.
-    pub(crate) version: Option<i64>,
+    /// What the write depended on and is another one, and which it is: the version of the conversation or the revision of the record;
+    /// 0: it is not there.
+    pub(crate) current: Option<(&'static str, i64)>,
     /// The methods that would be right, where the method was wrong.
     pub(crate) allow: Option<String>,
     /// The request is done once, however often it is sent.
@@ -34,7 +35,7 @@ impl Failure {
             param: None,
             message,
             cache_status: None,
-            version: None,
+            current: None,
             allow: None,
             repeatable: false,
         }
@@ -130,7 +131,31 @@ impl Failure {
             ),
         };
         let failure = Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message);
-        Self { version: Some(version), ..failure }
+        Self { current: Some(("version", version)), ..failure }
+    }
+
+    /// What the write of a record depends on does not hold: it is at that revision, 0 where it is not there.
+    pub(crate) fn revision_mismatch(param: &str, revision: i64) -> Self {
+        let message = match revision {
+            0 => "There is no such record. Nothing was stored.".to_owned(),
+            revision => {
+                format!("The record is at revision {revision}. Nothing was stored; read it and decide anew.")
+            }
+        };
+        let failure = Self::new(StatusCode::PRECONDITION_FAILED, "revision_mismatch", message).of(param);
+        Self { current: Some(("revision", revision)), ..failure }
+    }
+
+    /// There is no record of this key.
+    pub(crate) fn no_record(key: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "record_not_found", format!("There is no record {key:?}.")).of("key")
+    }
+
+    /// The value is larger than the front end takes as an answer.
+    pub(crate) fn value_too_large(max: usize) -> Self {
+        let message =
+            format!("The value does not fit into {} KiB, which is what the front end takes.", max >> 10);
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "record_too_large", message).of("key")
     }
 
     /// The conversation does not exist for this owner.
@@ -166,6 +191,11 @@ impl Failure {
     pub fn about(id: Option<&ConversationId>) -> impl FnOnce(Error) -> Self {
         let id = id.map(ConversationId::as_str).unwrap_or_default();
         move |error| Self::from_store(error, id)
+    }
+
+    /// The same, about records of it, or of an owner where the id is empty.
+    pub(crate) fn of_records(error: Error, id: &str) -> Self {
+        Self::from_store(error, id)
     }
 
     /// The same, about one message of it.
@@ -235,6 +265,25 @@ fn explain(param: &str, problem: &Problem) -> (StatusCode, &'static str, String)
             "message_too_large",
             format!("{name} must not be larger than {} KiB as JSON.", max >> 10),
         ),
+        Problem::NotARecordKey => bad(
+            "invalid_key",
+            format!("{name} must be 1 to {RECORD_KEY_BYTES} bytes of text without U+0000."),
+        ),
+        Problem::NotAContentType => bad(
+            "invalid_content_type",
+            format!("{name} must be a content type of up to 255 characters, like application/json."),
+        ),
+        Problem::RecordTooLarge { max } => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "record_too_large",
+            format!("{name} must not be larger than {max} bytes."),
+        ),
+        Problem::TooManyRecords { max } => {
+            bad("too_many", format!("{name} must not hold more than {max} records."))
+        }
+        Problem::RepeatedKey => {
+            bad("repeated_key", format!("{name} is the key of an earlier record of this request."))
+        }
         Problem::HasNul => bad("invalid_value", format!("{name} must not contain U+0000.")),
         Problem::TooManyPairs { max } => {
             bad("too_many", format!("{name} must not have more than {max} pairs."))

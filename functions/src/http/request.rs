@@ -1,7 +1,8 @@
 //! From HTTP to what the store takes.
 
 use conversation_core::{
-    ConversationId, ConversationKey, IdempotencyKey, IdentityConfig, Invalid, Limit, Order, OwnerId, Problem,
+    ContentType, ConversationId, ConversationKey, IdempotencyKey, IdentityConfig, Invalid, Limit, Order,
+    OwnerId, Problem, RecordKey, RecordScope,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderName, Method};
@@ -58,7 +59,29 @@ impl ApiRequest {
     /// The caller names no owner, or the path no valid id.
     pub fn key(&mut self) -> Result<ConversationKey, Failure> {
         let owner = self.owner()?;
-        Ok(ConversationKey { owner, id: ConversationId::new(self.target.conversation_id.as_str())? })
+        Ok(ConversationKey {
+            owner,
+            id: ConversationId::new(self.target.names.conversation_id.as_deref().unwrap_or_default())?,
+        })
+    }
+
+    /// What the records belong to: the conversation that the path names, otherwise the caller.
+    ///
+    /// # Errors
+    /// The caller names no owner, or the path no valid id.
+    pub fn record_scope(&mut self) -> Result<RecordScope, Failure> {
+        if self.target.names.conversation_id.is_some() {
+            return self.key().map(RecordScope::Conversation);
+        }
+        self.owner().map(RecordScope::Owner)
+    }
+
+    /// Which record is meant.
+    ///
+    /// # Errors
+    /// The path has no valid key.
+    pub fn record_key(&self) -> Result<RecordKey, Failure> {
+        Ok(RecordKey::new(self.target.names.key.as_deref().unwrap_or_default())?)
     }
 
     /// Which item is meant.
@@ -66,7 +89,8 @@ impl ApiRequest {
     /// # Errors
     /// The path has no valid id.
     pub fn item_id(&self) -> Result<ItemId, Failure> {
-        Ok(ItemId::new(&self.target.item_id).map_err(called("item_id"))?)
+        Ok(ItemId::new(self.target.names.item_id.as_deref().unwrap_or_default())
+            .map_err(called("item_id"))?)
     }
 
     /// A parameter of the query.
@@ -156,20 +180,35 @@ impl ApiRequest {
         if self.request.body().is_empty() { Ok(None) } else { self.body().map(Some) }
     }
 
-    /// The body's text.
-    pub(crate) fn body(&self) -> Result<&str, Failure> {
+    /// The body as it is, whatever it is.
+    ///
+    /// # Errors
+    /// It is encoded, or too large.
+    pub(crate) fn bytes(&self) -> Result<&[u8], Failure> {
         if let Some(encoding) = self.request.headers().get(CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
         {
             return Err(Failure::encoded(&String::from_utf8_lossy(encoding.as_bytes())));
         }
+        let body: &[u8] = self.request.body();
+        if body.len() > BODY_BYTES { Err(Failure::body_too_large(BODY_BYTES)) } else { Ok(body) }
+    }
+
+    /// What the body is, if that is not said any bytes.
+    pub(crate) fn content_type(&self) -> Result<ContentType, Failure> {
+        if !self.has_header(&CONTENT_TYPE) {
+            return Ok(ContentType::bytes());
+        }
+        let content_type = ContentType::new(self.header(&CONTENT_TYPE).unwrap_or_default());
+        Ok(content_type.map_err(called("content-type"))?)
+    }
+
+    /// The body's text.
+    pub(crate) fn body(&self) -> Result<&str, Failure> {
+        let body = self.bytes()?;
         let json = self.request.headers().get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
         if !json {
             return Err(Failure::not_json_type());
-        }
-        let body: &[u8] = self.request.body();
-        if body.len() > BODY_BYTES {
-            return Err(Failure::body_too_large(BODY_BYTES));
         }
         std::str::from_utf8(body)
             .map_err(|error| Failure::bad_json(format!("The body must be UTF-8; {error}.")))
@@ -183,6 +222,11 @@ impl ApiRequest {
     /// A header that is text.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.request.headers().get(name)?.to_str().ok()
+    }
+
+    /// How many bytes an answer's body may have that is a record's value.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.front_end.value_bytes()
     }
 
     /// How many bytes the answer's body may have.

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use conversation_core::{CacheUpdate, Conversation, ConversationId, Error, Read, Source};
 use http::StatusCode;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -12,13 +16,19 @@ use serde_json::{Value, json};
 use super::etag::etag;
 use super::event::FrontEnd;
 use super::failure::Failure;
+use super::list::enveloped;
 use crate::outcome::{CacheStatus, Outcome};
 
-/// A successful answer: a JSON body, and where it came from.
+/// The version of the contract, which clients compare with theirs.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A successful answer: a body, and where it came from.
 #[derive(Debug)]
 pub struct ApiResponse {
     status: StatusCode,
     body: String,
+    /// What the body is, where it is a record's value; none: JSON.
+    value: Option<ValueBody>,
     /// Of the conversation that it is about.
     version: Option<i64>,
     cache_status: Option<CacheStatus>,
@@ -26,9 +36,36 @@ pub struct ApiResponse {
     window: bool,
 }
 
+/// The body of a record's value.
+#[derive(Debug)]
+struct ValueBody {
+    content_type: String,
+    /// The body is base64 of the value.
+    is_base64: bool,
+}
+
 impl ApiResponse {
     pub(crate) fn new(body: String) -> Self {
-        Self { status: StatusCode::OK, body, version: None, cache_status: None, window: false }
+        Self { status: StatusCode::OK, body, value: None, version: None, cache_status: None, window: false }
+    }
+
+    /// A record's value as it is: as text where it is some, and that is not longer than base64.
+    pub(crate) fn value(bytes: Vec<u8>, content_type: &str) -> Self {
+        let base64_bytes = bytes.len().div_ceil(3) * 4;
+        let (body, is_base64) = match String::from_utf8(bytes) {
+            Ok(text) if enveloped(&text) <= base64_bytes.max(64) => (text, false),
+            Ok(text) => (STANDARD.encode(text), true),
+            Err(error) => (STANDARD.encode(error.as_bytes()), true),
+        };
+        Self {
+            value: Some(ValueBody { content_type: content_type.to_owned(), is_base64 }),
+            ..Self::new(body)
+        }
+    }
+
+    /// How long the body is as it is sent.
+    pub(crate) fn sent_bytes(&self) -> usize {
+        enveloped(&self.body)
     }
 
     /// The caller has what was asked for, since it has that version.
@@ -103,21 +140,31 @@ impl ApiResponse {
             (ETAG.as_str(), self.version.map(etag)),
             ("cache-status", self.cache_status.map(CacheStatus::header)),
         ];
-        respond(self.status.as_u16(), &self.body, headers)
+        let response = respond(self.status.as_u16(), &self.body, headers);
+        match self.value {
+            None => response,
+            Some(value) => response.of_value(value),
+        }
     }
 }
 
 impl Failure {
+    /// The tag of what the path names, where the write depended on another one. Of one record among several there is none.
+    fn etag(&self) -> Option<String> {
+        let is_one = self.param.as_deref().is_none_or(|param| param.starts_with("if-"));
+        self.current.map(|(_, number)| number).filter(|number| is_one && *number > 0).map(etag)
+    }
+
     pub(crate) fn into_answer(self) -> LambdaResponse {
         let mut error = json!({
             "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
         });
-        if let Some(version) = self.version {
-            error["version"] = version.into();
+        if let Some((name, number)) = self.current {
+            error[name] = number.into();
         }
         let body = json!({ "error": error });
         let headers = [
-            (ETAG.as_str(), self.version.filter(|version| *version > 0).map(etag)),
+            (ETAG.as_str(), self.etag()),
             (RETRY_AFTER.as_str(), self.retry_after().map(|seconds| seconds.to_string())),
             ("x-should-retry", self.is_final().then(|| "false".to_owned())),
             ("cache-status", self.cache_status.map(CacheStatus::header)),
@@ -164,9 +211,18 @@ struct LoadBalancerResponse {
 }
 
 impl LambdaResponse {
+    /// Says what the body is. What a caller has stored is never run by a browser that comes by.
+    fn of_value(mut self, ValueBody { content_type, is_base64 }: ValueBody) -> Self {
+        self.is_base64_encoded = is_base64;
+        self.headers.insert(CONTENT_TYPE.as_str(), content_type);
+        self.headers.insert(X_CONTENT_TYPE_OPTIONS.as_str(), "nosniff".into());
+        self.headers.insert(CONTENT_SECURITY_POLICY.as_str(), "sandbox; default-src 'none'".into());
+        self
+    }
+
     /// Leaves out the body, as HEAD asks for.
     pub(crate) fn without_body(self) -> Self {
-        Self { body: empty(), ..self }
+        Self { body: empty(), is_base64_encoded: false, ..self }
     }
 
     /// Says what the request is called in the log, for whoever reports of it, in the form that its front end takes.
@@ -198,7 +254,11 @@ fn respond<const N: usize>(
     body: &str,
     headers: [(&'static str, Option<String>); N],
 ) -> LambdaResponse {
-    let always = [(CONTENT_TYPE.as_str(), "application/json"), (CACHE_CONTROL.as_str(), "no-store")];
+    let always = [
+        (CONTENT_TYPE.as_str(), "application/json"),
+        (CACHE_CONTROL.as_str(), "no-store"),
+        ("x-contract-version", VERSION),
+    ];
     let always = always.map(|(name, value)| (name, value.to_owned()));
     let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
     // Whatever is escaped is a JSON string.
@@ -214,7 +274,6 @@ fn respond<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::list::enveloped;
     use super::*;
 
     #[test]
@@ -227,7 +286,10 @@ mod tests {
             assert_eq!(answer["body"], body);
             assert_eq!(
                 answer["headers"],
-                json!({ "allow": "GET", "cache-control": "no-store", "content-type": "application/json" })
+                json!({
+                    "allow": "GET", "cache-control": "no-store", "content-type": "application/json",
+                    "x-contract-version": VERSION,
+                })
             );
             assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(false)));
             assert!(response.body.get().len() <= enveloped(body) + 2, "no larger than was thought");

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 pub struct Route {
     /// The method.
     pub method: &'static str,
-    /// The path, with `{conversation_id}` where the id stands.
+    /// The path, with `{conversation_id}` where the id stands, and `{key+}` where the rest of it is a key.
     pub path: &'static str,
     /// What it asks for.
     pub operation: Operation,
@@ -29,6 +29,8 @@ pub enum Operation {
     Update(UpdateOperation),
     /// Delete.
     Delete(DeleteOperation),
+    /// Read or write records.
+    Records(RecordsOperation),
 }
 
 /// What `add` answers.
@@ -80,6 +82,23 @@ pub enum DeleteOperation {
     Item,
 }
 
+/// What `records` answers: of a conversation's records where the path names one, otherwise of the caller's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordsOperation {
+    /// Read one record.
+    Get,
+    /// Store one record.
+    Put,
+    /// Delete one record.
+    Delete,
+    /// List records.
+    List,
+    /// Write several records.
+    Write,
+    /// Delete the records whose keys begin with a text.
+    DeletePrefix,
+}
+
 impl Operation {
     /// The function that answers it.
     pub fn function(self) -> &'static str {
@@ -90,6 +109,7 @@ impl Operation {
             Self::List => "list",
             Self::Update(_) => "update",
             Self::Delete(_) => "delete",
+            Self::Records(_) => "records",
         }
     }
 }
@@ -152,25 +172,53 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/conversations/{conversation_id}/items/{item_id}",
         operation: Operation::Delete(DeleteOperation::Item),
     },
+    records("GET", CONVERSATION_RECORDS, RecordsOperation::List),
+    records("POST", CONVERSATION_RECORDS, RecordsOperation::Write),
+    records("DELETE", CONVERSATION_RECORDS, RecordsOperation::DeletePrefix),
+    records("GET", CONVERSATION_RECORD, RecordsOperation::Get),
+    records("PUT", CONVERSATION_RECORD, RecordsOperation::Put),
+    records("DELETE", CONVERSATION_RECORD, RecordsOperation::Delete),
+    records("GET", OWNER_RECORDS, RecordsOperation::List),
+    records("POST", OWNER_RECORDS, RecordsOperation::Write),
+    records("DELETE", OWNER_RECORDS, RecordsOperation::DeletePrefix),
+    records("GET", OWNER_RECORD, RecordsOperation::Get),
+    records("PUT", OWNER_RECORD, RecordsOperation::Put),
+    records("DELETE", OWNER_RECORD, RecordsOperation::Delete),
     Route { method: "GET", path: "/v1/health", operation: Operation::Get(GetOperation::Health) },
 ];
 
-/// What a request asks for, and the ids in its path, decoded but not checked; empty where the route has none.
+const CONVERSATION_RECORDS: &str = "/v1/conversations/{conversation_id}/records";
+const CONVERSATION_RECORD: &str = "/v1/conversations/{conversation_id}/records/{key+}";
+const OWNER_RECORDS: &str = "/v1/records";
+const OWNER_RECORD: &str = "/v1/records/{key+}";
+
+const fn records(method: &'static str, path: &'static str, operation: RecordsOperation) -> Route {
+    Route { method, path, operation: Operation::Records(operation) }
+}
+
+/// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) operation: Operation,
-    pub(crate) conversation_id: String,
-    pub(crate) item_id: String,
+    pub(crate) names: Names,
+}
+
+/// The names in a path, decoded but not checked; none where the route has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) conversation_id: Option<String>,
+    pub(crate) item_id: Option<String>,
+    pub(crate) key: Option<String>,
 }
 
 /// Finds what a request asks for.
 pub(crate) fn find(method: &Method, path: &str) -> Option<Target> {
     // HEAD is GET without the body.
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    ROUTES.iter().filter(|route| route.method == method).find_map(|route| {
-        let [conversation_id, item_id] = matches(route.path, path)?;
-        Some(Target { operation: route.operation, conversation_id, item_id })
-    })
+    ROUTES
+        .iter()
+        .filter(|route| route.method == method)
+        .find_map(|route| Some(Target { operation: route.operation, names: matches(route.path, path)? }))
 }
 
 /// The methods that a path has.
@@ -180,16 +228,21 @@ pub(crate) fn methods(path: &str) -> Vec<&'static str> {
     ROUTES.iter().filter(fits).flat_map(both).collect()
 }
 
-/// Whether a path fits a pattern; the decoded ids in it.
-fn matches(pattern: &str, path: &str) -> Option<[String; 2]> {
-    let mut ids = [String::new(), String::new()];
-    let (mut expected, mut given) = (pattern.split('/'), path.split('/'));
+/// Whether a path fits a pattern; the decoded names in it.
+fn matches(pattern: &str, path: &str) -> Option<Names> {
+    let mut names = Names::default();
+    let (mut expected, mut given) = (pattern.split('/'), path.splitn(pattern.split('/').count(), '/'));
     loop {
-        let decoded = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
+        let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8_lossy().into_owned());
         match (expected.next(), given.next()) {
-            (None, None) => return Some(ids),
-            (Some("{conversation_id}"), Some(segment)) if !segment.is_empty() => ids[0] = decoded(segment),
-            (Some("{item_id}"), Some(segment)) if !segment.is_empty() => ids[1] = decoded(segment),
+            (None, None) => return Some(names),
+            // The last part of a pattern, to which everything that is left is given.
+            (Some("{key+}"), Some(rest)) if !rest.is_empty() => names.key = decoded(rest),
+            (_, Some(segment)) if segment.contains('/') => return None,
+            (Some("{conversation_id}"), Some(segment)) if !segment.is_empty() => {
+                names.conversation_id = decoded(segment);
+            }
+            (Some("{item_id}"), Some(segment)) if !segment.is_empty() => names.item_id = decoded(segment),
             (expected, given) if expected == given => {}
             _ => return None,
         }
@@ -202,8 +255,10 @@ mod tests {
 
     #[test]
     fn paths_are_told_apart_and_ids_decoded() {
+        let name = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
         let target = |operation, conversation_id: &str, item_id: &str| {
-            Some(Target { operation, conversation_id: conversation_id.into(), item_id: item_id.into() })
+            let names = Names { conversation_id: name(conversation_id), item_id: name(item_id), key: None };
+            Some(Target { operation, names })
         };
         let get = |path: &str| find(&Method::GET, path);
         assert_eq!(get("/v1/conversations"), target(Operation::List, "", ""));
@@ -226,7 +281,21 @@ mod tests {
         assert_eq!(get("/v1/health"), target(Operation::Get(GetOperation::Health), "", ""));
         let delete = find(&Method::DELETE, "/v1/conversations/c/items/m%2E1");
         assert_eq!(delete, target(Operation::Delete(DeleteOperation::Item), "c", "m.1"));
+        let record = |operation, conversation_id: &str, key: &str| {
+            let names = Names { conversation_id: name(conversation_id), item_id: None, key: name(key) };
+            Some(Target { operation: Operation::Records(operation), names })
+        };
+        assert_eq!(get("/v1/conversations/c/records"), record(RecordsOperation::List, "c", ""));
+        assert_eq!(
+            get("/v1/conversations/c/records/a/b%2Fc%20d"),
+            record(RecordsOperation::Get, "c", "a/b/c d")
+        );
+        assert_eq!(get("/v1/records//a/"), record(RecordsOperation::Get, "", "/a/"));
+        assert_eq!(get("/v1/records"), record(RecordsOperation::List, "", ""));
+        assert_eq!(methods("/v1/records/a"), ["GET", "HEAD", "PUT", "DELETE"]);
         for unknown in [
+            "/v1/records/",
+            "/v1/conversations/c/records/",
             "/",
             "/v1",
             "/v1/conversations/",

@@ -1,11 +1,16 @@
 //! Adds messages, and the conversation when it is new.
 
-use conversation_core::{Added, Batch, Conversation, ConversationStore, JsonFields, Message, NewMessage};
+use conversation_core::{
+    Added, Batch, Conversation, ConversationStore, JsonFields, Message, NewMessage, WrittenRecord,
+};
 use serde_json::Value;
 
 use super::put_back::PutBack;
 
-use crate::http::{ApiRequest, ApiResponse, Failure, MESSAGES, difference, fit, list, read_body};
+use crate::http::{
+    ApiRequest, ApiResponse, Failure, MESSAGES, RECORDS, difference, fit, list, read_body, record_batch,
+    written_field,
+};
 
 pub(super) async fn answer(
     store: &ConversationStore,
@@ -14,15 +19,19 @@ pub(super) async fn answer(
     let (key, batch) = (request.key()?, request.batch()?);
     let sent = PutBack::read(store, &key, batch).await.map_err(Failure::about_items(&key.id))?;
     if sent.batch.is_empty() {
+        if !sent.batch.records().is_empty() {
+            let message = "records go with messages that are stored; these are parts of messages that are.";
+            return Err(Failure::bad_param(RECORDS, message));
+        }
         let read = store.get(&key, None).await.map_err(Failure::about(Some(&key.id)))?;
         let conversation = read.found.ok_or_else(|| Failure::no_conversation(key.id.as_str()))?;
         let messages = whole(sent, Vec::new());
-        return Ok(response(messages, &conversation, request.answer_bytes()).read_from(read.source));
+        return Ok(response(messages, &conversation, &[], request.answer_bytes()).read_from(read.source));
     }
     let added = store.add(&key, &sent.batch).await.map_err(Failure::about(Some(&key.id)))?;
-    let Added { conversation, messages, cache_update } = added;
+    let Added { conversation, messages, records, cache_update } = added;
     let messages = whole(sent, messages);
-    Ok(response(messages, &conversation, request.answer_bytes()).written(cache_update))
+    Ok(response(messages, &conversation, &records, request.answer_bytes()).written(cache_update))
 }
 
 fn single(message: NewMessage) -> Result<Batch, Failure> {
@@ -49,12 +58,12 @@ impl ApiRequest {
         let batch = match one {
             Some(fields) => single(NewMessage::of_fields(text, &fields)?)?,
             None => {
-                let body = read_body(text, ["messages"])?;
-                let [messages] = body.named;
+                let body = read_body(text, ["messages", RECORDS])?;
+                let [messages, records] = body.named;
                 match messages {
                     Some(_) => {
                         body.conversation.none()?;
-                        MESSAGES.batch(messages, false)?
+                        MESSAGES.batch(messages, false)?.with_records(record_batch(records)?)
                     }
                     None => single(NewMessage::parse(text)?)?,
                 }
@@ -65,10 +74,15 @@ impl ApiRequest {
 }
 
 /// The messages of an add. Where they do not all fit into an answer, the first ones stay; all are stored.
-fn response(mut messages: Vec<Message>, conversation: &Conversation, answer_bytes: usize) -> ApiResponse {
+fn response(
+    mut messages: Vec<Message>,
+    conversation: &Conversation,
+    records: &[WrittenRecord],
+    answer_bytes: usize,
+) -> ApiResponse {
     let has_more = fit(&mut messages, answer_bytes, true);
     let head =
         [("id", Value::from(conversation.id.as_str())), ("version", Value::from(conversation.version))];
-    ApiResponse::new(list(&messages, &head, &[("has_more", has_more.into())]))
-        .at_version(conversation.version)
+    let tail: Vec<_> = [("has_more", has_more.into())].into_iter().chain(written_field(records)).collect();
+    ApiResponse::new(list(&messages, &head, &tail)).at_version(conversation.version)
 }

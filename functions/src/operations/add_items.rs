@@ -19,7 +19,8 @@ pub(super) async fn answer(
         return Ok(response(items, &conversation, request.answer_bytes()).read_from(read.source));
     }
     let added = store.append(&key, &sent.batch).await;
-    let Added { conversation, messages, cache_update } = added.map_err(Failure::about_existing(&key.id))?;
+    let Added { conversation, messages, cache_update, .. } =
+        added.map_err(Failure::about_existing(&key.id))?;
     let items = with_calls(store, &key, &messages).await.map_err(Failure::about(Some(&key.id)))?;
     let items = sent.in_order(by_record(items), |_, item| item);
     Ok(response(items, &conversation, request.answer_bytes()).written(cache_update))

@@ -5,7 +5,9 @@ use conversation_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::http::{ApiRequest, ApiResponse, Failure, ITEMS, MESSAGES, called, read_body, string};
+use crate::http::{
+    ApiRequest, ApiResponse, Failure, ITEMS, MESSAGES, RECORDS, called, read_body, record_batch, string,
+};
 
 pub(super) async fn answer(
     store: &ConversationStore,
@@ -46,34 +48,38 @@ impl ApiRequest {
         // Without a body, or with null as some clients send it, it is empty.
         let body =
             self.body_if_any()?.filter(|body| !matches!(body.trim_ascii(), "" | "null")).unwrap_or("{}");
-        let body = read_body(body, ["id", "messages", "items", "fork_of", "at"])?;
-        let [id, messages, items, fork_of, at] = body.named;
+        let body = read_body(body, ["id", "messages", "items", RECORDS, "fork_of", "at", "records_prefix"])?;
+        let [id, messages, items, records, fork_of, at, records_prefix] = body.named;
         let messages = match (messages, items) {
             (Some(_), Some(_)) => return Err(one_kind()),
             (messages, None) => MESSAGES.batch(messages, true)?,
             (None, items) => ITEMS.batch(items, true)?,
         };
-        let fork = match (fork_of, at) {
+        let fork = match (fork_of, at.or(records_prefix)) {
             (None, None) => None,
             (None, Some(_)) => return Err(Problem::Missing.of("fork_of").into()),
-            (Some(of), at) => Some(fork(of, at)?),
+            (Some(of), _) => Some(fork(of, at, records_prefix)?),
         };
         let id = id.map(string("id")).transpose()?.map(ConversationId::new).transpose();
         Ok(NewConversation {
             id: id.map_err(called("id"))?,
             fork,
             fields: body.conversation.without_nulls().read()?,
-            messages: messages.under(self.idempotency_key()?),
+            messages: messages.with_records(record_batch(records)?).under(self.idempotency_key()?),
         })
     }
 }
 
 /// What the new conversation begins as a copy of.
-fn fork(of: &RawValue, at: Option<&RawValue>) -> Result<Fork, Failure> {
+fn fork(of: &RawValue, at: Option<&RawValue>, records_prefix: Option<&RawValue>) -> Result<Fork, Failure> {
     let of = ConversationId::new(string("fork_of")(of)?).map_err(called("fork_of"))?;
     let range = || Problem::OutOfRange { min: 0, max: i64::MAX }.of("at");
     let position = |at: &RawValue| at.get().parse().ok().filter(|at| *at >= 0).ok_or_else(range);
-    Ok(Fork { of, at: at.map(position).transpose()? })
+    let records_prefix = records_prefix.map(string("records_prefix")).transpose()?.unwrap_or_default();
+    if records_prefix.contains('\0') {
+        return Err(Problem::HasNul.of("records_prefix").into());
+    }
+    Ok(Fork { of, at: at.map(position).transpose()?, records_prefix })
 }
 
 fn one_kind() -> Failure {

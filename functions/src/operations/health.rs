@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use serde_json::json;
 
-use crate::http::{ApiRequest, ApiResponse, Failure};
+use crate::http::{ApiRequest, ApiResponse, Failure, VERSION};
 
 /// How long what was seen is answered.
 const KEPT: Duration = Duration::from_secs(5);
@@ -43,7 +43,9 @@ impl Health {
             return Err(Failure::about(None)(Error::DatabaseUnavailable(why)));
         }
         let (status, redis) = if seen.redis.is_none() { ("ok", "ok") } else { ("degraded", "unreachable") };
-        Ok(ApiResponse::json(&json!({ "status": status, "postgres": "ok", "redis": redis })))
+        Ok(ApiResponse::json(
+            &json!({ "status": status, "version": VERSION, "postgres": "ok", "redis": redis }),
+        ))
     }
 }
 
@@ -55,7 +57,7 @@ pub(super) async fn answer(
     if request.query("deep")?.is_some_and(|deep| deep == "1") {
         return health.of(store).await;
     }
-    Ok(ApiResponse::json(&json!({ "status": "ok" })))
+    Ok(ApiResponse::json(&json!({ "status": "ok", "version": VERSION })))
 }
 
 async fn look(store: &ConversationStore) -> Seen {

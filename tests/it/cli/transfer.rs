@@ -59,7 +59,7 @@ async fn fill(stack: &Stack) {
     grow(&store, &cut, 0..1_300).await;
     store.replace(&cut, 150, &batch([user("and on it goes")])).await.unwrap();
     let fork = NewConversation {
-        fork: Some(Fork { of: cut.id.clone(), at: Some(1_301) }),
+        fork: Some(Fork { of: cut.id.clone(), at: Some(1_301), records_prefix: String::new() }),
         id: Some(ConversationId::new("fork").unwrap()),
         fields: ConversationFields::default(),
         messages: batch([user("otherwise")]),

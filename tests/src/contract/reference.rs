@@ -64,7 +64,7 @@ impl Contract {
             add(&mut page, format_args!("\n{}", prose(node.get("description"))));
         }
         page.push_str(&self.parameter_table(operation));
-        let body = node.get("requestBody").get("content").get("application/json");
+        let body = self.resolve(node.get("requestBody")).get("content").get("application/json");
         if !body.is_null() {
             add(&mut page, format_args!("\nBody: {}.\n", kind(body.get("schema"))));
         }

@@ -7,6 +7,8 @@ use super::{Contract, Node, Operation};
 
 /// What of an operation every example may change: `x-request`.
 const CHANGES: &str = "x-request";
+/// The operation that is to be called before one that needs something to be there: `x-after`.
+const AFTER: &str = "x-after";
 
 /// A request, and what the contract says that it is answered with.
 #[derive(Clone, Debug)]
@@ -56,8 +58,10 @@ impl Contract {
                 answer: Some(answer).filter(|answer| !answer.is_null()).map(Node::json),
             };
             if status.starts_with('2') {
-                let all = self.requests(operation).into_iter();
-                examples.extend(all.map(|(name, sent)| example(&name, None, sent, content.get("example"))));
+                for (name, sent) in self.requests(operation) {
+                    let before = operation.node.get(AFTER).text().and_then(|id| self.request(id));
+                    examples.push(example(&name, before, sent, content.get("example")));
+                }
             }
             for (name, shown) in content.get("examples").entries() {
                 let changes = shown.get(CHANGES);
@@ -81,7 +85,7 @@ impl Contract {
 
     /// The requests that the contract shows of an operation, by what they are called.
     pub fn requests(&self, operation: Operation<'_>) -> Vec<(String, Sent)> {
-        let bodies = bodies(operation);
+        let bodies = self.bodies(operation);
         if bodies.is_null() {
             return vec![(String::new(), self.sent(operation, &Node::Null, None))];
         }
@@ -93,8 +97,13 @@ impl Contract {
     /// given.
     fn changed(&self, operation: Operation<'_>, parameters: &Node, body: &Node) -> Sent {
         let body = Some(body).filter(|body| !body.is_null());
-        let usual = bodies(operation).entries().next().map(|(_, shown)| shown.get("value"));
+        let usual = self.bodies(operation).entries().next().map(|(_, shown)| shown.get("value"));
         self.sent(operation, parameters, body.or(usual))
+    }
+
+    fn bodies<'a>(&'a self, operation: Operation<'a>) -> &'a Node {
+        let body = self.resolve(operation.node.get("requestBody"));
+        body.get("content").get("application/json").get("examples")
     }
 
     fn sent(&self, operation: Operation<'_>, parameters: &Node, body: Option<&Node>) -> Sent {
@@ -111,6 +120,11 @@ impl Contract {
                 _ => headers.push((name.to_owned(), value)),
             }
         }
+        // A header that only this example sends.
+        let known: Vec<_> = self.parameters(operation).filter_map(|known| known.get("name").text()).collect();
+        let others =
+            parameters.entries().filter(|(name, _)| *name != "content-type" && !known.contains(name));
+        headers.extend(others.filter_map(|(name, value)| Some((name.to_owned(), text(value)?))));
         if body.is_some() {
             let kind = text(parameters.get("content-type"));
             headers.push(("content-type".into(), kind.unwrap_or_else(|| "application/json".into())));
@@ -124,10 +138,6 @@ impl Contract {
             body: body.map(|body| body.json().to_string()),
         }
     }
-}
-
-fn bodies(operation: Operation<'_>) -> &Node {
-    operation.node.get("requestBody").get("content").get("application/json").get("examples")
 }
 
 /// A parameter's value as it is sent.

@@ -4,7 +4,7 @@ use crate::database::{self, Commit, Database};
 use crate::types::conversation::ConversationKey;
 use crate::types::error::{Error, Problem};
 use crate::types::snapshot::IntentOutcome;
-use crate::types::transfer::{ConversationRecord, MessageRecord};
+use crate::types::transfer::{ExportedConversation, ExportedMessage};
 use crate::types::write::CacheUpdate;
 
 use super::{Committed, ConversationStore, WithoutIntent, Write, report};
@@ -21,8 +21,8 @@ pub struct Imported {
 }
 
 struct Import<'a> {
-    of: &'a ConversationRecord,
-    part: &'a [MessageRecord],
+    of: &'a ExportedConversation,
+    part: &'a [ExportedMessage],
     last: bool,
 }
 
@@ -55,8 +55,8 @@ impl ConversationStore {
     /// for an unknown outcome; any part may be tried again.
     pub async fn import(
         &self,
-        of: &ConversationRecord,
-        part: &[MessageRecord],
+        of: &ExportedConversation,
+        part: &[ExportedMessage],
         last: bool,
     ) -> Result<Imported, Error> {
         of.check()?;
@@ -80,7 +80,7 @@ impl ConversationStore {
     }
 }
 
-fn check_positions(of: &ConversationRecord, part: &[MessageRecord]) -> Result<(), Error> {
+fn check_positions(of: &ExportedConversation, part: &[ExportedMessage]) -> Result<(), Error> {
     let mut ids = std::collections::HashSet::new();
     let mut before = 0;
     for record in part {

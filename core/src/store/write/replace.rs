@@ -38,10 +38,11 @@ impl ConversationStore {
     /// [`Error::NotFound`]; [`Error::Invalid`] where the position is beyond the last one; [`Error::MessageStays`] where a new
     /// message has the id of one that stays; or as [`ConversationStore::add`] and [`ConversationStore::delete`].
     pub async fn replace(&self, key: &ConversationKey, after: i64, batch: &Batch) -> Result<Replaced, Error> {
+        self.index.check_sizes(batch.records())?;
         let Committed { done, begun } = self.place_intent_and_commit(key, &Replace { after, batch }).await?;
-        let database::Replaced { messages, removed, snapshot, again } =
+        let database::Replaced { messages, records, removed, snapshot, again } =
             self.found(key, done, begun.as_ref()).await?;
         let cache_update = self.publish_removal(key, begun, &snapshot, again).await;
-        Ok(Replaced { conversation: snapshot.conversation, messages, removed, cache_update })
+        Ok(Replaced { conversation: snapshot.conversation, messages, records, removed, cache_update })
     }
 }

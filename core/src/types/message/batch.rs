@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::types::error::{Error, Invalid, Problem};
 use crate::types::idempotency::IdempotencyKey;
 use crate::types::precondition::Precondition;
+use crate::types::record::RecordBatch;
 
 use super::{MessageId, NewMessage, difference_of_messages};
 
@@ -19,6 +20,7 @@ pub struct Batch {
     apart: Vec<(usize, NewMessage)>,
     idempotency_key: Option<IdempotencyKey>,
     precondition: Precondition,
+    records: RecordBatch,
     param: &'static str,
     compare: Compare,
 }
@@ -34,6 +36,7 @@ impl Batch {
             apart: Vec::new(),
             idempotency_key: None,
             precondition: Precondition::None,
+            records: RecordBatch::default(),
             param: "messages",
             compare: difference_of_messages,
         }
@@ -69,6 +72,12 @@ impl Batch {
     #[must_use]
     pub fn only_if(self, precondition: Precondition) -> Self {
         Self { precondition, ..self }
+    }
+
+    /// The same, with which these records are written: in the same commit. Of messages that were all stored before, none are.
+    #[must_use]
+    pub fn with_records(self, records: RecordBatch) -> Self {
+        Self { records, ..self }
     }
 
     /// The same, whose messages the caller sent under that name, or one by itself under none. Errors say where they stand.
@@ -172,6 +181,11 @@ impl Batch {
     /// The messages, in order.
     pub fn messages(&self) -> &[NewMessage] {
         &self.messages
+    }
+
+    /// The records that are written with the messages.
+    pub fn records(&self) -> &RecordBatch {
+        &self.records
     }
 
     pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {

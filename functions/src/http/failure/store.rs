@@ -19,6 +19,14 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "fork_too_large", message).of("at")
     }
 
+    /// The same, of records.
+    fn origin_records_too_many(max: usize) -> Self {
+        let message = format!(
+            "A fork begins with {max} records or 64 MiB of them at the most; name fewer by records_prefix."
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "fork_too_large", message).of("records_prefix")
+    }
+
     /// The request clashes with what is stored.
     fn conflict(code: &'static str, param: impl Into<String>, message: String) -> Self {
         Self::new(StatusCode::CONFLICT, code, message).of(param)
@@ -35,6 +43,10 @@ impl Failure {
             Error::Invalid(invalid) => invalid.into(),
             Error::NotFound => Self::no_conversation(id),
             Error::VersionMismatch { version } => Self::version_mismatch(id, version),
+            Error::RevisionMismatch { at, revision } => {
+                Self::revision_mismatch(&format!("records[{at}]"), revision)
+            }
+            Error::OriginRecordsTooMany { max } => Self::origin_records_too_many(max),
             Error::OriginNotFound => Self::no_origin(),
             Error::OriginTooLong { max } => Self::origin_too_long(max),
             Error::ConversationExists { .. } => Self::conflict(
@@ -69,6 +81,10 @@ impl Failure {
                     differs(&path)
                 );
                 Self::conflict("idempotency_conflict", or(path, "idempotency-key"), message)
+            }
+            Error::RecordConflict { key } => {
+                let message = format!("A record {key:?} is stored with the same revision and another value.");
+                Self::conflict("record_conflict", "key", message)
             }
             Error::VersionAhead { stored, .. } => Self::conflict(
                 "version_ahead",

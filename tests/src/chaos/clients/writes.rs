@@ -114,7 +114,7 @@ impl Client {
         let fork = Conversation { place: CONVERSATIONS + number, generation: 0 };
         for attempt in 0..3 {
             let began = (attempt == 0).then(|| self.shared.now());
-            let origin = Fork { of: of.id.clone(), at };
+            let origin = Fork { of: of.id.clone(), at, records_prefix: String::new() };
             match self.subject.fork(&key(&fork.to_string()), origin).await {
                 Ok((version, cache_update)) => {
                     lock(&self.shared.forks).push(fork);

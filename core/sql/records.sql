@@ -1,0 +1,375 @@
+-- Records: bytes under keys, of a conversation or, where p_conversation_id is null, of the owner. Whoever writes them locks that
+-- conversation's or owner's row, and gives what it writes the row's next revision. The cache has none of this.
+
+-- The least text after all those that begin with a prefix, in the order of bytes, which is that of code points.
+create or replace function end_of_prefix(p_prefix text) returns text
+    language plpgsql immutable parallel safe as $$
+declare
+    rest text := p_prefix;
+    code integer;
+begin
+    while rest <> '' loop
+        code := ascii(right(rest, 1));
+        rest := left(rest, -1);
+        if code < 1114111 then
+            -- No character has the numbers of surrogates.
+            return rest || chr(case code when 55295 then 57344 else code + 1 end);
+        end if;
+    end loop;
+    -- Longer than any key.
+    return repeat(chr(1114111), 129);
+end $$;
+
+-- The scope_key of records that can be read; null: there is no such conversation, or the owner has none.
+create or replace function record_scope(p_shard integer, p_owner_id text, p_conversation_id text) returns bigint
+    language plpgsql stable as $$
+begin
+    if p_conversation_id is null then
+        return (select -o.key from owners o where o.shard = p_shard and o.owner_id = p_owner_id);
+    end if;
+    return (select c.key from conversations c
+        where c.shard = p_shard and c.owner_id = p_owner_id and c.conversation_id = p_conversation_id and c.deleted_at is null);
+end $$;
+
+-- Locks what records belong to, and returns it as a conversation: of an owner the key, the owner and the last revision alone. All
+-- null where it is not there and is not to be created.
+create or replace function lock_record_scope(
+    p_shard integer, p_owner_id text, p_conversation_id text, p_create boolean) returns conversations
+    language plpgsql as $$
+declare
+    c conversations;
+    moment timestamptz := clock_timestamp();
+begin
+    if p_conversation_id is null then
+        if p_create then
+            insert into owners (shard, owner_id) values (p_shard, p_owner_id) on conflict do nothing;
+        end if;
+        select -o.key, o.shard, o.owner_id, o.record_revision into c.key, c.shard, c.owner_id, c.record_revision
+            from owners o where o.shard = p_shard and o.owner_id = p_owner_id for no key update;
+        return c;
+    end if;
+    select * into c from conversations r
+        where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    if c.key is null and p_create then
+        -- Nobody can have cached it: a writer who began before finds a row that it did not expect, and begins again.
+        insert into conversations (shard, owner_id, conversation_id, version, epoch, created_at, updated_at)
+            values (p_shard, p_owner_id, p_conversation_id, 1, 1, moment, moment) on conflict do nothing;
+        select * into c from conversations r
+            where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    end if;
+    return c;
+end $$;
+
+-- Takes the next revision of what lock_record_scope has locked.
+create or replace function take_record_revision(c conversations) returns bigint
+    language plpgsql as $$
+begin
+    if c.key < 0 then
+        update owners o set record_revision = c.record_revision + 1 where o.shard = c.shard and o.key = -c.key;
+    else
+        update conversations r set record_revision = c.record_revision + 1 where r.shard = c.shard and r.key = c.key;
+    end if;
+    return c.record_revision + 1;
+end $$;
+
+-- Writes records of what is locked: all or none.
+--
+--   p_keys, p_values, p_types, p_conditions    parallel; the keys are unique. A value that is null: the record is deleted. A condition is
+--                                              the revision that the record must have, 0: it must not be there, -1: it must be there, null: any
+--
+-- revisions are parallel to the keys: the new revision, of a deletion 1 where there was something to delete and otherwise 0. Fails with RE001
+-- where a condition does not hold; the detail is which, and the revision that the record has.
+create or replace function put_records(
+    c conversations, p_keys text[], p_values bytea[], p_types text[], p_conditions bigint[],
+    out revision bigint, out revisions bigint[], out deleted text[])
+    language plpgsql as $$
+declare
+    failed record;
+    moment timestamptz := clock_timestamp();
+begin
+    if array_remove(p_conditions, null) <> '{}' then
+        select given.place - 1 as place, coalesce(r.revision, 0) as revision into failed
+            from unnest(p_keys, p_conditions) with ordinality as given(key, condition, place)
+                left join records r on r.shard = c.shard and r.scope_key = c.key and r.key = given.key
+            where given.condition = -1 and r.key is null or given.condition >= 0 and given.condition <> coalesce(r.revision, 0)
+            order by given.place limit 1;
+        if found then
+            raise exception using errcode = 'RE001', message = 'a record is at another revision', detail = row_to_json(failed);
+        end if;
+    end if;
+    deleted := '{}';
+    if c.key is not null then
+        revision := take_record_revision(c);
+        if array_remove(p_values, null) <> '{}' then
+            insert into records as r (scope_key, revision, updated_at, shard, key, content_type, value)
+                select c.key, put_records.revision, moment, c.shard, given.key, given.type, given.value
+                from unnest(p_keys, p_values, p_types) as given(key, value, type) where given.value is not null
+                on conflict (scope_key, key, shard) do update set
+                    revision = excluded.revision, updated_at = excluded.updated_at,
+                    content_type = excluded.content_type, value = excluded.value;
+        end if;
+        if array_position(p_values, null) is not null then
+            with gone as (
+                delete from records r where r.shard = c.shard and r.scope_key = c.key and r.key = any (
+                    array(select given.key from unnest(p_keys, p_values) as given(key, value) where given.value is null))
+                returning r.key)
+            select coalesce(array_agg(gone.key), '{}') into deleted from gone;
+        end if;
+    end if;
+    revisions := record_revisions(p_keys, p_values, revision, deleted);
+end $$;
+
+-- What a write of records answers: of each its revision, or how many were deleted.
+create or replace function record_revisions(p_keys text[], p_values bytea[], p_revision bigint, p_deleted text[]) returns bigint[]
+    language plpgsql immutable as $$
+begin
+    return array(
+        select case when given.value is null then (given.key = any (p_deleted))::int else p_revision end
+        from unnest(p_keys, p_values) with ordinality as given(key, value, place) order by given.place);
+end $$;
+
+-- Writes records, and creates the conversation if there is a value and it is new.
+--
+-- outcome: stored | duplicate (it was done before, under this key) | deleted (the conversation was). The rest is as in put_records.
+create or replace function write_records(
+    p_shard integer, p_owner_id text, p_conversation_id text,
+    p_keys text[], p_values bytea[], p_types text[], p_conditions bigint[],
+    p_idempotency_key text, p_fingerprint bytea,
+    out outcome text, out revisions bigint[])
+    language plpgsql as $$
+declare
+    c conversations;
+    k idempotency_keys;
+    written record;
+begin
+    c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, array_remove(p_values, null) <> '{}');
+    if c.deleted_at is not null then
+        outcome := 'deleted';
+        return;
+    end if;
+    if p_idempotency_key is not null and c.key is not null
+            and message_ids_under_key(p_idempotency_key, p_fingerprint, c) is not null then
+        select * into k from idempotency_keys r
+            where r.shard = p_shard and r.owner_id = p_owner_id and r.idempotency_key = p_idempotency_key;
+        outcome := 'duplicate';
+        revisions := record_revisions(p_keys, p_values, k.record_revision, k.deleted_records);
+        return;
+    end if;
+    outcome := 'stored';
+    written := put_records(c, p_keys, p_values, p_types, p_conditions);
+    revisions := written.revisions;
+    if p_idempotency_key is not null and c.key is not null then
+        perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', 0, c);
+        perform store_records_under_key(p_idempotency_key, c, written.revision, written.deleted);
+    end if;
+end $$;
+
+-- Adds to what a request did, under its key, the records that it wrote.
+create or replace function store_records_under_key(
+    p_idempotency_key text, c conversations, p_revision bigint, p_deleted text[]) returns void
+    language plpgsql as $$
+begin
+    update idempotency_keys k set record_revision = p_revision, deleted_records = p_deleted
+        where k.shard = c.shard and k.owner_id = c.owner_id and k.idempotency_key = p_idempotency_key;
+end $$;
+
+-- Writes records in the commit that has just added or replaced messages of a conversation. Of messages that were all stored before, it was done
+-- before as well: then nothing is written, and revisions says what there is: under an idempotency key what the first try wrote.
+--
+--   p_now, p_before    whether it is done now, or was done before; neither: nothing is to be written
+create or replace function write_records_with_messages(
+    p_shard integer, p_owner_id text, p_conversation_id text, p_now boolean, p_before boolean,
+    p_keys text[], p_values bytea[], p_types text[], p_conditions bigint[], p_idempotency_key text,
+    out revisions bigint[])
+    language plpgsql as $$
+declare
+    c conversations;
+    k idempotency_keys;
+    written record;
+begin
+    if p_now then
+        c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, false);
+        written := put_records(c, p_keys, p_values, p_types, p_conditions);
+        revisions := written.revisions;
+        if p_idempotency_key is not null then
+            perform store_records_under_key(p_idempotency_key, c, written.revision, written.deleted);
+        end if;
+    elsif p_before then
+        select * into k from idempotency_keys r
+            where r.shard = p_shard and r.owner_id = p_owner_id and r.idempotency_key = p_idempotency_key;
+        if k.record_revision is not null then
+            revisions := record_revisions(p_keys, p_values, k.record_revision, k.deleted_records);
+        else
+            revisions := array(
+                select case when given.value is null then 0 else coalesce(r.revision, 0) end
+                from unnest(p_keys, p_values) with ordinality as given(key, value, place)
+                    left join records r on r.shard = p_shard and r.key = given.key
+                        and r.scope_key = record_scope(p_shard, p_owner_id, p_conversation_id)
+                order by given.place);
+        end if;
+    end if;
+end $$;
+
+-- Deletes the records whose keys begin with a prefix, the first p_limit of them.
+--
+-- outcome: deleted | absent (there is no such conversation)
+create or replace function delete_records(
+    p_shard integer, p_owner_id text, p_conversation_id text, p_prefix text, p_limit bigint,
+    p_idempotency_key text, p_fingerprint bytea,
+    out outcome text, out deleted bigint, out has_more boolean)
+    language plpgsql as $$
+declare
+    c conversations;
+    until text := end_of_prefix(p_prefix);
+    next text;
+begin
+    c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, false);
+    outcome := case when c.key is null or c.deleted_at is not null then 'absent' else 'deleted' end;
+    deleted := 0;
+    has_more := false;
+    if outcome = 'absent' then
+        return;
+    end if;
+    if p_idempotency_key is not null and message_ids_under_key(p_idempotency_key, p_fingerprint, c) is not null then
+        select k.removed, k.removed = p_limit into deleted, has_more from idempotency_keys k
+            where k.shard = p_shard and k.owner_id = p_owner_id and k.idempotency_key = p_idempotency_key;
+        return;
+    end if;
+    select r.key into next from records r
+        where r.shard = p_shard and r.scope_key = c.key and r.key >= p_prefix and r.key < until
+        order by r.key offset p_limit limit 1;
+    has_more := next is not null;
+    delete from records r
+        where r.shard = p_shard and r.scope_key = c.key and r.key >= p_prefix and r.key < coalesce(next, until);
+    get diagnostics deleted = row_count;
+    if deleted > 0 then
+        perform take_record_revision(c);
+    end if;
+    if p_idempotency_key is not null then
+        perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', deleted, c);
+    end if;
+end $$;
+
+-- Reads a record. No revision: there is none; is_there: whether there is what it would belong to.
+--
+--   p_known    revisions of which the caller has the value, -1: any. Of them the value is not read
+create or replace function read_record(
+    p_shard integer, p_owner_id text, p_conversation_id text, p_key text, p_known bigint[],
+    out is_there boolean, out revision bigint, out at bigint, out size integer, out content_type text, out value bytea)
+    language plpgsql stable as $$
+declare
+    scope bigint := record_scope(p_shard, p_owner_id, p_conversation_id);
+begin
+    is_there := scope is not null or p_conversation_id is null;
+    select r.revision, unix_seconds(r.updated_at), octet_length(r.value), r.content_type,
+            case when r.revision = any (p_known) or -1 = any (p_known) then null else r.value end
+        into revision, at, size, content_type, value
+        from records r where r.shard = p_shard and r.scope_key = scope and r.key = p_key;
+end $$;
+
+-- Lists records in the order of their keys: those of the given keys, and those that begin with one of the prefixes.
+--
+--   p_after         the key after which the page begins, or, descending, before which; null: at the first
+--   p_want_values   read the values too, until they have p_bytes bytes: the page ends early then, but for its first record
+--
+-- The results are parallel arrays.
+create or replace function list_records(
+    p_shard integer, p_owner_id text, p_conversation_id text, p_keys text[], p_prefixes text[],
+    p_after text, p_descending boolean, p_limit integer, p_want_values boolean, p_bytes bigint,
+    out keys text[], out revisions bigint[], out ats bigint[], out sizes integer[], out content_types text[], out record_values bytea[],
+    out has_more boolean)
+    language plpgsql stable as $$
+declare
+    scope bigint := record_scope(p_shard, p_owner_id, p_conversation_id);
+    wanted text[];
+begin
+    -- The keys first: of those that several prefixes have in common each is listed once.
+    if p_descending then
+        wanted := array(
+            select found.key from (
+                select r.key from records r
+                    where r.shard = p_shard and r.scope_key = scope and r.key = any (p_keys) and (p_after is null or r.key < p_after)
+                union
+                select listed.key
+                    from (select prefix, least(end_of_prefix(prefix) collate "C", p_after) as until
+                          from unnest(p_prefixes) as given(prefix)) part
+                        cross join lateral (
+                            select r.key from records r
+                            where r.shard = p_shard and r.scope_key = scope and r.key >= part.prefix and r.key < part.until
+                            order by r.key desc limit p_limit + 1) listed) found
+            order by found.key collate "C" desc limit p_limit + 1);
+    else
+        wanted := array(
+            select found.key from (
+                select r.key from records r
+                    where r.shard = p_shard and r.scope_key = scope and r.key = any (p_keys) and (p_after is null or r.key > p_after)
+                union
+                select listed.key
+                    from (select prefix, end_of_prefix(prefix) as until from unnest(p_prefixes) as given(prefix)) part
+                        cross join lateral (
+                            select r.key from records r
+                            where r.shard = p_shard and r.scope_key = scope
+                                and r.key >= part.prefix and r.key > coalesce(p_after, '') and r.key < part.until
+                            order by r.key limit p_limit + 1) listed) found
+            order by found.key collate "C" limit p_limit + 1);
+    end if;
+    select coalesce(array_agg(page.key order by page.place), '{}'), array_agg(page.revision order by page.place),
+            array_agg(unix_seconds(page.updated_at) order by page.place), array_agg(page.size order by page.place),
+            array_agg(page.content_type order by page.place), array_agg(page.value order by page.place) filter (where p_want_values)
+        into keys, revisions, ats, sizes, content_types, record_values
+        from (select r.key, r.revision, r.updated_at, r.content_type, given.place, octet_length(r.value) as size,
+                  case when p_want_values then r.value end as value,
+                  sum(octet_length(r.value)) over (order by given.place) as bytes
+              from unnest(wanted[:p_limit]) with ordinality as given(key, place)
+                  join records r on r.shard = p_shard and r.scope_key = scope and r.key = given.key) page
+        where not p_want_values or page.bytes <= p_bytes or page.place = 1;
+    has_more := cardinality(wanted) > cardinality(keys);
+end $$;
+
+-- Stores exported records as they were. One that is there with the same revision or a later one stays.
+--
+-- outcome: stored | conflict (conflict_key is there with the same revision and another value) | deleted (the conversation was) | absent (it is not there)
+--
+--   p_last_revision    the last one that was given to any record there
+create or replace function import_records(
+    p_shard integer, p_owner_id text, p_conversation_id text, p_last_revision bigint,
+    p_keys text[], p_values bytea[], p_types text[], p_revisions bigint[], p_ats bigint[],
+    out outcome text, out conflict_key text, out stored bigint)
+    language plpgsql as $$
+declare
+    c conversations;
+begin
+    c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, p_conversation_id is null);
+    stored := 0;
+    if c.key is null or c.deleted_at is not null then
+        outcome := case when c.key is null then 'absent' else 'deleted' end;
+        return;
+    end if;
+    select given.key into conflict_key
+        from unnest(p_keys, p_values, p_types, p_revisions) as given(key, value, type, revision)
+            join records r on r.shard = p_shard and r.scope_key = c.key and r.key = given.key
+        where r.revision = given.revision and (r.value <> given.value or r.content_type is distinct from given.type) limit 1;
+    if found then
+        outcome := 'conflict';
+        return;
+    end if;
+    outcome := 'stored';
+    select count(*) into stored
+        from unnest(p_keys, p_revisions) as given(key, revision)
+            left join records r on r.shard = p_shard and r.scope_key = c.key and r.key = given.key
+        where r.key is null or r.revision < given.revision;
+    insert into records as r (scope_key, revision, updated_at, shard, key, content_type, value)
+        select c.key, given.revision, from_unix_micros(given.at), p_shard, given.key, given.type, given.value
+        from unnest(p_keys, p_values, p_types, p_revisions, p_ats) as given(key, value, type, revision, at)
+        on conflict (scope_key, key, shard) do update set
+            revision = excluded.revision, updated_at = excluded.updated_at,
+            content_type = excluded.content_type, value = excluded.value
+        where r.revision < excluded.revision;
+    if c.key < 0 then
+        update owners o set record_revision = greatest(o.record_revision, p_last_revision)
+            where o.shard = p_shard and o.key = -c.key;
+    else
+        update conversations o set record_revision = greatest(o.record_revision, p_last_revision)
+            where o.shard = p_shard and o.key = c.key;
+    end if;
+end $$;
