@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversation_core::{
-    Change, ConversationFields, ConversationKey, ConversationStore, Error, Fork, Limit, MessageId,
-    NewConversation, Precondition, Range,
+    Change, ContentType, ConversationFields, ConversationKey, ConversationStore, Error, Fork, Limit,
+    MessageId, NewConversation, Precondition, Range, RecordBatch, RecordChange, RecordKey, RecordScope,
+    RecordValue,
 };
 use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, batch, in_each_profile, key, user_as};
 use futures_util::StreamExt as _;
@@ -30,7 +31,10 @@ enum Operation {
     AddAtVersion,
     UpdateCold,
     UpdateWarm,
+    AddWithRecord,
     Replace,
+    ReplaceWithRecord,
+    PutRecord,
     Fork,
     DeleteMessage,
     Delete,
@@ -38,7 +42,7 @@ enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::AddNew,
         Self::AddCold,
         Self::AddWarm,
@@ -46,7 +50,10 @@ impl Operation {
         Self::AddAtVersion,
         Self::UpdateCold,
         Self::UpdateWarm,
+        Self::AddWithRecord,
         Self::Replace,
+        Self::ReplaceWithRecord,
+        Self::PutRecord,
         Self::Fork,
         Self::DeleteMessage,
         Self::Delete,
@@ -88,6 +95,18 @@ impl Operation {
                 let messages = batch([user_as("m3", "three")]).only_if(Precondition::Version(1));
                 store.add(key, &messages).await.map(drop)
             }
+            Self::AddWithRecord => {
+                let messages = batch([user_as("m3", "three")]).with_records(record());
+                store.add(key, &messages).await.map(drop)
+            }
+            Self::ReplaceWithRecord => {
+                let messages = batch([user_as("m3", "three")]).with_records(record());
+                store.replace(key, 1, &messages).await.map(drop)
+            }
+            Self::PutRecord => {
+                let scope = RecordScope::Conversation(key.clone());
+                store.index().write_records(&scope, &record()).await.map(drop)
+            }
             Self::Replace => store.replace(key, 1, &batch([user_as("m3", "three")])).await.map(drop),
             Self::Fork => match store.create(key.owner.clone(), copy(key)).await {
                 // It is asked for again, and was made before.
@@ -116,6 +135,17 @@ fn copy(key: &ConversationKey) -> NewConversation {
         fork: Some(Fork { of: origin(key).id, at: Some(2), records_prefix: String::new() }),
         messages: batch([user_as("m3", "three")]),
     }
+}
+
+/// A record that is written with the message m3.
+fn record() -> RecordBatch {
+    let value = RecordValue { bytes: b"three".into(), content_type: ContentType::text() };
+    let change = RecordChange {
+        key: RecordKey::new("m3").unwrap(),
+        value: Some(value),
+        precondition: Precondition::None,
+    };
+    RecordBatch::new(vec![change]).unwrap()
 }
 
 fn renamed() -> Change {
@@ -215,6 +245,7 @@ impl<'a> Trial<'a> {
 
     /// Readers see what Postgres holds; where the cache could not be updated, they may also see what was before.
     async fn check(&self, when: &str) {
+        self.is_whole(when).await;
         // A commit whose process died a moment ago may still be on its way.
         let expected = stored(&self.healthy, self.stack, &self.key).await;
         let read = seen(&self.healthy, &self.key).await;
@@ -224,9 +255,26 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// Never one without the other: the message m3, and the record that is written with it.
+    async fn is_whole(&self, when: &str) {
+        if !matches!(self.case.operation, Operation::AddWithRecord | Operation::ReplaceWithRecord) {
+            return;
+        }
+        let query =
+            "select exists (select from messages where conversation_key = c.key and message_id = 'm3')
+                = exists (select from records where scope_key = c.key and key = 'm3')
+            from conversations c where conversation_id = $1";
+        let query = sqlx::query_scalar(query).bind(self.key.id.as_str());
+        let is_whole: bool = query.fetch_one(&mut self.stack.postgres().await).await.unwrap();
+        assert!(is_whole, "{}, {when}: the message without its record, or the record alone", self.case);
+    }
+
     /// A deletion, and a replacement, is not done if the cache cannot be updated.
     fn may_defer(&self) -> bool {
-        !matches!(self.case.operation, Operation::Delete | Operation::DeleteMessage | Operation::Replace)
+        !matches!(
+            self.case.operation,
+            Operation::Delete | Operation::DeleteMessage | Operation::Replace | Operation::ReplaceWithRecord
+        )
     }
 
     async fn owes(&self) -> bool {
@@ -242,6 +290,13 @@ impl<'a> Trial<'a> {
         let expected = stored(&self.healthy, self.stack, &self.key).await;
         assert_eq!(seen(&self.healthy, &self.key).await, expected, "{}, asked again", self.case);
         assert!(held(self.stack, &self.key).await <= 100, "{}", self.case);
+        self.is_whole("asked again").await;
+        if self.case.operation == Operation::PutRecord {
+            let scope = RecordScope::Conversation(self.key.clone());
+            let found =
+                self.healthy.index().record(&scope, &RecordKey::new("m3").unwrap(), &[]).await.unwrap();
+            assert_eq!(found.unwrap().value.unwrap(), b"three", "{}", self.case);
+        }
     }
 
     async fn settled(&self) {
@@ -295,7 +350,7 @@ async fn held(stack: &Stack, key: &ConversationKey) -> usize {
 
 /// How many requests each operation makes when nothing goes wrong: two to Redis and one to Postgres, as many again where
 /// the first epoch is refused, one more to Postgres where a pending invalidation is struck off.
-const REQUESTS: [u32; 12] = [3, 5, 3, 3, 3, 5, 3, 4, 3, 4, 4, 4];
+const REQUESTS: [u32; 15] = [3, 5, 3, 3, 3, 5, 3, 3, 4, 4, 1, 3, 4, 4, 4];
 
 /// Whether it does. On a busy machine it may make others.
 async fn rehearse(stack: &Stack, operation: Operation) -> u32 {
@@ -350,5 +405,5 @@ async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_lat
     assert!(!sweep.unfinished);
     tokio::time::sleep(INTENTS_ARE_DEAD).await;
     each(&trials, Trial::settled).await;
-    assert_eq!(trials.len(), 440);
+    assert_eq!(trials.len(), 520);
 }

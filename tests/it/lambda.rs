@@ -222,15 +222,22 @@ async fn with_tokens_every_route_serves_the_owner_that_is_claimed_and_nobody_els
     assert_eq!(as_owner(&api, "ann", "POST", "/v1/conversations", Some(&setting)).await, 200);
     // Deletions last, so that all others find what they ask for.
     let mut routes: Vec<_> = ROUTES.iter().collect();
-    routes.sort_by_key(|route| (route.method == "DELETE", !route.path.contains("item_id")));
+    routes.sort_by_key(|route| {
+        let has_parts = route.path.contains("item_id") || route.path.contains("records");
+        (route.method == "DELETE", !has_parts, route.path.contains("{key+}") && route.method == "GET")
+    });
     for (at, route) in routes.into_iter().enumerate() {
         let mut path = route.path.replace("{conversation_id}", "c1").replace("{item_id}", "m1");
-        if route.method == "PUT" {
-            path += "?after=2";
+        path = path.replace("{key+}", "state");
+        match (route.method, path.ends_with("/records")) {
+            ("PUT", _) if path.ends_with("/messages") => path += "?after=2",
+            ("DELETE", true) => path += "?prefix=",
+            _ => {}
         }
         let body = match (route.method, route.path.rsplit('/').next()) {
             ("POST", Some("messages")) => Some(r#"{"role":"user","content":"More"}"#),
             ("PUT", _) => Some(r#"{"messages":[]}"#),
+            ("POST", Some("records")) => Some(r#"{"records":[{"key":"state","value":"s"}]}"#),
             ("POST", Some("items")) => Some(items),
             ("POST", Some("{conversation_id}")) => Some(r#"{"title":"T"}"#),
             ("POST", _) => Some("{}"),
@@ -242,10 +249,12 @@ async fn with_tokens_every_route_serves_the_owner_that_is_claimed_and_nobody_els
         if !open {
             assert_eq!(nobody.text, r#"{"message":"Unauthorized"}"#);
         }
-        // Whoever adds a message makes a conversation of their own, so that it is done last by somebody else.
+        // Whoever adds a message or a record makes a conversation of their own, and a list or a deletion of records that are not there is
+        // none.
         let others = as_owner(&api, &format!("eve-{at}"), route.method, &path, body).await;
         let own = matches!(route.path, "/v1/conversations" | "/v1/health")
-            || path.ends_with("/messages") && route.method == "POST";
+            || path.ends_with("/messages") && route.method == "POST"
+            || path.contains("/records") && (route.method, path.ends_with("state")) != ("GET", true);
         assert_eq!(others, if own { 200 } else { 404 }, "{} {path} by another owner", route.method);
         assert_eq!(as_owner(&api, "ann", route.method, &path, body).await, 200, "{} {path}", route.method);
     }

@@ -10,6 +10,7 @@ mod options;
 mod record;
 mod report;
 mod servers;
+mod state;
 mod subject;
 
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
     let own = options.profile.store_at(&database_url, &redis_url);
     let sweeps = tokio::spawn(sweep(own.clone(), began, records));
     let faults = faults::rage(&mut servers, &mut crew, &mut rng, began + options.duration).await?;
+    let tally = crew.tally();
     let conversations = crew.end().await?;
     sweeps.abort();
     let records = all(&mut noted);
@@ -60,6 +62,7 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
     let failovers = Failovers::of(&records, options.profile);
     let mut verdict = check::check(&records, &mut connection, strict, &failovers).await?;
     if !strict {
+        verdict.violations.extend(state::check(&mut connection, &tally).await?);
         calm(&servers);
         let stale_until =
             if options.profile.hides_servers() { Instant::now() + BOUND } else { Instant::now() };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use conversation_core::{CacheUpdate, Error};
+use conversation_core::{CacheUpdate, ConversationIndex, Error};
 use fastrand::Rng;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use crate::{Broken, Profile, key};
 use super::options::{Options, Protocol};
 use super::record::{Conversation, Read, Record, Sight, Wrote};
 use super::servers::Servers;
+use super::state::{Tally, WITH_RECORD};
 use super::subject::Subject;
 
 /// How many conversations are used at a time.
@@ -43,6 +44,7 @@ struct Shared {
     /// Conversations that began as copies, in the order in which they did.
     forks: Mutex<Vec<Conversation>>,
     forked: AtomicUsize,
+    tally: Arc<Tally>,
     records: UnboundedSender<Record>,
 }
 
@@ -59,7 +61,7 @@ struct Place {
     added: usize,
 }
 
-struct Client {
+pub(super) struct Client {
     rng: Rng,
     shared: Arc<Shared>,
     subject: Subject,
@@ -86,6 +88,7 @@ impl Crew {
             places,
             forks: Mutex::default(),
             forked: AtomicUsize::new(0),
+            tally: Arc::default(),
             records,
         });
         let mut crew = Self { shared, clients: Vec::new(), replaced: 0 };
@@ -94,6 +97,11 @@ impl Crew {
             crew.clients.push(client);
         }
         Ok(crew)
+    }
+
+    /// What became of the increments of the counter.
+    pub(super) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.shared.tally)
     }
 
     /// How many there are.
@@ -192,7 +200,8 @@ impl Client {
                 840..930 => self.add(at, false).await,
                 930..950 if !weaker => self.add(at, true).await,
                 950..965 if !weaker => self.replace(at).await,
-                965..983 if !weaker => self.update(at).await,
+                965..975 if !weaker => self.update(at).await,
+                975..983 if !weaker => self.count().await,
                 983..994 if !weaker => self.delete_message(at).await,
                 994..998 if !weaker => self.fork(at).await,
                 998.. if !weaker => self.delete(at).await,
@@ -294,7 +303,15 @@ impl Client {
         }
     }
 
-    fn failed(&self, what: &'static str, error: &Error) {
+    pub(super) fn index(&self) -> &ConversationIndex {
+        self.subject.index()
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
+    pub(super) fn failed(&self, what: &'static str, error: &Error) {
         let expected = matches!(
             error,
             Error::OutcomeUnknown(_) | Error::DatabaseUnavailable(_) | Error::CacheUnavailable(_)
@@ -309,5 +326,12 @@ impl Client {
     fn name_one(&mut self) -> String {
         self.named += 1;
         format!("{}-{}", self.name, self.named)
+    }
+
+    /// Names for messages, some of which are stored with a record.
+    fn name_messages(&mut self, count: usize) -> Vec<String> {
+        let mut name =
+            || if self.rng.bool() { format!("{}{WITH_RECORD}", self.name_one()) } else { self.name_one() };
+        std::iter::repeat_with(&mut name).take(count).collect()
     }
 }

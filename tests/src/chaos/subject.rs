@@ -1,8 +1,9 @@
 //! What clients use: the store, or one of the protocols that it must be better than.
 
 use conversation_core::{
-    Batch, CacheUpdate, Change, Conversation, ConversationFields, ConversationKey, ConversationStore, Error,
-    Fork, Limit, Message, MessageId, MessagePage, NewConversation, Precondition, Replaced, Source,
+    Batch, CacheUpdate, Change, Conversation, ConversationFields, ConversationIndex, ConversationKey,
+    ConversationStore, Error, Fork, Limit, Message, MessageId, MessagePage, NewConversation, Precondition,
+    Replaced, Source,
 };
 
 use crate::{Broken, Profile};
@@ -34,6 +35,11 @@ impl Subject {
             Self::Store(store) => store,
             Self::Baseline(weaker) => &weaker.durable,
         }
+    }
+
+    /// What needs no cache.
+    pub(super) fn index(&self) -> &ConversationIndex {
+        self.store().index()
     }
 
     /// Reads the newest messages.

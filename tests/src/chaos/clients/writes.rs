@@ -9,6 +9,7 @@ use conversation_core::{
 use super::{CONVERSATIONS, Client, LONG, lock};
 use crate::chaos::options::Protocol;
 use crate::chaos::record::{Conversation, Record, Wrote};
+use crate::chaos::state::with_records;
 use crate::{batch, key, user_as};
 
 impl Client {
@@ -26,8 +27,10 @@ impl Client {
     pub(super) async fn add(&mut self, at: usize, conditional: bool) {
         let (place, conversation) = self.place(at);
         let expected = if conditional { self.version(conversation).await } else { None };
-        let ids: Vec<String> = (0..self.rng.usize(1..4)).map(|_| self.name_one()).collect();
+        let count = self.rng.usize(1..4);
+        let ids = self.name_messages(count);
         let messages = batch(ids.iter().map(|id| user_as(id, "text"))).only_if(at_version(expected));
+        let messages = with_records(messages, &ids);
         let key = key(&conversation.to_string());
         // A client asks again what was not answered.
         for attempt in 0..3 {
@@ -74,12 +77,13 @@ impl Client {
         };
         let kept = self.rng.usize(0..=seqs.len());
         let after = if kept == 0 { 0 } else { seqs[kept - 1] };
-        let ids: Vec<String> = (0..self.rng.usize(0..3)).map(|_| self.name_one()).collect();
+        let count = self.rng.usize(0..3);
+        let ids = self.name_messages(count);
         let expected = self.rng.bool().then_some(version);
         let has_key = self.rng.bool();
         let idempotency_key = has_key.then(|| IdempotencyKey::new(self.name_one()).ok()).flatten();
         let messages = batch(ids.iter().map(|id| user_as(id, "text")));
-        let messages = messages.under(idempotency_key).only_if(at_version(expected));
+        let messages = with_records(messages.under(idempotency_key).only_if(at_version(expected)), &ids);
         for attempt in 0..3 {
             let began = (attempt == 0).then(|| self.shared.now());
             match self.subject.replace(&key, after, &messages).await {
@@ -114,7 +118,7 @@ impl Client {
         let fork = Conversation { place: CONVERSATIONS + number, generation: 0 };
         for attempt in 0..3 {
             let began = (attempt == 0).then(|| self.shared.now());
-            let origin = Fork { of: of.id.clone(), at, records_prefix: String::new() };
+            let origin = Fork { of: of.id.clone(), at, records_prefix: "none".into() };
             match self.subject.fork(&key(&fork.to_string()), origin).await {
                 Ok((version, cache_update)) => {
                     lock(&self.shared.forks).push(fork);
