@@ -26,7 +26,7 @@ ask POST "/conversations/$trip/messages" --data '{"messages":[{"role":"assistant
 ask GET "/conversations/$trip/messages"
 # All of history comes from Postgres, page by page.
 ask GET "/conversations/$trip/messages?after=1&limit=1"
-# The same records as items of the OpenAI Conversations API.
+# The same messages as items of the OpenAI Conversations API.
 ask POST "/conversations/$trip/items" --data '{"items":[{"role":"user","content":"Noted?"}]}'
 ask GET "/conversations/$trip/items?limit=2"
 ask GET "/conversations/$trip/items/m1"
@@ -37,6 +37,23 @@ ask PUT "/conversations/$trip/messages?after=2" --header 'if-match: "5"' --data 
 # A copy up to a position, to go on in another way.
 ask POST /conversations --data "{\"id\":\"$trip-fork\",\"fork_of\":\"$trip\",\"at\":2}"
 ask DELETE "/conversations/$trip-fork"
+
+# A record is bytes under a key, beside the messages: an agent's state. Its ETag is its revision, by which writes are conditional.
+ask PUT "/conversations/$trip/records/agent/state" --header 'if-none-match: *' --data '{"step":1}'
+ask GET "/conversations/$trip/records/agent/state"
+# Several in one commit, or none of them; also in one commit with messages.
+ask POST "/conversations/$trip/records" --data '{"records":[{"key":"agent/state","value":"{\"step\":2}","content_type":"application/json","if_match":1},{"key":"agent/image","base64":"iVBORw0KGgo=","content_type":"image/png"}]}'
+ask POST "/conversations/$trip/messages" --data '{"messages":[{"role":"assistant","content":"Fado, on Friday."}],"records":[{"key":"agent/state","value":"{\"step\":3}","content_type":"application/json"}]}'
+ask GET "/conversations/$trip/records?prefix=agent/&values=true"
+ask DELETE "/conversations/$trip/records/agent/image"
+ask DELETE "/conversations/$trip/records?prefix=agent/"
+# The owner's own, outside of any conversation.
+ask PUT "/records/$trip/settings" --data '{"language":"pt"}'
+ask GET "/records/$trip/settings"
+ask POST /records --data "{\"records\":[{\"key\":\"$trip/model\",\"value\":\"small\"},{\"key\":\"$trip/draft\",\"delete\":true}]}"
+ask GET "/records?prefix=$trip/&order=desc"
+ask DELETE "/records/$trip/model"
+ask DELETE "/records?prefix=$trip/"
 
 ask POST "/conversations/$trip" --data '{"title":"Two days in Lisbon"}'
 ask GET "/conversations/$trip"

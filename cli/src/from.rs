@@ -166,6 +166,7 @@ fn conversation(owner: &OwnerId, row: &Row) -> Result<ExportedConversation, Stri
         forked_from: None,
         forked_at: None,
         record_revision: 0,
+        record_count: 0,
     };
     record.check().map_err(|invalid| invalid.to_string())?;
     Ok(record)

@@ -269,14 +269,14 @@ async fn work(
     loop {
         let job = jobs.lock().await.recv().await;
         let Some(mut job) = job else { return Ok(()) };
-        let (mut end, mut refused, mut is_whole) = (job.began, false, false);
+        let (mut end, mut refused, mut is_whole, mut is_owner) = (job.began, false, false, false);
         while let Some(part) = job.parts.recv().await {
-            (end, is_whole) = (part.end, part.last);
+            (end, is_whole, is_owner) = (part.end, part.last, matches!(*part.of, Of::Owner(_)));
             refused = refused || !run.store(&store, &part).await?;
         }
         // Without its last part it is the source that failed.
         if is_whole {
-            run.ended(job.began, end);
+            run.ended(job.began, end, is_owner);
         }
     }
 }
@@ -286,11 +286,14 @@ impl Run {
         self.reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self, began: u64, end: u64) {
+    fn ended(&self, began: u64, end: u64, is_owner: bool) {
         let mut reach = self.reach();
         reach.begun.remove(&began);
         reach.ended = reach.ended.max(end);
-        self.counts.conversations.fetch_add(1, Ordering::Relaxed);
+        drop(reach);
+        if !is_owner {
+            self.counts.conversations.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Stores a part, and tries again while a store is unavailable. Returns false if the conversation is refused.

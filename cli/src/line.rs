@@ -2,7 +2,7 @@
 //! records in the order of their keys.
 //!
 //! ```text
-//! {"record":"owner","owner":"ann","record_revision":1}
+//! {"record":"owner","owner":"ann","record_revision":1,"record_count":1}
 //! {"record":"record","conversation":null,"key":"settings","revision":1,"content_type":"application/json", ... ,"value":"{}"}
 //! {"record":"conversation","owner":"ann","id":"c1","title":null,"metadata":{},"version":2,"last_seq":1, ...}
 //! {"record":"message","conversation":"c1","seq":1,"id":"m1","created_at_us":1700000000000000,"body":{"role": ...}}
@@ -77,6 +77,8 @@ struct ConversationLine<'a, Fields> {
     forked_at: Option<i64>,
     #[serde(default, skip_serializing_if = "is_zero")]
     record_revision: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    record_count: i64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -92,6 +94,7 @@ struct OwnerLine<'a> {
     #[serde(borrow)]
     owner: Cow<'a, str>,
     record_revision: i64,
+    record_count: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -160,6 +163,7 @@ pub fn write(record: &Exported, of: Option<&ConversationId>, out: &mut Vec<u8>) 
                 record: "owner".into(),
                 owner: owner.owner.as_str().into(),
                 record_revision: owner.record_revision,
+                record_count: owner.record_count,
             };
             serde_json::to_writer(&mut *out, &line)?;
         }
@@ -201,6 +205,7 @@ fn conversation_line(record: &ExportedConversation) -> ConversationLine<'_, &Con
         forked_from: record.forked_from.as_ref().map(|id| id.as_str().into()),
         forked_at: record.forked_at,
         record_revision: record.record_revision,
+        record_count: record.record_count,
     }
 }
 
@@ -222,7 +227,11 @@ pub fn read(line: &str, of: Option<&ConversationId>) -> Result<Exported, LineErr
         "owner" => {
             let line: OwnerLine<'_> = serde_json::from_str(line)?;
             let owner = OwnerId::new(line.owner.into_owned())?;
-            let owner = ExportedOwner { owner, record_revision: line.record_revision };
+            let owner = ExportedOwner {
+                owner,
+                record_revision: line.record_revision,
+                record_count: line.record_count,
+            };
             owner.check()?;
             Ok(Exported::Owner(owner))
         }
@@ -263,6 +272,7 @@ fn read_conversation(
         forked_from: line.forked_from.map(|id| ConversationId::new(id.into_owned())).transpose()?,
         forked_at: line.forked_at,
         record_revision: line.record_revision,
+        record_count: line.record_count,
     };
     record.check()?;
     Ok(record)
@@ -318,7 +328,7 @@ mod tests {
             CONVERSATION.to_owned(),
             message(r#"{ "role":"user", "content":"\u0000 \ud800 a", "n":1.0e+07,"id":"m" }"#),
             message(r#""{\"role\":\"user\",\n\"content\":\"\\u0000\"}""#),
-            r#"{"record":"owner","owner":"ann","record_revision":7}"#.to_owned(),
+            r#"{"record":"owner","owner":"ann","record_revision":7,"record_count":1}"#.to_owned(),
             r#"{"record":"record","conversation":"c","key":"a/é\n","revision":7,"content_type":"text/plain","updated_at_us":5,"value":"\u0000 é"}"#.to_owned(),
             r#"{"record":"record","conversation":"c","key":"b","revision":7,"content_type":"a/b","updated_at_us":5,"base64":"/w=="}"#.to_owned(),
         ] {

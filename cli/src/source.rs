@@ -50,6 +50,13 @@ impl Of {
         }
     }
 
+    fn record_count(&self) -> i64 {
+        match self {
+            Self::Conversation(of) => of.record_count,
+            Self::Owner(of) => of.record_count,
+        }
+    }
+
     fn conversation(&self) -> Option<&ExportedConversation> {
         if let Self::Conversation(of) = self { Some(of) } else { None }
     }
@@ -120,6 +127,7 @@ struct Open {
     is_past_messages: bool,
     bytes: usize,
     seen: i64,
+    records_seen: i64,
     first: bool,
     began: u64,
     sent: u64,
@@ -160,6 +168,7 @@ impl Parter {
             records: Vec::new(),
             bytes: 0,
             seen: 0,
+            records_seen: 0,
             first: true,
             began,
             sent: began,
@@ -171,7 +180,7 @@ impl Parter {
         let Some(open) = &mut self.open else { return Ok(true) };
         open.seen += 1;
         if open.seen > open.of.message_count() || open.is_past_messages {
-            return Err(miscounted(open));
+            return Err(miscounted(&open.of, open.seen, open.of.message_count(), "messages"));
         }
         open.bytes += message.json().len();
         open.messages.push(message);
@@ -189,6 +198,7 @@ impl Parter {
             return Ok(false);
         }
         let Some(open) = &mut self.open else { return Ok(true) };
+        open.records_seen += 1;
         open.bytes += record.value.bytes.len();
         open.records.push(record);
         let is_full = open.records.len() == MESSAGES || open.bytes >= BYTES;
@@ -202,7 +212,7 @@ impl Parter {
             return Ok(true);
         }
         if open.seen != open.of.message_count() {
-            return Err(miscounted(open));
+            return Err(miscounted(&open.of, open.seen, open.of.message_count(), "messages"));
         }
         let sent = self.send(true, last, end).await?;
         if let Some(open) = &mut self.open {
@@ -227,6 +237,9 @@ impl Parter {
         // The last revision is stored, even if all records were deleted.
         let has_records = open.of.record_revision() > 0;
         let mut sent = self.finish_messages(!has_records, end).await?;
+        if let Some(open) = self.open.as_ref().filter(|open| open.records_seen != open.of.record_count()) {
+            return Err(miscounted(&open.of, open.records_seen, open.of.record_count(), "records"));
+        }
         if has_records && sent {
             sent = self.send(false, true, end).await?;
         }
@@ -257,11 +270,9 @@ impl Parter {
     }
 }
 
-fn miscounted(open: &Open) -> Error {
-    let Open { of, seen, .. } = open;
-    let stated = of.message_count();
-    let why = if *seen < stated { "the export was cut short" } else { "there are more" };
-    anyhow!("{of} has {seen} of the {stated} messages that it states: {why}")
+fn miscounted(of: &Of, seen: i64, stated: i64, what: &str) -> Error {
+    let why = if seen < stated { "the export was cut short" } else { "there are more" };
+    anyhow!("{of} has {seen} of the {stated} {what} that it states: {why}")
 }
 
 /// A file with lines, and what identifies it.

@@ -24,6 +24,6 @@ create table records (
     primary key (scope_key, key, shard)
 );
 
--- A value stays in its row up to about 8 KB, compressed where that saves a quarter: one row is read, not one more of the TOAST table. A list
--- does not read larger ones unless it answers them.
+-- A value stays in its row up to about 8 KB, compressed where the row would be larger than 2 KB: one row is read, and none of the TOAST table.
+-- A list does not read larger ones unless it answers them.
 alter table records alter column value set storage main;

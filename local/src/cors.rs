@@ -34,8 +34,15 @@ const ALLOWED: [&str; 20] = [
     "x-stainless-timeout",
 ];
 /// What a page may read, as there.
-const EXPOSED: [&str; 6] =
-    ["apigw-requestid", "cache-status", "etag", "retry-after", "x-request-id", "x-should-retry"];
+const EXPOSED: [&str; 7] = [
+    "apigw-requestid",
+    "cache-status",
+    "etag",
+    "retry-after",
+    "x-contract-version",
+    "x-request-id",
+    "x-should-retry",
+];
 /// For how long a browser may remember it, as there.
 const MAX_AGE: Duration = Duration::from_secs(7_200);
 

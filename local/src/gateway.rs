@@ -160,6 +160,9 @@ pub(crate) fn event(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Value {
+    // An HTTP API decodes the path, and cuts it off at a question mark that was encoded.
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let path = decoded.split('?').next().unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut event = json!({
         "version": "2.0",
@@ -170,8 +173,8 @@ pub(crate) fn event(
         "requestContext": {
             "accountId": "000000000000",
             "apiId": "local",
-            "domainName": "localhost",
-            "domainPrefix": "localhost",
+            "domainName": "local.execute-api.localhost",
+            "domainPrefix": "local",
             "http": {
                 "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                 "userAgent": headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()),

@@ -62,7 +62,7 @@ async fn each_function_is_invoked_by_hand_with_its_event() {
     run.wait_for("Ctrl-C stops everything");
     let of_run: Vec<_> =
         commands("cargo lambda invoke").into_iter().filter(|line| !line.contains("--invoke-port")).collect();
-    assert_eq!(of_run.len(), 9, "one for each function: {of_run:?}");
+    assert_eq!(of_run.len(), 10, "one for each function: {of_run:?}");
     for command in of_run {
         let answered = answer(&done(shell(
             &format!("{command} --invoke-address 127.0.0.1 --invoke-port {port}"),

@@ -3,6 +3,7 @@
 mod check;
 mod from;
 mod inspect;
+mod records;
 mod transfer;
 
 use std::process::{Command, Output};

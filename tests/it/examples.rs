@@ -36,7 +36,7 @@ async fn every_route_answers_to_curl() {
         said.contains("200  Cache-Status: redis; hit") && said.contains("every route answered"),
         "{said}"
     );
-    assert_eq!(said.matches("\n200  Cache-Status:").count(), 18, "{said}");
+    assert_eq!(said.matches("\n200  Cache-Status:").count(), 31, "{said}");
 }
 
 /// A model for the chat to talk to.

@@ -191,7 +191,8 @@ async fn servers_of_ones_own_are_used_and_left_running() {
 }
 
 /// The functions, so that each finds what it asks for, and the deletion comes last.
-const IN_ORDER: [&str; 9] = ["add", "recent", "update", "get", "list", "sweep", "migrate", "probe", "delete"];
+const IN_ORDER: [&str; 10] =
+    ["add", "recent", "update", "get", "list", "records", "sweep", "migrate", "probe", "delete"];
 
 /// Invokes a function with its sample event, which must succeed.
 async fn invoke(url: &str, function: &str) {

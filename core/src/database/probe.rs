@@ -13,13 +13,16 @@ use super::session::LIMITS;
 type Outcome = Result<String, String>;
 
 /// What statements speak of.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 10] = [
     "conversations",
     "messages",
+    "deleted_messages",
     "pending_invalidations",
     "purges",
     "idempotency_keys",
     "metadata_pairs",
+    "owners",
+    "records",
     "import_positions",
 ];
 

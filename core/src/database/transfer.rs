@@ -391,6 +391,8 @@ fn of_read(error: sqlx::Error) -> Error {
 // In an order that no database's collation changes.
 const DECLARE: &str = "declare conversations_to_export no scroll cursor for
     select shard, key, owner_id, conversation_json(row(c.*)::conversations) as conversation, last_seq, record_revision,
+        case when record_revision = 0 then 0 else
+            (select count(*) from records r where r.shard = c.shard and r.scope_key = c.key) end as record_count,
         cut_after, cut_until, unix_micros(created_at) as created_at,
         unix_micros(updated_at) as updated_at, unix_micros(last_message_at) as last_message_at
     from conversations c where deleted_at is null
@@ -409,8 +411,9 @@ const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_bod
             and (m.seq > wanted.cut_until or m.seq <= wanted.cut_after)
     order by wanted.place, m.seq";
 /// The next owner with records, in an order that no database's collation changes.
-const OWNER: &str = "select shard, -key as key, owner_id, record_revision from owners
-    where owner_id collate \"C\" > $1 and record_revision > 0 and ($2::text is null or owner_id = $2)
+const OWNER: &str = "select shard, -key as key, owner_id, record_revision,
+        (select count(*) from records r where r.shard = o.shard and r.scope_key = -o.key) as record_count
+    from owners o where owner_id collate \"C\" > $1 and record_revision > 0 and ($2::text is null or owner_id = $2)
     order by owner_id collate \"C\" limit 1";
 /// The next records, up to 200, and up to 8 MiB of values but at least one.
 const RECORDS: &str = "select key, revision, content_type, value, unix_micros(updated_at) as at from (
@@ -445,6 +448,7 @@ fn headed(row: &PgRow) -> sqlx::Result<Headed> {
         updated_at: row.try_get("updated_at")?,
         last_message_at: row.try_get("last_message_at")?,
         record_revision: row.try_get("record_revision")?,
+        record_count: row.try_get("record_count")?,
     };
     Ok(Headed {
         row: Row {
@@ -469,7 +473,11 @@ fn message(row: &PgRow) -> sqlx::Result<ExportedMessage> {
 /// An owner, as what records belong to.
 fn owner(row: &PgRow) -> sqlx::Result<(Row, ExportedOwner)> {
     let (shard, key) = (row.try_get("shard")?, row.try_get("key")?);
-    let of = ExportedOwner { owner: owner_id(row)?, record_revision: row.try_get("record_revision")? };
+    let of = ExportedOwner {
+        owner: owner_id(row)?,
+        record_revision: row.try_get("record_revision")?,
+        record_count: row.try_get("record_count")?,
+    };
     Ok((Row { shard, key, last_seq: 0, cut_after: 0, cut_until: 0, has_records: true }, of))
 }
 

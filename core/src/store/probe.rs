@@ -10,7 +10,10 @@ use thiserror::Error as ThisError;
 use crate::types::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId, Title};
 use crate::types::error::{Error, Invalid};
 use crate::types::message::{Batch, MessageId, NewMessage};
-use crate::types::page::Limit;
+use crate::types::page::{Limit, Order};
+use crate::types::record::{
+    ContentType, RecordBatch, RecordChange, RecordKey, RecordLimit, RecordQuery, RecordScope, RecordValue,
+};
 
 use super::ConversationStore;
 
@@ -95,12 +98,14 @@ impl ConversationStore {
     /// A conversation from its first message to its end, as callers have them.
     async fn live(&self, key: &ConversationKey) -> Result<String, String> {
         let (batch, first, title) = contents().map_err(|invalid| invalid.to_string())?;
+        let batch = batch.with_records(record("with a message").map_err(|invalid| invalid.to_string())?);
         match self.add(key, &batch).await {
             // Old code still writes through another cache.
             Err(Error::CacheMoving) => return Ok("writes wait until the cache moves to this one".into()),
             added => published("an add", added.map(|added| added.cache_update))?,
         }
         hit("what was added", true, self.recent(key, Limit::MAX, None).await)?;
+        self.probe_records(key).await.map_err(|error| format!("records: {error}"))?;
         let change =
             Change::from(ConversationFields { title: Some(Some(title)), ..ConversationFields::default() });
         published("an update", self.update(key, &change).await.map(|changed| changed.cache_update))?;
@@ -112,6 +117,24 @@ impl ConversationStore {
         published("a deletion", self.delete(key, Precondition::None).await)?;
         hit("what was deleted", false, self.recent(key, Limit::MAX, None).await)?;
         Ok("each write was published, and each read hit".into())
+    }
+
+    /// Writes a record by itself, and reads it and the one that came with a message.
+    async fn probe_records(&self, key: &ConversationKey) -> Result<(), Error> {
+        let scope = RecordScope::Conversation(key.clone());
+        self.index.write_records(&scope, &record("alone")?).await?;
+        let query = RecordQuery {
+            keys: Vec::new(),
+            prefixes: vec![String::new()],
+            after: None,
+            order: Order::Ascending,
+            limit: RecordLimit::USUAL,
+            value_bytes: None,
+        };
+        match self.index.records(&scope, &query).await?.items.len() {
+            2 => Ok(()),
+            _ => Err(Error::NotFound),
+        }
     }
 
     /// The cache first: what it says of a conversation holds for as long as Postgres has one.
@@ -126,6 +149,13 @@ impl ConversationStore {
 fn made(check: &'static str) -> Result<ConversationKey, ProbeError> {
     let owner = OwnerId::new(OWNER).map_err(|invalid| ProbeError { check, reason: invalid.to_string() })?;
     Ok(ConversationKey { owner, id: ConversationId::generate() })
+}
+
+/// A record of this key.
+fn record(key: &str) -> Result<RecordBatch, Invalid> {
+    let value = RecordValue { bytes: b"a probe".into(), content_type: ContentType::text() };
+    let (key, precondition) = (RecordKey::new(key)?, Precondition::None);
+    RecordBatch::new(vec![RecordChange { key, value: Some(value), precondition }])
 }
 
 fn contents() -> Result<(Batch, MessageId, Title), Invalid> {

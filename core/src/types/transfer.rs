@@ -42,6 +42,8 @@ pub struct ExportedConversation {
     pub forked_at: Option<i64>,
     /// The last revision given to a record of it; 0: it never had one.
     pub record_revision: i64,
+    /// How many records it has.
+    pub record_count: i64,
 }
 
 /// An owner who has records of their own.
@@ -51,6 +53,8 @@ pub struct ExportedOwner {
     pub owner: OwnerId,
     /// The last revision given to one of these records.
     pub record_revision: i64,
+    /// How many records these are.
+    pub record_count: i64,
 }
 
 /// A record of the conversation, or the owner, before it.
@@ -96,7 +100,8 @@ impl ExportedOwner {
     /// # Errors
     /// [`Problem::OutOfRange`]: the revision is negative.
     pub fn check(&self) -> Result<(), Invalid> {
-        within(self.record_revision, 0, i64::MAX, "record_revision")
+        within(self.record_revision, 0, i64::MAX, "record_revision")?;
+        within(self.record_count, 0, i64::MAX, "record_count")
     }
 }
 
@@ -124,6 +129,7 @@ impl ExportedConversation {
         }
         within(self.forked_at.unwrap_or(0), 0, i64::MAX, "forked_at")?;
         within(self.record_revision, 0, i64::MAX, "record_revision")?;
+        within(self.record_count, 0, i64::MAX, "record_count")?;
         let last_message_at = self.last_message_at.unwrap_or(self.created_at);
         for (name, at) in [
             ("created_at_us", self.created_at),

@@ -1,5 +1,6 @@
 //! Clients that read and write the same few conversations, and note what they saw and when.
 
+mod counter;
 mod writes;
 
 use std::collections::HashMap;
@@ -61,7 +62,7 @@ struct Place {
     added: usize,
 }
 
-pub(super) struct Client {
+struct Client {
     rng: Rng,
     shared: Arc<Shared>,
     subject: Subject,
@@ -303,15 +304,15 @@ impl Client {
         }
     }
 
-    pub(super) fn index(&self) -> &ConversationIndex {
+    fn index(&self) -> &ConversationIndex {
         self.subject.index()
     }
 
-    pub(super) fn tally(&self) -> &Tally {
+    fn tally(&self) -> &Tally {
         &self.shared.tally
     }
 
-    pub(super) fn failed(&self, what: &'static str, error: &Error) {
+    fn failed(&self, what: &'static str, error: &Error) {
         let expected = matches!(
             error,
             Error::OutcomeUnknown(_) | Error::DatabaseUnavailable(_) | Error::CacheUnavailable(_)

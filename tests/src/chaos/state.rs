@@ -3,27 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use conversation_core::{
-    Batch, ContentType, Error, Invalid, OwnerId, Precondition, RecordBatch, RecordChange, RecordKey,
-    RecordScope, RecordValue,
+    Batch, ContentType, Invalid, OwnerId, Precondition, RecordBatch, RecordChange, RecordKey, RecordScope,
+    RecordValue,
 };
 use sqlx::{PgConnection, Row as _};
 
 use crate::{Broken, OWNER};
 
 use super::check::Violation;
-use super::clients::Client;
 
 /// What the id of a message ends with that is stored together with a record of that key.
 pub(super) const WITH_RECORD: char = 'r';
 /// The key of the counter.
-const COUNTER: &str = "counter";
+pub(super) const COUNTER: &str = "counter";
 
 /// What became of the increments.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    begun: AtomicU64,
-    done: AtomicU64,
-    refused: AtomicU64,
+    pub(super) begun: AtomicU64,
+    pub(super) done: AtomicU64,
+    pub(super) refused: AtomicU64,
 }
 
 /// The same messages, with a record for each of those that are to have one.
@@ -34,52 +33,17 @@ pub(super) fn with_records(messages: Batch, ids: &[String]) -> Batch {
     messages.with_records(records.and_then(RecordBatch::new).unwrap_or_default())
 }
 
-fn stored(key: &str, value: &str, precondition: Precondition) -> Result<RecordChange, Invalid> {
+pub(super) fn stored(key: &str, value: &str, precondition: Precondition) -> Result<RecordChange, Invalid> {
     let value = RecordValue { bytes: value.into(), content_type: ContentType::text() };
     Ok(RecordChange { key: RecordKey::new(key)?, value: Some(value), precondition })
 }
 
 /// The owner's own records.
-fn scope() -> Result<RecordScope, Invalid> {
+pub(super) fn scope() -> Result<RecordScope, Invalid> {
     OwnerId::new(OWNER).map(RecordScope::Owner)
 }
 
-impl Client {
-    /// Increments the counter, unless somebody else was faster.
-    pub(super) async fn count(&mut self) {
-        match self.increment().await {
-            Ok(()) | Err(Error::RevisionMismatch { .. }) => {}
-            Err(error) => self.failed("count", &error),
-        }
-    }
-
-    async fn increment(&self) -> Result<(), Error> {
-        let (scope, index, tally) = (scope()?, self.index(), self.tally());
-        let found = index.record(&scope, &RecordKey::new(COUNTER)?, &[]).await?;
-        let (number, precondition) = match found {
-            None => (0, Precondition::Absent),
-            Some(record) => {
-                (number(&record.value.unwrap_or_default()), Precondition::Version(record.revision))
-            }
-        };
-        let next = RecordBatch::new(vec![stored(COUNTER, &(number + 1).to_string(), precondition)?])?;
-        tally.begun.fetch_add(1, Ordering::SeqCst);
-        match index.write_records(&scope, &next).await {
-            Ok(_) => {
-                tally.done.fetch_add(1, Ordering::SeqCst);
-                Ok(())
-            }
-            // It may have been done.
-            Err(error @ Error::OutcomeUnknown(_)) => Err(error),
-            Err(error) => {
-                tally.refused.fetch_add(1, Ordering::SeqCst);
-                Err(error)
-            }
-        }
-    }
-}
-
-fn number(text: &[u8]) -> u64 {
+pub(super) fn number(text: &[u8]) -> u64 {
     String::from_utf8_lossy(text).parse().unwrap_or(0)
 }
 

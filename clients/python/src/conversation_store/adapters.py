@@ -1,0 +1,109 @@
+"""Methods of adapters, written once as steps, for callers that block and for callers that await."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+from .client import AsyncConversationStore, ConversationStore
+from .errors import StoreError
+from .operations import Request, Steps
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Pages: TypeAlias = Generator[Request[Any] | list[T], Any, None]
+"""Steps that yield lists of results on the way."""
+
+
+Store: TypeAlias = ConversationStore | AsyncConversationStore
+
+
+class HasStore(Protocol):
+    """An adapter over either client."""
+
+    store: Store
+
+
+S = TypeVar("S", bound=HasStore)
+
+
+def run(adapter: HasStore, steps: Steps[T]) -> T:
+    """Runs steps with an adapter's client, which must be the one that blocks."""
+    if isinstance(adapter.store, AsyncConversationStore):
+        raise TypeError(f"{type(adapter).__name__} over AsyncConversationStore has async methods only.")
+    return adapter.store.run(steps)
+
+
+async def arun(adapter: HasStore, steps: Steps[T]) -> T:
+    """Runs steps with an adapter's client, in a thread if that blocks."""
+    if isinstance(adapter.store, AsyncConversationStore):
+        return await adapter.store.run(steps)
+    return await asyncio.to_thread(adapter.store.run, steps)
+
+
+def blocking(method: Callable[Concatenate[S, P], Steps[T]]) -> Callable[Concatenate[S, P], T]:
+    """Makes a method of one that has steps."""
+
+    @wraps(method)
+    def runs(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return run(self, method(self, *args, **kwargs))
+
+    runs.__name__ = method.__name__.removeprefix("_")
+    return runs
+
+
+def awaiting(method: Callable[Concatenate[S, P], Steps[T]]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Makes an async method of one that has steps."""
+
+    @wraps(method)
+    async def runs(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await arun(self, method(self, *args, **kwargs))
+
+    runs.__name__ = "a" + method.__name__.removeprefix("_")
+    return runs
+
+
+def iterating(method: Callable[Concatenate[S, P], Pages[T]]) -> Callable[Concatenate[S, P], Iterator[T]]:
+    """Makes a method that iterates over the results of one that has pages."""
+
+    @wraps(method)
+    def runs(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        pages = method(self, *args, **kwargs)
+        while (page := run(self, _next_page(pages))) is not None:
+            yield from page
+
+    runs.__name__ = method.__name__.removeprefix("_")
+    return runs
+
+
+def aiterating(method: Callable[Concatenate[S, P], Pages[T]]) -> Callable[Concatenate[S, P], AsyncIterator[T]]:
+    """Makes a method for `async for` over the results of one that has pages."""
+
+    @wraps(method)
+    async def runs(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        pages = method(self, *args, **kwargs)
+        while (page := await arun(self, _next_page(pages))) is not None:
+            for each in page:
+                yield each
+
+    runs.__name__ = "a" + method.__name__.removeprefix("_")
+    return runs
+
+
+def _next_page(pages: Pages[T]) -> Steps[list[T] | None]:
+    """Asks what is asked until there is a page; None at the end."""
+    try:
+        asked = next(pages)
+        while isinstance(asked, Request):
+            try:
+                answer = yield asked
+            except StoreError as error:
+                asked = pages.throw(error)
+            else:
+                asked = pages.send(answer)
+        return asked
+    except StopIteration:
+        return None

@@ -1,0 +1,455 @@
+"""The operations of the contract, each as a function that builds its request and knows how to read the answer.
+
+The clients have them as methods; code that is to run with either client is a generator that asks with `yield from`:
+
+    def last_words(conversation_id: str) -> Steps[str]:
+        page = yield from operations.list_messages(conversation_id, limit=1)
+        return page.data[0]["content"]
+
+    store.run(last_words("trip"))
+    await async_store.run(last_words("trip"))
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from .errors import NotFound, NotModified
+from .models import (
+    AddedMessages,
+    Change,
+    Changed,
+    Conversation,
+    ConversationPage,
+    Delete,
+    Health,
+    Item,
+    ItemPage,
+    MessagePage,
+    Order,
+    Put,
+    Record,
+    RecordDeletion,
+    RecordPage,
+    changed,
+    read,
+)
+
+T = TypeVar("T")
+Version: TypeAlias = int | Literal["*"]
+Params: TypeAlias = Sequence[tuple[str, str | int]]
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """One request. It can be sent again after a lost answer: it reads, deletes, or has an `Idempotency-Key`."""
+
+    method: str
+    path: str
+    parse: Callable[[httpx.Response], T]
+    params: Params = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    more: Callable[[T], Request[T] | None] | None = None
+
+    def next_page(self, answer: T) -> Request[T] | None:
+        """The request for the page that follows an answer; None after the last one."""
+        return self.more(answer) if self.more else None
+
+    def __iter__(self) -> Generator[Request[Any], Any, T]:
+        """Asks whoever runs these steps for the answer."""
+        answer: T = yield self
+        return answer
+
+
+Steps: TypeAlias = Generator[Request[Any], Any, T]
+"""Code that asks for the answers of requests, whichever client sends them."""
+
+KEEP: Any = object()
+"""The default of `update_conversation`: the field is not changed."""
+
+
+def create_conversation(
+    *,
+    id: str | None = None,
+    title: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    messages: Sequence[Mapping[str, Any]] | None = None,
+    items: Sequence[Mapping[str, Any]] | None = None,
+    records: Sequence[Change] | None = None,
+    fork_of: str | None = None,
+    at: int | None = None,
+    records_prefix: str | None = None,
+    if_absent: bool = False,
+    idempotency_key: str | None = None,
+) -> Request[Conversation]:
+    """Creates a conversation, optionally with first messages, items or records.
+
+    With `fork_of` it begins as a copy of another one: of its messages up to position `at`, and of its records, or those
+    whose keys begin with `records_prefix`.
+    """
+    body: dict[str, Any] = {"id": id, "title": title, "metadata": metadata, "messages": messages, "items": items}
+    body |= {"fork_of": fork_of, "at": at, "records_prefix": records_prefix, "records": _changes(records)}
+    headers = _conditions(if_absent=if_absent) | _key(idempotency_key)
+    return _send("POST", "/v1/conversations", _given(body), headers, _one(Conversation))
+
+
+def get_conversation(
+    conversation_id: str, *, min_version: int | None = None, if_none_match: int | None = None
+) -> Request[Conversation]:
+    """Reads a conversation, at `min_version` or later.
+
+    With `if_none_match` raises `NotModified` if the conversation is at that version.
+    """
+    params = _query(min_version=min_version)
+    return Request("GET", _path(conversation_id), _one(Conversation), params, _conditions(if_none_match=if_none_match))
+
+
+def list_conversations(
+    *,
+    metadata: Mapping[str, str] | None = None,
+    forked_from: str | None = None,
+    limit: int | None = None,
+    order: Order | None = None,
+    after: str | None = None,
+    before: str | None = None,
+) -> Request[ConversationPage]:
+    """Lists the owner's conversations by their last change, newest first; only those that have all of `metadata`."""
+    again = partial(list_conversations, metadata=metadata, forked_from=forked_from, limit=limit, order=order)
+    parse = _page(ConversationPage, partial(read, Conversation))
+
+    def more(page: ConversationPage) -> Request[ConversationPage] | None:
+        if not page.has_more:
+            return None
+        return again(before=page.before) if before else again(after=page.after)
+
+    pairs = [(f"metadata[{name}]", value) for name, value in (metadata or {}).items()]
+    params = [*pairs, *_query(forked_from=forked_from, limit=limit, order=order, after=after, before=before)]
+    return Request("GET", "/v1/conversations", parse, params, more=more)
+
+
+def update_conversation(
+    conversation_id: str,
+    *,
+    title: str | None = KEEP,
+    metadata: Mapping[str, str] | None = KEEP,
+    if_match: Version | None = None,
+    idempotency_key: str | None = None,
+) -> Request[Conversation]:
+    """Changes the title, the metadata or both; None removes them."""
+    body = {name: value for name, value in (("title", title), ("metadata", metadata)) if value is not KEEP}
+    headers = _conditions(if_match=if_match) | _key(idempotency_key)
+    return _send("POST", _path(conversation_id), body, headers, _one(Conversation))
+
+
+def delete_conversation(conversation_id: str, *, if_match: Version | None = None) -> Request[None]:
+    """Deletes a conversation with its messages and records. Its id is not used again."""
+    return Request("DELETE", _path(conversation_id), lambda _: None, headers=_conditions(if_match=if_match))
+
+
+def add_messages(
+    conversation_id: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    records: Sequence[Change] | None = None,
+    if_match: Version | None = None,
+    if_absent: bool = False,
+    idempotency_key: str | None = None,
+) -> Request[AddedMessages]:
+    """Adds 1 to 100 messages, with up to 100 changes of records, in one commit.
+
+    Creates the conversation if it is new.
+    """
+    body = _given({"messages": messages, "records": _changes(records)})
+    headers = _conditions(if_match=if_match, if_absent=if_absent) | _key(idempotency_key)
+    return _send("POST", _path(conversation_id, "messages"), body, headers, _added)
+
+
+def replace_messages(
+    conversation_id: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    after: int,
+    records: Sequence[Change] | None = None,
+    if_match: Version | None = None,
+    idempotency_key: str | None = None,
+) -> Request[AddedMessages]:
+    """Replaces the messages after position `after` by others, or by none, in one commit."""
+    body = _given({"messages": messages, "records": _changes(records)})
+    headers = _conditions(if_match=if_match) | _key(idempotency_key)
+    return _send("PUT", _path(conversation_id, "messages"), body, headers, _added, _query(after=after))
+
+
+def list_messages(
+    conversation_id: str,
+    *,
+    limit: int | None = None,
+    before: int | None = None,
+    after: int | None = None,
+    start_on: str | None = None,
+    min_version: int | None = None,
+    if_none_match: int | None = None,
+) -> Request[MessagePage]:
+    """Reads the last messages, oldest first, or those next to a position; `after=0` begins at the beginning."""
+    again = partial(list_messages, conversation_id, limit=limit, start_on=start_on)
+
+    def more(page: MessagePage) -> Request[MessagePage] | None:
+        if not page.has_more:
+            return None
+        return again(before=page.before) if after is None else again(after=page.after)
+
+    params = _query(limit=limit, before=before, after=after, start_on=start_on, min_version=min_version)
+    headers = _conditions(if_none_match=if_none_match)
+    return Request("GET", _path(conversation_id, "messages"), _page(MessagePage), params, headers, more=more)
+
+
+def add_items(
+    conversation_id: str,
+    items: Sequence[Mapping[str, Any]],
+    *,
+    if_match: Version | None = None,
+    idempotency_key: str | None = None,
+) -> Request[ItemPage]:
+    """Adds 1 to 20 items to a conversation that exists. `has_more`: not all of them fit into the answer."""
+    headers = _conditions(if_match=if_match) | _key(idempotency_key)
+    return _send("POST", _path(conversation_id, "items"), {"items": items}, headers, _page(ItemPage))
+
+
+def list_items(
+    conversation_id: str,
+    *,
+    limit: int | None = None,
+    order: Order | None = None,
+    after: str | None = None,
+    min_version: int | None = None,
+    if_none_match: int | None = None,
+) -> Request[ItemPage]:
+    """Lists the items of a conversation, newest first."""
+    again = partial(list_items, conversation_id, limit=limit, order=order)
+    params = _query(limit=limit, order=order, after=after, min_version=min_version)
+    headers = _conditions(if_none_match=if_none_match)
+    path = _path(conversation_id, "items")
+    return Request("GET", path, _page(ItemPage), params, headers, more=_after_last(again))
+
+
+def get_item(conversation_id: str, item_id: str, *, if_none_match: int | None = None) -> Request[Item]:
+    """Reads one item. With `if_none_match` raises `NotModified` if the conversation has not changed."""
+    path = _path(conversation_id, "items", item_id)
+    return Request("GET", path, lambda answer: dict(answer.json()), headers=_conditions(if_none_match=if_none_match))
+
+
+def delete_item(conversation_id: str, item_id: str, *, if_match: Version | None = None) -> Request[Conversation]:
+    """Deletes one message, by its id or that of its only item."""
+    path = _path(conversation_id, "items", item_id)
+    return Request("DELETE", path, _one(Conversation), headers=_conditions(if_match=if_match))
+
+
+def put_record(
+    conversation_id: str | None,
+    key: str,
+    value: str | bytes,
+    *,
+    content_type: str | None = None,
+    if_match: Version | None = None,
+    if_absent: bool = False,
+    idempotency_key: str | None = None,
+) -> Request[Record]:
+    """Stores up to 4 MiB under a key of a conversation, which is created if it is new, or of the owner (None)."""
+    if not _fits_path(key):
+        change = Put(key, value, content_type, if_match, if_absent)
+        return _alone(write_records(conversation_id, [change], idempotency_key=idempotency_key))
+    kind = content_type or ("text/plain; charset=utf-8" if isinstance(value, str) else "application/octet-stream")
+    headers = _conditions(if_match=if_match, if_absent=if_absent) | _key(idempotency_key) | {"content-type": kind}
+    content = value.encode() if isinstance(value, str) else value
+    return Request("PUT", _records(conversation_id, key), _record, headers=headers, content=content)
+
+
+def get_record(conversation_id: str | None, key: str, *, if_none_match: int | None = None) -> Request[Record]:
+    """Reads a record. With `if_none_match` raises `NotModified` if it is at that revision."""
+    if not _fits_path(key):
+        found = list_records(conversation_id, key=[key], values=True)
+        return Request("GET", found.path, lambda answer: _found(found.parse(answer), if_none_match), found.params)
+
+    def parse(answer: httpx.Response) -> Record:
+        kind = answer.headers.get("content-type", "application/octet-stream")
+        return Record(key, _etag(answer), len(answer.content), kind, value=answer.content)
+
+    headers = _conditions(if_none_match=if_none_match)
+    return Request("GET", _records(conversation_id, key), parse, headers=headers)
+
+
+def list_records(
+    conversation_id: str | None,
+    *,
+    prefix: str | Sequence[str] = (),
+    key: Sequence[str] = (),
+    after: str | None = None,
+    order: Order | None = None,
+    limit: int | None = None,
+    values: bool = False,
+) -> Request[RecordPage]:
+    """Lists records by prefixes and keys, in the order of their keys; of a conversation that is not there, none."""
+    prefixes = [prefix] if isinstance(prefix, str) else prefix
+    again = partial(list_records, conversation_id, prefix=prefix, key=key, order=order, limit=limit, values=values)
+    params = [*(("prefix", it) for it in prefixes), *(("key", it) for it in key)]
+    more = _query(after=after, order=order, limit=limit, values="true" if values else None)
+    parse = _page(RecordPage, Record.read)
+    return Request("GET", _records(conversation_id), parse, [*params, *more], more=_after_last(again))
+
+
+def delete_record(
+    conversation_id: str | None, key: str, *, if_match: Version | None = None, idempotency_key: str | None = None
+) -> Request[RecordDeletion]:
+    """Deletes a record; one that is not there is none of `deleted`."""
+    if not _fits_path(key):
+        return _alone(write_records(conversation_id, [Delete(key, if_match)], idempotency_key=idempotency_key))
+    headers = _conditions(if_match=if_match) | _key(idempotency_key)
+    return Request("DELETE", _records(conversation_id, key), _one(RecordDeletion), headers=headers)
+
+
+def delete_records(
+    conversation_id: str | None, prefix: str, *, idempotency_key: str | bool | None = None
+) -> Request[RecordDeletion]:
+    """Deletes up to 100,000 records whose keys begin with a prefix, in one commit.
+
+    If the answer has `has_more`, there are more: send another such request. Without an `Idempotency-Key` (False) a
+    retry deletes what has come since, too.
+    """
+    headers = _key(idempotency_key)
+    return Request("DELETE", _records(conversation_id), _one(RecordDeletion), [("prefix", prefix)], headers)
+
+
+def write_records(
+    conversation_id: str | None, changes: Sequence[Change], *, idempotency_key: str | bool | None = None
+) -> Request[list[Changed]]:
+    """Stores and deletes up to 100 records, all or none.
+
+    The server keeps an `Idempotency-Key` as long as the conversation. Without one (False) a retry does the same again,
+    which is right where a key has one writer or one value.
+    """
+
+    def parse(answer: httpx.Response) -> list[Changed]:
+        return [changed(each) for each in answer.json()["data"]]
+
+    headers = _key(idempotency_key)
+    return _send("POST", _records(conversation_id), {"records": _changes(changes)}, headers, parse)
+
+
+def health(*, deep: bool = False) -> Request[Health]:
+    """Tells whether the API runs and which contract it speaks, and with `deep` whether its stores answer."""
+    return Request("GET", "/v1/health", _one(Health), _query(deep=1 if deep else None))
+
+
+def _send(
+    method: str,
+    path: str,
+    body: Any,
+    headers: dict[str, str],
+    parse: Callable[[httpx.Response], T],
+    params: Params = (),
+) -> Request[T]:
+    return Request(method, path, parse, params, headers | {"content-type": "application/json"}, _json(body))
+
+
+def _json(body: Any) -> bytes:
+    """As UTF-8, or where a string is cut through a character, which UTF-8 cannot say, with escapes."""
+    dumps = partial(json.dumps, body, separators=(",", ":"), allow_nan=False)
+    try:
+        return dumps(ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return dumps().encode()
+
+
+def _key(given: str | bool | None) -> dict[str, str]:
+    """Makes a write one that can be sent again, unless the caller wants it without a key (False)."""
+    return {} if given is False else {"idempotency-key": given if isinstance(given, str) else str(uuid4())}
+
+
+def _conditions(
+    *, if_match: Version | None = None, if_none_match: int | None = None, if_absent: bool = False
+) -> dict[str, str]:
+    headers = {}
+    if if_match is not None:
+        headers["if-match"] = "*" if if_match == "*" else f'"{if_match}"'
+    if if_none_match is not None:
+        headers["if-none-match"] = f'"{if_none_match}"'
+    if if_absent:
+        headers["if-none-match"] = "*"
+    return headers
+
+
+def _given(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _query(**params: str | int | None) -> list[tuple[str, str | int]]:
+    return [(name, value) for name, value in params.items() if value is not None]
+
+
+def _changes(changes: Iterable[Change] | None) -> list[dict[str, Any]] | None:
+    return None if changes is None else [change.json() for change in changes]
+
+
+def _path(*parts: str) -> str:
+    return "/".join(["/v1/conversations", *(quote(part, safe="~!$()*+,;=:@[]|") for part in parts)])
+
+
+def _records(conversation_id: str | None, key: str | None = None) -> str:
+    scope = "/v1" if conversation_id is None else _path(conversation_id)
+    return f"{scope}/records" if key is None else f"{scope}/records/{quote(key, safe='/~')}"
+
+
+def _fits_path(key: str) -> bool:
+    """Whether gateways leave the key as it is in a path: others go through a query or a batch."""
+    return not re.search(r"[?#%\\\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)", key)
+
+
+def _etag(answer: httpx.Response) -> int:
+    return int(answer.headers["etag"].strip('"'))
+
+
+def _one(kind: type[T]) -> Callable[[httpx.Response], T]:
+    return lambda answer: read(kind, answer.json())
+
+
+def _record(answer: httpx.Response) -> Record:
+    return Record.read(answer.json())
+
+
+def _page(kind: type[T], entry: Callable[[Mapping[str, Any]], Any] = dict) -> Callable[[httpx.Response], T]:
+    def parse(answer: httpx.Response) -> T:
+        body = answer.json()
+        version = {"version": _etag(answer)} if "etag" in answer.headers else {}
+        return read(kind, {**version, **body, "data": [entry(each) for each in body["data"]]})
+
+    return parse
+
+
+def _after_last(again: Callable[..., Request[T]]) -> Callable[[Any], Request[T] | None]:
+    return lambda page: again(after=page.last_id) if page.has_more else None
+
+
+def _added(answer: httpx.Response) -> AddedMessages:
+    body = answer.json()
+    return read(AddedMessages, {**body, "records": [changed(each) for each in body.get("records") or ()]})
+
+
+def _found(page: RecordPage, if_none_match: int | None) -> Record:
+    if not page.data:
+        raise NotFound("There is no such record.", 404, code="record_not_found", param="key")
+    if page.data[0].revision == if_none_match:
+        raise NotModified(f"Not modified since revision {if_none_match}.")
+    return page.data[0]
+
+
+def _alone(batch: Request[list[Changed]]) -> Request[Any]:
+    return Request(batch.method, batch.path, lambda answer: batch.parse(answer)[0], (), batch.headers, batch.content)

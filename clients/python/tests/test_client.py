@@ -1,0 +1,314 @@
+"""What the client does with answers, lost ones too. Needs no server."""
+
+import asyncio
+import inspect
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+import conversation_store as package
+from conversation_store import CONTRACT_VERSION, AsyncConversationStore, ConversationStore, Delete, Put
+from conversation_store.bulk import _batches, _urls
+from conversation_store.keys import conversation_id, expand, name_of, pack, squeeze, unpack
+
+Answer = httpx.Response | Exception
+SPOKEN = {"x-contract-version": CONTRACT_VERSION}
+CONVERSATION = {"id": "trip", "version": 2, "message_count": 1, "created_at": 1, "updated_at": 1, "new_field": 1}
+
+
+def ok(body: Any, **headers: str) -> httpx.Response:
+    return httpx.Response(200, json=body, headers={**SPOKEN, **headers})
+
+
+def refused(status: int, headers: dict[str, str] | None = None, **problem: Any) -> httpx.Response:
+    return httpx.Response(status, json={"error": problem}, headers={**SPOKEN, **(headers or {})})
+
+
+class Server:
+    """Gives scripted answers and keeps the requests."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def store(self, **settings: Any) -> ConversationStore:
+        return ConversationStore("http://store/v1", transport=httpx.MockTransport(self), **settings)
+
+    @property
+    def keys(self) -> list[str | None]:
+        return [request.headers.get("idempotency-key") for request in self.requests]
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Notes how long was waited, and does not wait."""
+    seconds: list[float] = []
+
+    async def sleep(delay: float) -> None:
+        seconds.append(delay)
+
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    yield seconds
+
+
+def test_a_write_is_sent_again_with_its_key(waits: list[float]) -> None:
+    server = Server(httpx.ReadError("lost"), refused(503, {"retry-after": "2"}, code="unavailable"), ok(CONVERSATION))
+    assert server.store().create_conversation(id="trip").id == "trip"
+    assert len(server.requests) == 3 and len(set(server.keys)) == 1 and server.keys[0]
+    assert waits[0] < 2 <= waits[1] < 3
+
+
+@pytest.mark.anyio
+async def test_the_async_client_does_the_same(waits: list[float]) -> None:
+    server = Server(httpx.ConnectError("down"), refused(502), ok({"id": "trip", "version": 3, "data": []}))
+    async with AsyncConversationStore("http://store", transport=httpx.MockTransport(server)) as store:
+        added = await store.add_messages("trip", [{"role": "user", "content": "Hello!"}])
+    assert added.version == 3 and added.records == []
+    assert len(set(server.keys)) == 1 and len(waits) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused(503, {"x-should-retry": "false", "retry-after": "1"}, code="outcome_unknown", message="May be stored."),
+        refused(500, code="internal_error", message="Internal server error."),
+        refused(503, {"retry-after": "3600"}, code="unavailable"),
+    ],
+)
+def test_some_answers_end_the_attempts(answer: httpx.Response, waits: list[float]) -> None:
+    with pytest.raises(package.ApiError):
+        Server(answer).store().add_messages("trip", [])
+    assert waits == []
+
+
+def test_attempts_end() -> None:
+    server = Server(*[httpx.ConnectTimeout("slow")] * 3)
+    with pytest.raises(package.Unavailable) as raised:
+        server.store(retries=2).get_conversation("trip")
+    assert raised.value.status is None and isinstance(raised.value.__cause__, httpx.ConnectTimeout)
+    with pytest.raises(package.Unavailable, match="UnsupportedProtocol"):
+        ConversationStore("ftp://store").get_conversation("trip")
+
+
+@pytest.mark.parametrize(
+    ("status", "problem", "kind"),
+    [
+        (400, {"code": "invalid_id", "param": "id"}, package.BadRequest),
+        (401, {"code": "unauthenticated"}, package.Unauthenticated),
+        (404, {"code": "conversation_not_found"}, package.NotFound),
+        (409, {"code": "conversation_deleted"}, package.Conflict),
+        (412, {"code": "version_mismatch", "version": 7}, package.VersionMismatch),
+        (412, {"code": "revision_mismatch", "revision": 9, "param": "records[3]"}, package.RevisionMismatch),
+        (413, {"code": "request_too_large"}, package.TooLarge),
+        (500, {"code": "internal_error"}, package.ServerError),
+    ],
+)
+def test_errors_have_types(status: int, problem: dict[str, Any], kind: type[package.ApiError]) -> None:
+    answer = refused(status, {"x-request-id": "req-1"}, message="No.", type="an_error", **problem)
+    with pytest.raises(kind) as raised:
+        Server(answer).store().get_conversation("trip")
+    error = raised.value
+    assert (error.status, error.code, error.param) == (status, problem["code"], problem.get("param"))
+    assert "No." in str(error) and "req-1" in str(error)
+    assert getattr(error, "version", 7) == 7 and getattr(error, "revision", 9) == 9
+
+
+def test_a_gateways_own_error_and_no_json() -> None:
+    denied = httpx.Response(403, json={"message": "Forbidden"})
+    with pytest.raises(package.Unauthenticated, match="Forbidden"):
+        Server(denied).store().health()
+    with pytest.raises(package.Unavailable, match="HTTP 502"):
+        Server(httpx.Response(502, text="<html>")).store(retries=0).health()
+
+
+def test_not_modified() -> None:
+    server = Server(httpx.Response(304, headers={**SPOKEN, "etag": '"7"'}))
+    with pytest.raises(package.NotModified):
+        server.store().list_messages("trip", if_none_match=7)
+    assert server.requests[0].headers["if-none-match"] == '"7"'
+
+
+@pytest.mark.parametrize(("version", "warned"), [(CONTRACT_VERSION, False), ("0.99.0", False), (None, True)])
+def test_versions_are_compared_once(version: str | None, warned: bool) -> None:
+    headers = {"x-contract-version": version} if version else {}
+    store = Server(*[httpx.Response(200, json=CONVERSATION, headers=headers)] * 2).store()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        store.get_conversation("trip")
+        store.get_conversation("trip")
+    assert [each.category for each in caught] == [package.IncompatibleServerWarning] * warned
+    assert all(CONTRACT_VERSION in str(each.message) and each.filename == __file__ for each in caught)
+
+
+def test_another_major_version_is_an_error_each_time() -> None:
+    store = Server(*[httpx.Response(200, json=CONVERSATION, headers={"x-contract-version": "9.1.0"})] * 2).store()
+    for _ in range(2):
+        with pytest.raises(package.IncompatibleServer, match=rf"9\.1\.0.*{CONTRACT_VERSION}"):
+            store.get_conversation("trip")
+
+
+def test_tokens_and_owner() -> None:
+    server = Server(*[ok(CONVERSATION)] * 3)
+    tokens = iter(["first", "second"])
+    server.store(auth="fixed", owner="ann").get_conversation("trip")
+    provided = server.store(auth=lambda: next(tokens))
+    provided.get_conversation("trip")
+    provided.get_conversation("trip")
+    assert [it.headers["authorization"] for it in server.requests] == ["Bearer fixed", "Bearer first", "Bearer second"]
+    assert server.requests[0].headers["x-owner-id"] == "ann"
+
+
+@pytest.mark.anyio
+async def test_an_async_token_provider() -> None:
+    async def token() -> str:
+        return "awaited"
+
+    server = Server(ok(CONVERSATION))
+    async with AsyncConversationStore("http://store", auth=token, transport=httpx.MockTransport(server)) as store:
+        await store.get_conversation("trip")
+    assert server.requests[0].headers["authorization"] == "Bearer awaited"
+    with pytest.raises(TypeError, match="AsyncConversationStore"):
+        server.store(auth=token).get_conversation("trip")
+
+
+def test_requests_are_signed_as_aws_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is checked by computing it again with botocore, from what arrived."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    for name, value in {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "SESSION_TOKEN": "session"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    server = Server(ok({"id": "trip", "version": 3, "data": []}))
+    server.store(auth=package.AwsAuth("eu-west-1"), owner="ann").add_messages("a~b", [{"role": "user", "content": "é"}])
+    got = server.requests[0]
+    names = got.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+    assert {"host", "x-amz-date", "x-amz-security-token", "x-owner-id", "idempotency-key"} <= set(names)
+    expected = AWSRequest(method="POST", url=str(got.url), data=got.content)
+    for name in names:
+        expected.headers[name] = got.headers[name]
+    expected.context["timestamp"] = got.headers["x-amz-date"]
+    signer = SigV4Auth(Credentials("key", "secret", "session"), "execute-api", "eu-west-1")
+    signature = signer.signature(signer.string_to_sign(expected, signer.canonical_request(expected)), expected)
+    assert got.headers["authorization"].endswith(f"Signature={signature}")
+
+
+def test_texts_that_utf8_cannot_say_are_sent() -> None:
+    server = Server(*[ok({"id": "trip", "version": 3, "data": []})] * 2)
+    server.store().add_messages("trip", [{"role": "user", "content": "caf\u00e9 \ud83d"}])
+    server.store().add_messages("trip", [{"role": "user", "content": "café"}])
+    assert json.loads(server.requests[0].content)["messages"][0]["content"] == "caf\u00e9 \ud83d"
+    assert "café".encode() in server.requests[1].content
+
+
+def test_records_in_paths_and_in_batches() -> None:
+    record = {"object": "record", "key": "k", "revision": 4, "size": 2, "content_type": "text/plain"}
+    got = httpx.Response(200, content=b"\xff\x00", headers={**SPOKEN, "etag": '"4"', "content-type": "image/png"})
+    listed = {"object": "list", "data": [{**record, "base64": "/wA="}], "has_more": False}
+    server = Server(
+        got, ok(listed), ok({"data": [record]}), ok({"data": [{"object": "record.deletion", "deleted": 1}]})
+    )
+    store = server.store()
+    assert store.get_record("trip", "a/b c") == package.Record("a/b c", 4, 2, "image/png", value=b"\xff\x00")
+    assert store.get_record("trip", "what?").value == b"\xff\x00"
+    assert store.put_record(None, "../x", b"\xff", if_match=3).revision == 4
+    assert store.delete_record(None, "a//b").deleted == 1
+    paths = [request.url.raw_path.decode() for request in server.requests]
+    assert paths[0] == "/v1/conversations/trip/records/a/b%20c"
+    assert paths[1] == "/v1/conversations/trip/records?key=what%3F&values=true"
+    assert paths[2:] == ["/v1/records"] * 2
+    assert json.loads(server.requests[2].content) == {"records": [{"key": "../x", "base64": "/w==", "if_match": 3}]}
+
+
+def test_pages_follow_each_other() -> None:
+    pages = [
+        ok({"data": [{"id": "c"}], "has_more": True, "before": 3, "after": 3}, etag='"3"'),
+        ok({"data": [{"id": "b"}], "has_more": False, "before": None, "after": 2}, etag='"3"'),
+    ]
+    server = Server(*pages)
+    got = list(server.store().message_pages("trip", limit=1))
+    assert [page.data[0]["id"] for page in got] == ["c", "b"] and got[0].version == 3
+    assert str(server.requests[1].url.query, "ascii") == "limit=1&before=3"
+
+
+def test_many_records_take_few_requests() -> None:
+    assert [len(batch) for batch in _batches([Delete(str(number)) for number in range(250)])] == [100, 100, 50]
+    large = [Put("a", b"x" * 2_000_000), Put("b", b"x" * 2_000_000), Put("c", b"x" * 3_500_000), Put("d", "")]
+    assert [[it.key for it in batch] for batch in _batches(large)] == [["a"], ["b"], ["c"], ["d"]]
+    urls = list(_urls([("key", f"lg/c/{number:040}") for number in range(500)]))
+    assert sum(len(keys) for keys, _ in urls) == 500 and 4 <= len(urls) <= 7
+
+
+def test_batches_that_are_too_large_are_halved() -> None:
+    records = [{"object": "record.deletion", "deleted": 1, "key": str(number)} for number in range(5)]
+    large = refused(413, code="request_too_large")
+    server = Server(large, ok({"data": records[:2]}), large, ok({"data": records[2:3]}), ok({"data": records[3:]}))
+    written = server.store().write_many_records("trip", [Delete(str(number)) for number in range(5)])
+    assert [getattr(it, "key", None) for it in written] == ["0", "1", "2", "3", "4"]
+    with pytest.raises(package.TooLarge):
+        Server(large).store().write_many_records("trip", [Delete("a")])
+
+
+@pytest.mark.parametrize("name", ["trip", "a~b", "~a", "user/42", "", "..", "naïve ☃", "x y%z", "+49 (0)30|7"])
+def test_names_of_threads_are_ids_and_back(name: str) -> None:
+    assert name_of(conversation_id(name)) == name
+    assert (conversation_id(name) == name) is (name in ("trip", "a~b"))
+
+
+def test_names_that_are_too_long_are_refused() -> None:
+    with pytest.raises(ValueError, match="too long"):
+        conversation_id("☃" * 50)
+
+
+def test_parts_of_keys() -> None:
+    first, second = "1ef4f797-8335-6428-8001-8a1503f9b875", "1ef4f797-8335-6428-8002-000000000000"
+    for name in (
+        first,
+        f"child:{first}|grand:{second}",
+        "a/b~c%d\0e",
+        "UPPER-1EF4F797-8335-6428-8001-8A1503F9B875",
+        "é",
+    ):
+        assert unpack(pack(name)) == name and "/" not in pack(name) and "\0" not in pack(name)
+    assert len(pack(first)) == 23
+    many = [str(UUID(int=each * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)) for each in range(500)]
+    assert sorted(many, key=pack) == sorted(many)
+
+
+def test_values_are_squeezed_where_that_helps() -> None:
+    for data in (b"", b"\xff\x01", b"channel_versions" * 20, bytes(range(256))):
+        assert expand(squeeze(data, b"channel_versions"), b"channel_versions") == data
+    assert len(squeeze(b"channel_versions" * 20, b"channel_versions")) < 20
+
+
+CONTRACT = Path(__file__).resolve().parents[3] / "infra" / "openapi.yaml"
+
+
+@pytest.mark.skipif(not CONTRACT.exists(), reason="the contract is in the store's repository")
+@pytest.mark.parametrize("client", [ConversationStore, AsyncConversationStore])
+def test_there_is_a_method_for_each_operation(client: type) -> None:
+    """As the contract's `operationId`; the owner's own records are those of a conversation None."""
+    import yaml
+
+    contract = yaml.safe_load(CONTRACT.read_text())
+    assert contract["info"]["version"] == CONTRACT_VERSION
+    operations = [it for path in contract["paths"].values() for it in path.values() if isinstance(it, dict)]
+    for id in [it["operationId"] for it in operations if "operationId" in it]:
+        name = "".join(f"_{char.lower()}" if char.isupper() else char for char in id).replace("_own_", "_")
+        method: Callable[..., Any] | None = getattr(client, name, None)
+        assert method and inspect.getdoc(method), f"{id} has no method {name}"

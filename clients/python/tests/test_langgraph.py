@@ -1,0 +1,457 @@
+"""The LangGraph checkpointer against a real server: LangGraph's own conformance suite, and what that does not see."""
+
+import operator
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+from uuid import uuid4
+
+import httpx
+import pytest
+from langgraph.channels.delta import DeltaChannel
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, empty_checkpoint
+from langgraph.checkpoint.conformance import checkpointer_test, validate
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, interrupt
+
+from conversation_store import AsyncConversationStore, ConversationStore, Put, TooLarge
+from conversation_store.langgraph import ConversationStoreSaver, _stored
+
+CONFIG: Any = {"configurable": {"thread_id": "trip"}}
+
+
+class Counting(httpx.HTTPTransport):
+    """Counts requests by method and whether they are about records of a conversation."""
+
+    requests: list[str]
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(f"{request.method} {request.url.path.rpartition('/v1')[2]}")
+        return super().handle_request(request)
+
+
+@pytest.fixture
+def counting() -> Counting:
+    transport = Counting()
+    transport.requests = []
+    return transport
+
+
+@pytest.fixture
+def saver(base_url: str, owner: str, counting: Counting) -> Iterator[ConversationStoreSaver]:
+    with ConversationStore(base_url, owner=owner, transport=counting) as store:
+        yield ConversationStoreSaver(store)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("client", [ConversationStore, AsyncConversationStore])
+async def test_conformance(base_url: str, client: type[ConversationStore] | type[AsyncConversationStore]) -> None:
+    @checkpointer_test(name=client.__name__)
+    async def checkpointer() -> AsyncGenerator[ConversationStoreSaver, None]:
+        store = client(base_url, owner=f"owner-{uuid4()}")
+        yield ConversationStoreSaver(store)
+        await store.aclose() if isinstance(store, AsyncConversationStore) else store.close()
+
+    report = await validate(checkpointer)
+    failures = [str(failure) for result in report.results.values() for failure in result.failures or ()]
+    assert failures == [] and report.passed_all()
+    assert sum(result.tests_passed for result in report.results.values()) == 81
+
+
+# --- graphs
+
+
+class Trip(TypedDict, total=False):
+    places: Annotated[list[str], operator.add]
+    budget: int
+    guide: dict[str, str]
+
+
+def asks(state: Trip) -> Trip:
+    return {"places": [interrupt("Where to?")]}
+
+
+def counts(state: Trip) -> Trip:
+    return {"budget": state.get("budget", 0) + 100}
+
+
+def trip(saver: BaseCheckpointSaver[Any]) -> Any:
+    builder = StateGraph(Trip)
+    builder.add_node("counts", counts)
+    builder.add_node("asks", asks)
+    builder.add_edge(START, "counts")
+    builder.add_edge("counts", "asks")
+    builder.add_edge("asks", END)
+    return builder.compile(checkpointer=saver)
+
+
+def test_an_interrupt_and_a_resume(saver: ConversationStoreSaver) -> None:
+    graph = trip(saver)
+    asked = graph.invoke({"places": ["Lisbon"], "guide": {"lisbon": "x" * 1000}}, CONFIG)
+    assert asked["__interrupt__"][0].value == "Where to?" and graph.get_state(CONFIG).next == ("asks",)
+    # Another process resumes it.
+    again = trip(ConversationStoreSaver(saver.store))
+    assert again.invoke(Command(resume="Porto"), CONFIG)["places"] == ["Lisbon", "Porto"]
+    history = list(again.get_state_history(CONFIG))
+    assert [it.metadata["step"] for it in history] == [2, 1, 0, -1] and history[0].values["budget"] == 100
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph's interrupt in async nodes needs Python 3.11")
+async def test_the_same_with_asyncio(async_store: AsyncConversationStore) -> None:
+    saver = ConversationStoreSaver(async_store)
+    graph = trip(saver)
+    await graph.ainvoke({"places": ["Lisbon"]}, CONFIG)
+    assert (await graph.ainvoke(Command(resume="Porto"), CONFIG))["places"] == ["Lisbon", "Porto"]
+    assert len([it async for it in graph.aget_state_history(CONFIG)]) == 4
+    with pytest.raises(TypeError, match="async methods only"):
+        saver.get_tuple(CONFIG)
+
+
+def test_branches_do_not_share_values(saver: ConversationStoreSaver) -> None:
+    graph = trip(saver)
+    graph.invoke({"places": ["Lisbon"]}, CONFIG)
+    before = graph.get_state(CONFIG).config
+    ends = {}
+    for place in ("Porto", "Faro"):
+        branch = graph.update_state(before, {"places": [place]}, as_node="asks")
+        ends[place] = graph.get_state(branch).config
+    for place, config in ends.items():
+        assert graph.get_state(config).values["places"] == ["Lisbon", place]
+
+
+def test_a_killed_process_loses_nothing(
+    saver: ConversationStoreSaver, base_url: str, owner: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    program = [sys.executable, str(Path(__file__).with_name("killed.py")), base_url, owner, str(log)]
+    config: Any = {"configurable": {"thread_id": "job"}}
+    process = subprocess.Popen([*program, "start"])
+    try:
+        # The second superstep has begun, and the one of its two nodes that does not hang is done.
+        deadline = time.monotonic() + 60
+        while not (saved := saver.get_tuple(config)) or (saved.metadata["step"], bool(saved.pending_writes)) != (
+            1,
+            True,
+        ):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert log.read_text().split() == ["first", "quick"]
+    subprocess.run([*program, "resume"], check=True, timeout=60)
+    assert log.read_text().split() == ["first", "quick", "slow", "last"]
+    done = saver.get_tuple(config)
+    assert done and done.checkpoint["channel_values"]["done"] == ["begun", "first", "quick", "slow", "last"]
+
+
+def test_a_thread_of_another_checkpointer_goes_on(saver: ConversationStoreSaver) -> None:
+    old = InMemorySaver()
+    trip(old).invoke({"places": ["Lisbon"]}, CONFIG)
+    for it in reversed(list(old.list(CONFIG))):
+        config: Any = it.parent_config or {"configurable": {"thread_id": "trip", "checkpoint_ns": ""}}
+        saver.put(config, it.checkpoint, it.metadata, it.checkpoint["channel_versions"])
+        for task in {write[0] for write in it.pending_writes or ()}:
+            saver.put_writes(it.config, [write[1:] for write in it.pending_writes or () if write[0] == task], task)
+    assert trip(saver).invoke(Command(resume="Porto"), CONFIG)["places"] == ["Lisbon", "Porto"]
+
+
+# --- requests
+
+
+def test_how_many_requests_it_takes(saver: ConversationStoreSaver, counting: Counting) -> None:
+    def requests(run: Any) -> list[str]:
+        counting.requests.clear()
+        run()
+        return counting.requests
+
+    records = "/conversations/trip/records"
+    config: Any = {"configurable": {"thread_id": "trip", "checkpoint_ns": ""}}
+    checkpoint, versions = holding({f"channel-{number}": ["value"] * 50 for number in range(20)})
+    assert requests(lambda: saver.put(config, checkpoint, {"step": 1}, versions)) == [f"POST {records}"]
+    config["configurable"]["checkpoint_id"] = checkpoint["id"]
+    writes = [(f"channel-{number}", number) for number in range(10)]
+    assert requests(lambda: saver.put_writes(config, writes, "task")) == [f"POST {records}"]
+    assert requests(lambda: saver.get_tuple(config)) == [f"GET {records}"] * 2
+    assert requests(lambda: saver.get_tuple(CONFIG)) == [f"GET {records}"] * 2
+    assert requests(lambda: list(saver.list(CONFIG, limit=1))) == [f"GET {records}"] * 2
+    # Of a run, the first checkpoint in a thread is preceded by an entry in the index.
+
+    def put_of_run() -> Any:
+        return saver.put(config, {**checkpoint, "id": str(uuid4())}, {"step": 1, "run_id": "run"}, {})
+
+    assert requests(put_of_run) == ["POST /records", f"POST {records}"]
+    assert requests(put_of_run) == [f"POST {records}"]
+
+
+# --- writes
+
+
+def written(saver: ConversationStoreSaver, config: Any) -> list[tuple[str, str, Any]]:
+    saved = saver.get_tuple(config)
+    assert saved and saved.pending_writes is not None
+    return saved.pending_writes
+
+
+def test_writes_stay_and_special_ones_are_replaced(saver: ConversationStoreSaver) -> None:
+    config = saver.put({"configurable": {"thread_id": "trip", "checkpoint_ns": ""}}, empty_checkpoint(), {}, {})
+    saver.put_writes(config, [("a", 1), ("b", 2)], "task", "path")
+    saver.put_writes(config, [("a", 9), ("b", 9), ("c", 3)], "task", "path")
+    assert written(saver, config) == [("task", "a", 1), ("task", "b", 2), ("task", "c", 3)]
+    saver.put_writes(config, [(INTERRUPT, "first"), ("a", 9)], "task", "path")
+    assert ("task", INTERRUPT, "first") in written(saver, config)
+    saver.put_writes(config, [(INTERRUPT, "second"), (RESUME, ["yes"])], "task", "path")
+    assert written(saver, config)[:2] == [("task", RESUME, ["yes"]), ("task", INTERRUPT, "second")]
+    assert len(written(saver, config)) == 5
+    saver.put_writes(config, [("z", 0)], "a-task", "a-path")
+    saver.put_writes(config, [("z", 0)], "later-task", "")
+    assert [write[0] for write in written(saver, config)] == ["later-task", "a-task"] + ["task"] * 5
+
+
+def holding(values: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]:
+    """A checkpoint with values, and their versions."""
+    versions = dict.fromkeys(values, 1)
+    checkpoint = empty_checkpoint()
+    checkpoint.update({"channel_values": values, "channel_versions": {**versions}})
+    return checkpoint, {**versions}
+
+
+def test_values_and_types_come_back(saver: ConversationStoreSaver, store: ConversationStore) -> None:
+    texts = {"short": "x" * 16, "long": "x" * 17, "text": "naïve ☃"}
+    checkpoint, versions = holding({**texts, "none": None, "true": True, "float": 0.5, "list": [1, {"a": b"\0\xff"}]})
+    config: Any = {"configurable": {"thread_id": "trip", "checkpoint_ns": "a:b|c/d"}}
+    config = saver.put(config, checkpoint, {}, versions)
+    saved = saver.get_tuple(config)
+    assert saved and saved.checkpoint == checkpoint and saved.config == config
+    assert {it.key.split("/")[2] for it in store.list_records("trip", prefix="lg/b").data} == {"list", "long"}
+
+
+def test_values_may_have_four_mebibytes(saver: ConversationStoreSaver) -> None:
+    random = b"".join(uuid4().bytes for _ in range(2**18))
+    config: Any = {"configurable": {"thread_id": "trip", "checkpoint_ns": ""}}
+
+    def put(value: Any) -> Any:
+        checkpoint, versions = holding({"a": value})
+        return saver.put(config, checkpoint, {}, versions)
+
+    for value in ("text " * 4_000_000, random[:-100]):
+        saved = saver.get_tuple(put(value))
+        assert saved and saved.checkpoint["channel_values"] == {"a": value}
+    with pytest.raises(TooLarge):
+        put(random + random)
+
+
+class Backwards:
+    """A cipher that a reader would see through."""
+
+    def encrypt(self, plaintext: bytes) -> tuple[str, bytes]:
+        return "backwards", plaintext[::-1]
+
+    def decrypt(self, ciphername: str, ciphertext: bytes) -> bytes:
+        assert ciphername == "backwards"
+        return ciphertext[::-1]
+
+
+def test_values_may_be_encrypted(saver: ConversationStoreSaver, store: ConversationStore) -> None:
+    graph = trip(ConversationStoreSaver(store, serde=EncryptedSerializer(Backwards())))
+    graph.invoke({"places": ["Lisbon"]}, CONFIG)
+    assert graph.invoke(Command(resume="Porto"), CONFIG)["places"] == ["Lisbon", "Porto"]
+    assert all(
+        it.value and it.value.startswith(b"msgpack+backwards\0") for it in store.list_records("trip", values=True).data
+    )
+
+
+# --- threads
+
+
+def ids(saver: ConversationStoreSaver, config: Any, **where: Any) -> list[str]:
+    return [it.config["configurable"]["checkpoint_id"] for it in saver.list(config, **where)]
+
+
+def put_steps(saver: ConversationStoreSaver, thread: str, count: int, ns: str = "", **metadata: Any) -> list[Any]:
+    config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ns}}
+    configs = []
+    for step in range(count):
+        config = saver.put(config, empty_checkpoint(), {"step": step, **metadata}, {})  # type: ignore[typeddict-item]
+        configs.append(config)
+    return configs
+
+
+@pytest.mark.parametrize("thread", ["user/42", "~trip", "thread über", "a" * 128])
+def test_threads_of_any_name(saver: ConversationStoreSaver, thread: str) -> None:
+    put_steps(saver, thread, 1)
+    assert [it.config["configurable"]["thread_id"] for it in saver.list(None)] == [thread]
+
+
+def test_lists(saver: ConversationStoreSaver) -> None:
+    child = [it["configurable"]["checkpoint_id"] for it in put_steps(saver, "trip", 2, ns="child:1")]
+    root = [it["configurable"]["checkpoint_id"] for it in put_steps(saver, "trip", 230)]
+    put_steps(saver, "other", 1)
+    space: Any = {"configurable": {"thread_id": "trip", "checkpoint_ns": ""}}
+    assert ids(saver, space) == root[::-1]
+    assert ids(saver, CONFIG) == (child + root)[::-1]
+    assert ids(saver, CONFIG, limit=3) == ids(saver, space, limit=3) == root[:-4:-1]
+    assert ids(saver, space, filter={"step": 7}) == [root[7]] and ids(saver, space, limit=0) == []
+    before: Any = {"configurable": {"checkpoint_id": root[2]}}
+    assert ids(saver, space, before=before) == ids(saver, CONFIG, before=before)[:2] == [root[1], root[0]]
+    assert ids(saver, {"configurable": {**space["configurable"], "checkpoint_id": root[5]}}) == [root[5]]
+    assert len(ids(saver, None)) == 233
+
+
+def keys(store: Any, conversation: str | None) -> Counter[str]:
+    return Counter(it.key[:4] for page in store.record_pages(conversation, limit=1000) for it in page.data)
+
+
+def test_deleting_a_thread_leaves_its_messages(saver: ConversationStoreSaver, store: ConversationStore) -> None:
+    store.add_messages("trip", [{"role": "user", "content": "Hello!"}], records=[Put("mine", "x"), Put("lg", "x")])
+    put_steps(saver, "trip", 2, run_id="run")
+    put_steps(saver, "other", 1, run_id="run")
+    assert keys(store, None) == {"lg/r": 2}
+    saver.delete_thread("trip")
+    assert keys(store, "trip") == {"mine": 1, "lg": 1} and keys(store, None) == {"lg/r": 1}
+    assert len(store.list_messages("trip").data) == 1
+    # A run that goes on is found again.
+    put_steps(saver, "trip", 1, run_id="run")
+    saver.delete_for_runs(["run"])
+    assert ids(saver, CONFIG) == [] and keys(store, None) == {}
+
+
+def test_deleting_runs_keeps_what_others_have(saver: ConversationStoreSaver, store: ConversationStore) -> None:
+    graph = trip(saver)
+    graph.invoke({"places": ["Lisbon"], "guide": {"a": "b"}}, {**CONFIG, "metadata": {"run_id": "first"}})
+    kept = graph.invoke(Command(resume="Porto"), {**CONFIG, "metadata": {"run_id": "second"}})
+    saver.copy_thread("trip", "copy")
+    saver.delete_for_runs(["first"])
+    for thread in ("trip", "copy"):
+        config: Any = {"configurable": {"thread_id": thread}}
+        assert {it.metadata.get("run_id") for it in saver.list(config)} == {"second"}
+        assert graph.get_state(config).values == kept
+        assert [it.parent_config for it in saver.list(config)][-1] is None
+        assert keys(store, thread)["lg/w"] == 0
+
+
+def test_a_copy_is_complete_whether_or_not_there_is_a_target(
+    saver: ConversationStoreSaver, store: ConversationStore
+) -> None:
+    graph = trip(saver)
+    graph.invoke({"places": ["Lisbon"]}, {**CONFIG, "metadata": {"run_id": "run"}})
+    store.add_messages("trip", [{"role": "user", "content": "Hello!"}])
+    store.add_messages("there", [{"role": "user", "content": "Hello!"}])
+    for target in ("new", "there"):
+        saver.copy_thread("trip", target)
+        assert keys(store, target) == keys(store, "trip")
+        assert graph.invoke(Command(resume="Porto"), {"configurable": {"thread_id": target}})["places"] == [
+            "Lisbon",
+            "Porto",
+        ]
+    assert len(store.list_messages("there").data) == 1 and store.list_messages("new").data == []
+    assert graph.get_state(CONFIG).next == ("asks",)
+    saver.copy_thread("none", "nowhere")
+    assert ids(saver, {"configurable": {"thread_id": "nowhere"}}) == []
+    saver.delete_for_runs(["run"])
+    assert all(len(ids(saver, {"configurable": {"thread_id": it}})) <= 2 for it in ("trip", "new", "there"))
+
+
+# --- pruning
+
+
+class Diary(TypedDict, total=False):
+    lines: Annotated[
+        list[str],
+        DeltaChannel(lambda lines, new: [*lines, *(it for each in new for it in each)], list, snapshot_frequency=4),
+    ]
+    last: list[int]
+
+
+def diary(saver: BaseCheckpointSaver[Any]) -> Any:
+    builder = StateGraph(Diary)
+    builder.add_node("write", lambda state: {"lines": [f"line {len(state['lines'])}"], "last": [len(state["lines"])]})
+    builder.add_edge(START, "write")
+    builder.add_edge("write", END)
+    return builder.compile(checkpointer=saver)
+
+
+@pytest.mark.parametrize("turns", range(1, 7))
+def test_pruning_keeps_what_a_delta_channel_is_rebuilt_from(saver: ConversationStoreSaver, turns: int) -> None:
+    memory = InMemorySaver()
+    for each in (saver, memory):
+        for turn in range(turns):
+            diary(each).invoke({"lines": [f"turn {turn}"]}, CONFIG)
+    expected = diary(memory).get_state(CONFIG).values
+    assert diary(saver).get_state(CONFIG).values == expected and len(expected["lines"]) == 2 * turns
+    count = len(ids(saver, CONFIG))
+    saver.prune(["trip"])
+    assert diary(saver).get_state(CONFIG).values == expected
+    # Up to four updates of the channel, by input and by node, are between two snapshots of it.
+    assert len(ids(saver, CONFIG)) <= min(count, 7)
+    diary(saver).invoke({"lines": ["one more"]}, CONFIG)
+    assert diary(saver).get_state(CONFIG).values["lines"][:-1] == [*expected["lines"], "one more"]
+
+
+def test_the_history_of_delta_channels_is_the_field_s(saver: ConversationStoreSaver, counting: Counting) -> None:
+    for turn in range(7):
+        diary(saver).invoke({"lines": [f"turn {turn}"]}, CONFIG)
+    middle = list(diary(saver).get_state_history(CONFIG))[7].config
+    diary(saver).update_state(middle, {"lines": ["another branch"]}, as_node="write")
+    for state in diary(saver).get_state_history(CONFIG):
+        where: dict[str, Any] = {"config": state.config, "channels": ["lines", "last", "none"]}
+        counting.requests.clear()
+        history = saver.get_delta_channel_history(**where)
+        assert len(counting.requests) <= 2
+        assert history == BaseCheckpointSaver.get_delta_channel_history(saver, **where)
+
+
+def test_pruning_collects_values_that_no_checkpoint_has(
+    saver: ConversationStoreSaver, store: ConversationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = trip(saver)
+    for _ in range(5):
+        graph.invoke({"places": ["Lisbon"], "guide": {"a": "b"}}, CONFIG)
+        kept = graph.invoke(Command(resume="Porto"), CONFIG)
+    lost = _stored.blob_key("", "guide", 77)
+    store.put_record("trip", lost, b"\0\0\xc0")
+    saver.prune(["trip"])
+    assert graph.get_state(CONFIG).values == kept and len(ids(saver, CONFIG)) == 1
+    [latest] = saver.list(CONFIG)
+    assert latest.parent_config is None
+    # The guide, the places, and one that is so new that its checkpoint may be about to come.
+    assert keys(store, "trip") == {"lg/b": 3, "lg/c": 1}
+    monkeypatch.setattr("conversation_store.langgraph._ORPHANED_SECONDS", -60)
+    saver.prune(["trip"])
+    assert keys(store, "trip") == {"lg/b": 2, "lg/c": 1} and graph.get_state(CONFIG).values == kept
+    saver.prune(["trip"], strategy="delete")
+    assert keys(store, "trip") == {}
+    with pytest.raises(ValueError, match="strategy"):
+        saver.prune(["trip"], strategy="keep_some")
+
+
+def test_pruning_drops_calls_of_subgraphs(saver: ConversationStoreSaver) -> None:
+    inner = StateGraph(Trip)
+    inner.add_node("asks", asks)
+    inner.add_edge(START, "asks")
+    outer = StateGraph(Trip)
+    outer.add_node("inner", inner.compile())
+    outer.add_edge(START, "inner")
+    ends = {}
+    for each in (saver, InMemorySaver()):
+        graph: Any = outer.compile(checkpointer=each)
+        for _ in range(2):
+            graph.invoke({"places": ["Lisbon"]}, CONFIG)
+            graph.invoke(Command(resume="Porto"), CONFIG)
+        graph.invoke({"places": ["Faro"]}, CONFIG)
+        if each is saver:
+            # The root graph, and the call that has not ended; not the two that have.
+            assert len({it.config["configurable"]["checkpoint_ns"] for it in saver.list(CONFIG)}) == 4
+            saver.prune(["trip"])
+            assert len({it.config["configurable"]["checkpoint_ns"] for it in saver.list(CONFIG)}) == 2
+        ends[each] = graph.invoke(Command(resume="Porto"), CONFIG)
+    assert ends[saver]["places"][-1] == "Porto" and len(set(map(str, ends.values()))) == 1
