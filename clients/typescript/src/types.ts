@@ -1,0 +1,85 @@
+import type { components, operations } from "./openapi.js";
+
+type Schemas = components["schemas"];
+
+/** The store keeps fields that it does not know as they are. */
+type Open<T> = T & { [field: string]: any };
+
+/** A message to store: of Chat Completions, of the AI SDK, or an item of the OpenAI Conversations API. */
+export type NewMessage = Open<
+  { id?: string } & (Schemas["ChatMessage"] | Schemas["PartsMessage"] | Schemas["SilentMessage"] | Schemas["TypedItem"])
+>;
+export type NewItem = NewMessage | Open<{ id: null }>;
+export type Message = Open<Schemas["Message"]>;
+export type Item = Open<Schemas["Item"]>;
+export type Metadata = Schemas["Metadata"];
+export type ConversationChange = Schemas["ConversationChange"];
+export type HealthReport = Schemas["HealthReport"];
+
+export type Conversation = Schemas["Conversation"];
+export type ConversationPage = Schemas["ConversationPage"];
+export type ConversationDeleted = Schemas["ConversationDeleted"];
+
+export type NewConversation = Omit<Schemas["NewConversation"], "messages" | "items"> & {
+  messages?: NewMessage[] | null;
+  items?: NewItem[] | null;
+};
+
+/** What an addition answers, with messages that have any fields. */
+export type AddedMessages = Omit<Schemas["AddedMessages"], "data"> & { data: Message[] };
+export type ReplacedMessages = Omit<Schemas["ReplacedMessages"], "data"> & { data: Message[] };
+export type AddedItems = Omit<Schemas["AddedItems"], "data"> & { data: Item[] };
+/** `version` is that of the conversation, from the header `ETag`. */
+export type MessagePage = Omit<Schemas["MessagePage"], "data"> & { data: Message[]; version: number };
+export type ItemPage = Omit<Schemas["ItemPage"], "data"> & { data: Item[]; version: number };
+
+type Query<Operation extends keyof operations> = NonNullable<operations[Operation]["parameters"]["query"]>;
+export type ListConversations = Query<"listConversations">;
+export type GetConversation = Query<"getConversation">;
+export type ListMessages = Query<"listMessages">;
+export type ListItems = Query<"listItems">;
+
+/** A record of a list: with `values`, `value` if its bytes are UTF-8 and else `base64`. */
+export type ListedRecord = Schemas["Record"];
+/** A record without its value. */
+export type RecordInfo = Omit<ListedRecord, "value" | "base64">;
+export type RecordPage = Schemas["RecordPage"];
+export type ListRecords = Omit<Query<"listRecords">, "key" | "prefix" | "values"> & {
+  /** Only records whose key is one of these, or begins with one of `prefix`. */
+  key?: string | string[];
+  prefix?: string | string[];
+  values?: boolean;
+};
+
+/** A record to write in a batch, with its value as text or as base64, or to delete. */
+export type RecordChange = Schemas["NewRecord"];
+/** A record as it was written. */
+export type WrittenRecord = Schemas["StoredRecord"];
+export type RecordDeletion = Schemas["DeletedRecordOfBatch"];
+export type RecordResult = WrittenRecord | RecordDeletion;
+export type RecordResults = Schemas["WrittenRecords"];
+export type RecordsDeleted = Schemas["RecordDeletion"];
+
+export type Problem = Schemas["Problem"];
+export type ErrorCode = Problem["code"];
+
+export interface RequestOptions {
+  signal?: AbortSignal;
+}
+
+export interface ReadOptions extends RequestOptions {
+  /** The version (of a record: the revision) that is known: the answer is null if it is still the present one. */
+  ifNoneMatch?: number;
+}
+
+/** What a read answers: null only where it was asked whether something changed. */
+export type Read<T, O extends ReadOptions> = O extends { ifNoneMatch: number } ? T | null : T;
+
+export interface WriteOptions extends RequestOptions {
+  /** Only if this is the version (of a record: the revision), or with `*`, if it is there. Else `PreconditionFailedError`. */
+  ifMatch?: number | "*";
+  /** Only if it is not there. */
+  ifNoneMatch?: "*";
+  /** By default a new one for each call. Give your own for a write that may be repeated by another process; null sends none. */
+  idempotencyKey?: string | null;
+}

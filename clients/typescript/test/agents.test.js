@@ -1,0 +1,203 @@
+// The session under the stock runner of the OpenAI Agents SDK, with a script in the place of a model. Where the SDK's own
+// MemorySession does the same, what it holds is what is expected.
+import assert from "node:assert/strict";
+
+import { Agent, MemorySession, OutputGuardrailTripwireTriggered, Runner, Usage, UserError, assistant, tool } from "@openai/agents-core";
+import { isSessionHistoryRewriteAwareSession, isSessionHistoryTransactionAwareSession } from "@openai/agents-core";
+import { ConversationStoreSession } from "conversation-store/agents";
+
+import { losing, open, withServer } from "./support.js";
+
+const runner = new Runner({ tracingDisabled: true });
+const MISMATCH = /suffix no longer matches/;
+const REUSED = /already applied with a different transaction/;
+
+const user = (content) => ({ type: "message", role: "user", content });
+const items = (texts) => texts.map(user);
+const fulfilled = (results) => results.filter(({ status }) => status === "fulfilled").map(({ value }) => value);
+const eight = (each) => Promise.allSettled(Array.from({ length: 8 }, (_, n) => each(n)));
+
+/** A session with these items, and a way to open it again. */
+async function holding(texts = [], options = {}) {
+  const owner = `test-${crypto.randomUUID()}`;
+  const session = new ConversationStoreSession({ store: open({ owner, ...options }) });
+  await session.addItems(items(texts));
+  const sessionId = await session.getSessionId();
+  const reopen = (more) => new ConversationStoreSession({ store: open({ owner, ...more }), sessionId });
+  return Object.assign(session, { reopen });
+}
+
+async function holds(session, ...texts) {
+  assert.deepEqual(await session.getItems(), items(texts));
+}
+
+function append(session, operationId, texts) {
+  return session.applyHistoryTransaction({ operationId, transaction: { type: "append_items", items: items(texts) } });
+}
+
+function replace(session, operationId, expected, texts) {
+  const transaction = { type: "replace_suffix", expectedSuffix: items(expected), replacement: items(texts) };
+  return session.applyHistoryTransaction({ operationId, transaction });
+}
+
+async function refused(done, why) {
+  await assert.rejects(done, (error) => error instanceof UserError && why.test(error.message));
+}
+
+/** A model that answers what is given here, one after the other, and keeps what it was sent. */
+class ScriptedModel {
+  sent = [];
+
+  constructor(...outputs) {
+    this.outputs = outputs;
+  }
+
+  async getResponse({ input }) {
+    this.sent.push(structuredClone(input));
+    return { output: this.outputs.shift(), usage: new Usage() };
+  }
+}
+
+const thought = { type: "reasoning", id: "rs_1", content: [{ type: "input_text", text: "I look it up." }] };
+const called = { type: "function_call", id: "fc_1", callId: "call_1", name: "warmth", status: "completed" };
+const call = { ...called, arguments: '{"city":"Lisbon"}' };
+const city = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
+const warmth = tool({ name: "warmth", description: "In °C.", parameters: city, execute: () => "19" });
+
+withServer("two turns, the first with a tool, are stored and sent to the model as with the SDK's own session", async () => {
+  const both = [new MemorySession(), await holding()].map(async (session) => {
+    const answers = [assistant("19 °C.", { id: "msg_1" }), assistant("Yes.", { id: "msg_2" })];
+    const model = new ScriptedModel([thought, call], [answers[0]], [answers[1]]);
+    const agent = new Agent({ name: "planner", model, tools: [warmth] });
+    await runner.run(agent, "How warm is Lisbon?", { session });
+    const { finalOutput } = await runner.run(agent, "Is that nice?", { session });
+    return { finalOutput, sent: model.sent, held: await session.getItems() };
+  });
+  const [theirs, ours] = await Promise.all(both);
+  assert.deepEqual(ours, theirs);
+  assert.deepEqual([ours.finalOutput, ours.sent[2].length, ours.held.length], ["Yes.", 6, 7]);
+});
+
+withServer("what a guardrail stops is a transaction, also of a next run where the first has not seen it done", async () => {
+  const stopped = [{ name: "all", execute: async () => ({ outputInfo: null, tripwireTriggered: true }) }];
+  const more = { tools: [warmth], toolUseBehavior: "stop_on_first_tool", outputGuardrails: stopped };
+  const planner = () => new Agent({ name: "planner", model: new ScriptedModel([call]), ...more });
+  const stop = async (agent, input, session) => {
+    const error = await runner.run(agent, input, { session }).catch((thrown) => thrown);
+    assert.ok(error instanceof OutputGuardrailTripwireTriggered, error);
+    return error;
+  };
+  const [memory, session] = [new MemorySession(), await holding()];
+  await stop(planner(), "How warm?", memory);
+  const deaf = session.reopen({ retries: 1, fetch: losing(({ method }) => method !== "GET") });
+  const agent = planner();
+  const { cause, state } = await stop(agent, "How warm?", deaf);
+  assert.match(cause.message, /lost/);
+  await stop(agent, state, session);
+  assert.deepEqual(await session.getItems(), await memory.getItems());
+});
+
+withServer("an append is done once, also after others", async () => {
+  const session = await holding(["a"]);
+  assert.ok(isSessionHistoryTransactionAwareSession(session));
+  await append(session, "one", ["b", "c"]);
+  await append(session, "one", ["b", "c"]);
+  await session.addItems(items(["d"]));
+  await append(session.reopen(), "one", ["b", "c"]);
+  await refused(append(session, "one", ["b"]), REUSED);
+  await refused(replace(session, "one", ["d"], ["b", "c"]), REUSED);
+  await holds(session, "a", "b", "c", "d");
+  await refused(append(session, "many", Array(101).fill("x")), /up to 100 items/);
+  await refused(append(session, " ", ["x"]), /non-empty/);
+  await refused(session.applyHistoryTransaction({ operationId: "x", transaction: { type: "other" } }), /Unsupported/);
+  await refused(session.addItems([{ ...user("x"), extra: new Date() }]), /plain JSON/);
+  await append(session, "nothing", []);
+  await holds(session, "a", "b", "c", "d");
+});
+
+withServer("the suffix is replaced if it is the expected one, and once, also after it has changed", async () => {
+  const session = await holding(["a", "b", "c"]);
+  await refused(replace(session, "one", ["b", "x"], ["y"]), MISMATCH);
+  await refused(replace(session, "one", ["x", "a", "b", "c"], ["y"]), MISMATCH);
+  await refused(replace(await holding(), "one", ["x"], ["y"]), MISMATCH);
+  await holds(session, "a", "b", "c");
+  await replace(session, "one", ["b", "c"], ["d"]);
+  await replace(session, "one", ["b", "c"], ["d"]);
+  await session.addItems(items(["b", "c"]));
+  await replace(session.reopen(), "one", ["b", "c"], ["d"]);
+  await holds(session, "a", "d", "b", "c");
+  await replace(session, "two", ["d", "b", "c"], []);
+  await replace(session, "one", ["b", "c"], ["d"]);
+  await replace(session, "two", ["d", "b", "c"], []);
+  await refused(replace(session, "one", ["a"], ["d"]), REUSED);
+  await refused(append(session, "one", ["d"]), REUSED);
+  await holds(session, "a");
+});
+
+withServer("of those who have read the same history one replaces it; all may add to it", async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const session = await holding(["a", "b"]);
+    const results = await eight((n) => replace(session, `${n}`, ["b"], [`b${n}`]));
+    const won = results.findIndex(({ status }) => status === "fulfilled");
+    assert.equal(fulfilled(results).length, 1);
+    for (const { reason } of results.filter((_, n) => n !== won)) assert.match(reason.message, MISMATCH);
+    await holds(session, "a", `b${won}`);
+    assert.equal(fulfilled(await eight(() => replace(session, "same", [`b${won}`], ["c"]))).length, 8);
+    await holds(session, "a", "c");
+    assert.equal(fulfilled(await eight((n) => append(session, `added ${n}`, ["d"]))).length, 8);
+    await holds(session, "a", "c", ..."dddddddd");
+    assert.equal(fulfilled(await eight(() => session.popItem())).filter(Boolean).length, 8);
+    await holds(session, "a", "c");
+  }
+});
+
+withServer("requests whose answers are lost are done once", async () => {
+  let sent = 0;
+  const session = await holding(["a", "b", "c"], { fetch: losing(() => (sent += 1) % 2 === 1) });
+  assert.deepEqual(await session.popItem(), user("c"));
+  await append(session, "one", ["d", "e"]);
+  await replace(session, "two", ["d", "e"], ["f"]);
+  await holds(session, "a", "b", "f");
+  await session.replaceHistoryWithCompaction(items(["g"]));
+  await holds(session, "g");
+});
+
+withServer("a call is rewritten where it stands, as by the SDK's own session, whoever writes meanwhile", async () => {
+  const again = { ...call, id: "fc_2" };
+  const history = [user("How warm?"), thought, call, user("Well?"), again];
+  const mutations = [{ type: "replace_function_call", callId: "call_1", replacement: { ...call, arguments: '{"city":"Porto"}' } }];
+  const [memory, session] = [new MemorySession({ initialItems: history }), await holding()];
+  assert.ok(isSessionHistoryRewriteAwareSession(session));
+  await session.addItems(history);
+  await memory.applyHistoryMutations({ mutations });
+  await session.applyHistoryMutations({ mutations });
+  await session.applyHistoryMutations({ mutations: [] });
+  assert.deepEqual(await session.getItems(), await memory.getItems());
+  const others = eight((n) => session.addItems([user(`${n}`)]));
+  const rewritten = eight((n) =>
+    session.applyHistoryMutations({ mutations: [{ ...mutations[0], replacement: { ...call, name: `tool ${n}` } }] }),
+  );
+  assert.equal(fulfilled([...(await others), ...(await rewritten)]).length, 16);
+  const held = await session.getItems();
+  assert.equal(held.length, 4 + 8);
+  assert.equal(held.filter(({ callId }) => callId === "call_1").length, 1);
+});
+
+withServer("items are read in order, however many, and come back as they were given, with ids that may come again", async () => {
+  const texts = Array.from({ length: 250 }, (_, n) => `item ${n}`);
+  const session = await holding(texts);
+  await holds(session, ...texts);
+  for (const limit of [0, 1, 100, 120, 300]) {
+    assert.deepEqual(await session.getItems(limit), limit ? items(texts).slice(-limit) : []);
+  }
+  await session.clearSession();
+  await holds(session);
+  assert.equal(await session.popItem(), undefined);
+  await session.addItems([thought, call, thought]);
+  await session.addItems([await session.popItem()]);
+  assert.deepEqual(await session.getItems(), [thought, call, thought]);
+  const empty = await holding();
+  assert.deepEqual([await empty.getItems(), await empty.popItem(), await empty.clearSession()], [[], undefined, undefined]);
+  await empty.replaceHistoryWithCompaction(items(["a"]));
+  await holds(empty, "a");
+});

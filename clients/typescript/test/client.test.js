@@ -1,0 +1,328 @@
+// The client against servers that fail on purpose.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { mock, test } from "node:test";
+
+import { AwsV4Signer } from "aws4fetch";
+import {
+  ApiError,
+  AuthenticationError,
+  BadRequestError,
+  CONTRACT_VERSION,
+  ConflictError,
+  ConnectionError,
+  ConversationStore,
+  ConversationStoreError,
+  IncompatibleVersionError,
+  NotFoundError,
+  PreconditionFailedError,
+  RateLimitError,
+  ServerError,
+  TooLargeError,
+} from "conversation-store";
+import { sigv4 } from "conversation-store/aws";
+
+import { serve } from "./support.js";
+
+const hello = { role: "user", content: "Hello!" };
+const added = { json: { object: "list", version: 1, data: [] } };
+const unavailable = { status: 503, json: { error: { code: "unavailable", message: "Try again shortly." } } };
+
+/** A client of a server that answers like this. */
+async function against(respond, options) {
+  const server = await serve(respond);
+  const store = new ConversationStore({ baseUrl: server.baseUrl, checkVersion: false, ...options });
+  return { store, ...server };
+}
+
+test("a write is sent again under its key until it is answered", async () => {
+  const answers = [undefined, unavailable, { status: 502, body: "<html>" }, { status: 504, body: "" }, added, added];
+  const { store, asked } = await against((_, count) => answers[count - 1]);
+  await store.messages.add("trip", hello);
+  assert.equal(asked.length, 5);
+  assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
+  assert.match(asked[0].headers["idempotency-key"], /^[0-9a-f-]{36}$/);
+  assert.deepEqual(new Set(asked.map(({ body }) => body)), new Set([JSON.stringify({ messages: [hello] })]));
+  await store.messages.add("trip", hello);
+  assert.notEqual(asked[5].headers["idempotency-key"], asked[0].headers["idempotency-key"]);
+});
+
+test("every kind of write has a key, reads and what is final by itself have none", async () => {
+  const { store, asked } = await against(() => ({ json: { data: [{}], deleted: 1 }, headers: { etag: '"1"' } }));
+  await store.conversations.create();
+  await store.conversations.update("trip", { title: null });
+  await store.messages.replace("trip", 0, []);
+  await store.items.add("trip", []);
+  await store.records("trip").put("a", "1");
+  await store.records().batch([]);
+  await store.records().delete("a");
+  await store.records().delete("?");
+  await store.records().deleteAll("");
+  const writes = asked.length;
+  await store.messages.list("trip");
+  await store.records().get("a");
+  await store.conversations.delete("trip");
+  assert.deepEqual(
+    asked.map(({ headers }) => headers["idempotency-key"] !== undefined),
+    asked.map((_, at) => at < writes),
+  );
+  await store.messages.add("trip", hello, { idempotencyKey: "mine" });
+  await store.records().put("a", "1", { idempotencyKey: null });
+  assert.deepEqual(
+    asked.slice(-2).map(({ headers }) => headers["idempotency-key"]),
+    ["mine", undefined],
+  );
+});
+
+test("what must not be sent again is not", async () => {
+  const never = { ...unavailable, headers: { "x-should-retry": "false" } };
+  const { store, asked } = await against((_, count) => (count === 1 ? never : { status: 500, json: {} }));
+  await assert.rejects(store.messages.add("trip", hello), (error) => error instanceof ServerError && error.code === "unavailable");
+  await assert.rejects(store.messages.add("trip", hello), ServerError);
+  assert.equal(asked.length, 2);
+});
+
+test("a pause is as long as the server asks for, but not endless", async () => {
+  const pauses = ["1", "120"];
+  const { store, asked } = await against((_, count) =>
+    pauses[count - 1] ? { ...unavailable, headers: { "retry-after": pauses[count - 1] } } : added,
+  );
+  const began = performance.now();
+  await assert.rejects(store.messages.list("trip"), ServerError);
+  const took = performance.now() - began;
+  assert.ok(took >= 990 && took < 5000, `${took}`);
+  assert.equal(asked.length, 2);
+});
+
+test("retries end", async () => {
+  const { store, asked } = await against(() => unavailable, { retries: 2 });
+  await assert.rejects(store.messages.list("trip"), ServerError);
+  assert.equal(asked.length, 3);
+  const { store: deaf, asked: lost } = await against(() => undefined, { retries: 1 });
+  await assert.rejects(deaf.messages.list("trip"), (error) => error instanceof ConnectionError && error.cause instanceof TypeError);
+  assert.equal(lost.length, 2);
+});
+
+test("an attempt that is not answered in time is given up, and so is what the caller gives up", async () => {
+  const silent = createServer(() => undefined);
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const baseUrl = `http://127.0.0.1:${silent.address().port}`;
+  const store = new ConversationStore({ baseUrl, checkVersion: false, retries: 1, timeout: 50 });
+  await assert.rejects(store.messages.list("trip"), (error) => error instanceof ConnectionError && error.cause.name === "TimeoutError");
+  const patient = new ConversationStore({ baseUrl, checkVersion: false });
+  const signal = AbortSignal.timeout(50);
+  await assert.rejects(patient.messages.list("trip", {}, { signal }), (error) => error === signal.reason);
+  const { store: busy, asked } = await against(() => ({ ...unavailable, headers: { "retry-after": "20" } }));
+  const soon = AbortSignal.timeout(100);
+  await assert.rejects(busy.messages.list("trip", {}, { signal: soon }), (error) => error === soon.reason);
+  assert.equal(asked.length, 1);
+  silent.close();
+});
+
+test("errors are typed, and have what the server says", async () => {
+  const kinds = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: AuthenticationError,
+    404: NotFoundError,
+    405: BadRequestError,
+    409: ConflictError,
+    412: PreconditionFailedError,
+    413: TooLargeError,
+    415: BadRequestError,
+    429: RateLimitError,
+    500: ServerError,
+    503: ServerError,
+  };
+  for (const [status, Kind] of Object.entries(kinds)) {
+    const problem = { message: "No.", type: "x", param: "records[1]", code: "revision_mismatch", version: 7, revision: 3 };
+    const { store } = await against(() => ({ status: Number(status), json: { error: problem }, headers: { "x-request-id": "r-1" } }), {
+      retries: 0,
+    });
+    await assert.rejects(store.conversations.get("trip"), (error) => {
+      assert.ok(error instanceof Kind && error instanceof ApiError && error instanceof ConversationStoreError);
+      const { name, message, status: found, code, param, version, revision, requestId } = error;
+      assert.deepEqual(
+        { name, message, status: found, code, param, version, revision, requestId },
+        {
+          name: Kind.name,
+          message: `${status} revision_mismatch: No.`,
+          status: Number(status),
+          code: "revision_mismatch",
+          param: "records[1]",
+          version: 7,
+          revision: 3,
+          requestId: "r-1",
+        },
+      );
+      return true;
+    });
+  }
+  const gateway = await against(() => ({ status: 401, json: { message: "Unauthorized" } }));
+  await assert.rejects(gateway.store.conversations.get("trip"), {
+    name: "AuthenticationError",
+    message: "401: Unauthorized",
+    code: undefined,
+  });
+  const proxy = await against(() => ({ status: 400, body: "<h1>Bad</h1>" }));
+  await assert.rejects(proxy.store.conversations.get("trip"), { message: "400: <h1>Bad</h1>" });
+  const mute = await against(() => ({ status: 200, body: "hello" }));
+  await assert.rejects(
+    mute.store.conversations.get("trip"),
+    (error) => error instanceof ConversationStoreError && error.cause instanceof SyntaxError,
+  );
+});
+
+test("mistakes of the caller are errors at once", async () => {
+  const { store, asked } = await against(() => added);
+  await assert.rejects(store.conversations.get(".."), /only dots/);
+  await assert.rejects(store.conversations.get(""), /must not be empty/);
+  assert.throws(() => new ConversationStore({ baseUrl: "localhost" }), /baseUrl must be a URL/);
+  const wrong = new ConversationStore({ baseUrl: "http://127.0.0.1:1", owner: "a\nb", checkVersion: false });
+  await assert.rejects(wrong.conversations.get("trip"), TypeError);
+  assert.equal(asked.length, 0);
+});
+
+test("the caller is named by a token, a function for one, an owner, or a signature", async () => {
+  const { asked, baseUrl } = await serve(() => added);
+  const call = async (options) => {
+    await new ConversationStore({ baseUrl: `${baseUrl}/v1/`, checkVersion: false, ...options }).messages
+      .list("trip", {}, {})
+      .catch(() => undefined);
+    return asked.at(-1).headers;
+  };
+  assert.equal((await call({})).authorization, undefined);
+  assert.equal((await call({ token: "t-1" })).authorization, "Bearer t-1");
+  assert.equal((await call({ token: async () => "t-2" })).authorization, "Bearer t-2");
+  assert.equal((await call({ sign: async ({ url }) => ({ "x-signed": url.pathname }) }))["x-signed"], "/v1/conversations/trip/messages");
+  const { "x-owner-id": owner, "x-tenant": tenant } = await call({ owner: "ann", headers: { "x-tenant": "t" } });
+  assert.deepEqual([owner, tenant], ["ann", "t"]);
+});
+
+test("a token is asked for again with each attempt", async () => {
+  let tokens = 0;
+  const { store, asked } = await against((_, count) => (count === 1 ? unavailable : added), { token: () => `t-${(tokens += 1)}` });
+  await store.messages.add("trip", hello);
+  assert.deepEqual(
+    asked.map(({ headers }) => headers.authorization),
+    ["Bearer t-1", "Bearer t-2"],
+  );
+});
+
+test("a signature is the one that another implementation makes", async () => {
+  const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret", sessionToken: "session" };
+  const { store, asked, baseUrl } = await against(() => ({ ...added, headers: { etag: '"1"' } }), {
+    sign: sigv4({ region: "eu-west-1", credentials }),
+  });
+  await store.messages.add("trip@home", hello);
+  await store.conversations.list({ limit: 5, metadata: { "a b": "ü/+ ~*" } }).catch(() => undefined);
+  await store.records("trip").put("a:b/c d", new Uint8Array([0, 255]));
+  for (const { method, url, headers, body } of asked) {
+    const names = /SignedHeaders=([^,]+)/.exec(headers.authorization)[1].split(";");
+    const signed = Object.fromEntries(names.filter((name) => name !== "host").map((name) => [name, headers[name]]));
+    const signer = new AwsV4Signer({
+      ...credentials,
+      region: "eu-west-1",
+      service: "execute-api",
+      method,
+      url: baseUrl + url,
+      headers: signed,
+      allHeaders: true,
+      datetime: headers["x-amz-date"],
+      body: method === "GET" || headers["content-type"] !== "application/json" ? undefined : body,
+    });
+    assert.equal(headers.authorization, (await signer.sign()).headers.get("authorization"), `${method} ${url}`);
+  }
+  assert.equal(asked.length, 3);
+});
+
+test("the server's version is compared with the first answer that has it", async () => {
+  const [major, minor] = CONTRACT_VERSION.split(".").map(Number);
+  const warn = mock.method(console, "warn", () => undefined);
+  const answers = (versions) => (_, count) => ({
+    ...added,
+    headers: { etag: '"1"', ...(versions[count - 1] && { "x-contract-version": versions[count - 1] }) },
+  });
+  for (const fine of [undefined, CONTRACT_VERSION, `${major}.${minor}.9`, `${major}.${minor + 1}.0`]) {
+    const { store } = await against(answers([fine]), { checkVersion: true });
+    await store.messages.list("trip");
+  }
+  assert.equal(warn.mock.callCount(), 0);
+  const { store: newer } = await against(answers(["1.2.3", "2.0.0"].map((version) => `7${version}`)), { checkVersion: true });
+  for (const server of ["71.2.3", "72.0.0"]) {
+    await assert.rejects(newer.messages.list("trip"), (error) => {
+      assert.ok(error instanceof IncompatibleVersionError);
+      assert.deepEqual([error.server, error.client], [server, CONTRACT_VERSION]);
+      return error.message.includes(server) && error.message.includes(CONTRACT_VERSION);
+    });
+  }
+  const gone = { status: 404, json: {}, headers: { "x-contract-version": "72.0.0" } };
+  await assert.rejects((await against(() => gone, { checkVersion: true })).store.messages.list("trip"), IncompatibleVersionError);
+  const older = `${major}.${minor - 1}.0`;
+  const { store } = await against(answers([undefined, older, older]), { checkVersion: true });
+  for (let n = 0; n < 3; n += 1) await store.messages.list("trip");
+  assert.equal(warn.mock.callCount(), 1);
+  const [message] = warn.mock.calls[0].arguments;
+  assert.ok(message.includes(older) && message.includes(CONTRACT_VERSION), message);
+  warn.mock.restore();
+});
+
+test("keys that a path cannot have go through batches and lists", async () => {
+  const record = { key: "", revision: 4, content_type: "text/plain", base64: "AP8=" };
+  const { store, asked } = await against(() => ({ json: { data: [record], deleted: 1 }, headers: { etag: '"1"' } }));
+  const records = store.records("trip");
+  const bytes = new Uint8Array([0, 255]);
+  for (const key of ["what?", "a/../b", "./a", "a//b", "/a", "a/", "50%", "a b", "a\\b"]) {
+    await records.put(key, bytes, { ifNoneMatch: "*" });
+    const found = await records.get(key);
+    assert.deepEqual([found.bytes, found.revision], [bytes, 4]);
+    assert.equal(await records.get(key, { ifNoneMatch: 4 }), null);
+    await records.delete(key);
+    const [put, get, , deletion] = asked.splice(0);
+    assert.deepEqual([put.method, put.url], ["POST", "/v1/conversations/trip/records"]);
+    const change = { key, base64: "AP8=", content_type: "application/octet-stream", if_none_match: "*" };
+    assert.deepEqual(JSON.parse(put.body), { records: [change] });
+    assert.deepEqual(
+      [...new URL(get.url, "http://x").searchParams],
+      [
+        ["key", key],
+        ["values", "true"],
+      ],
+    );
+    assert.deepEqual(JSON.parse(deletion.body), { records: [{ key, delete: true }] });
+  }
+  await records.put("a:b/ü.txt", "x");
+  assert.deepEqual([asked[0].method, asked[0].url], ["PUT", "/v1/conversations/trip/records/a%3Ab/%C3%BC.txt"]);
+});
+
+test("many keys and many records are several requests, none too long", async () => {
+  const { store, asked } = await against(({ url, body }) => {
+    const keys = new URL(url, "http://x").searchParams.getAll("key");
+    return {
+      json: { data: body ? [] : keys.map((key) => ({ key, revision: 1, content_type: "text/plain", value: key })), has_more: false },
+    };
+  });
+  const keys = Array.from({ length: 500 }, (_, n) => `key/${n}/ü${"x".repeat(20)}`);
+  const found = await store.records().getAll(keys, ["p/", "q/"]);
+  assert.deepEqual([...found.keys()].sort(), [...keys].sort());
+  assert.ok(asked.length > 3 && asked.every(({ url }) => url.length < 6_100));
+  assert.equal((await store.records().getAll([])).size, 0);
+  asked.length = 0;
+  await store.records().putAll(keys.map((key) => ({ key, value: "x" })));
+  assert.deepEqual(
+    asked.map(({ body }) => JSON.parse(body).records.length),
+    [100, 100, 100, 100, 100],
+  );
+  asked.length = 0;
+  await store.records().putAll([
+    { key: "a", value: "1" },
+    { key: "b", value: "x".repeat(3 << 20) },
+    { key: "c", value: "3" },
+  ]);
+  assert.deepEqual(
+    asked.map(({ method, url }) => `${method} ${url}`),
+    ["PUT /v1/records/a", "PUT /v1/records/b", "PUT /v1/records/c"],
+  );
+});
