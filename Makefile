@@ -1,6 +1,6 @@
 # Every command that a developer needs: make help
 .DEFAULT_GOAL := help
-.PHONY: help run watch test model chaos soak dashboard contract reference fuzz pictures bench bench-peers bench-compare check check-infra build deploy restore upgrade destroy fmt tools
+.PHONY: help run watch test model chaos soak dashboard contract reference fuzz pictures bench bench-peers bench-compare check check-infra clients build deploy restore upgrade destroy fmt tools
 
 # The workspace is built as a whole: a part of it by itself has other features, and would be built again.
 BUILD := cargo build --quiet --workspace --bins
@@ -56,6 +56,11 @@ check-infra: $(INFRA)/requirements.installed ## Lint and test the templates, dep
 	@infra/check
 	@$(BUILD)
 	@$(LOCAL) test -- emulator
+
+clients: .venv-clients/requirements.installed ## Build the packages of the clients in target/clients: a wheel, an npm tarball
+	@rm -rf target/clients && mkdir -p target/clients
+	@cd clients/python && ../../.venv-clients/bin/hatchling build -t wheel -d ../../target/clients
+	@cd clients/typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && npm pack --silent --pack-destination ../../target/clients
 
 build: $(INFRA)/requirements.installed ## Build the Lambda zips for arm64 and x86_64, in target/lambda (ARCHITECTURES)
 	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
@@ -124,10 +129,15 @@ $(TEMPLATES): $(wildcard infra/*.yaml) infra/macros.jinja infra/render.py $(INFR
 
 # Python packages, pinned with all that they need. local/src/wheels.rs makes .venv-tests in the same way, where it is missing.
 .venv-%/requirements.installed: %/requirements.txt
-	@echo 'Installing $<, once'
-	@python3 -m venv .venv-$*
-	@.venv-$*/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
-	@cp $< $@
+	$(install)
+.venv-clients/requirements.installed: clients/python/tests/requirements.txt
+	$(install)
+define install
+@echo 'Installing $<, once'
+@python3 -m venv $(@D)
+@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+@cp $< $@
+endef
 
 # Checks offline: its advisory database would need git and the network.
 $(TOOLS)/bin/cargo-deny:

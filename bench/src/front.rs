@@ -48,7 +48,7 @@ impl Front {
 
     async fn start(stage: &Stage, more: &[(&str, &str)], program: impl Fn(&str) -> PathBuf) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        for name in ["recent", "add", "get", "list"] {
+        for name in ["recent", "add", "get", "list", "records"] {
             std::os::unix::fs::symlink(program(name), folder.path().join(name))?;
         }
         let settings = LambdaSettings {

@@ -11,6 +11,7 @@ mod memory;
 mod peers;
 mod plot;
 mod programs;
+mod records;
 mod report;
 mod row;
 mod scale;
@@ -85,9 +86,11 @@ enum Part {
     Sizes,
     Instructions,
     Scale,
+    Records,
+    Langgraph,
 }
 
-const PARTS: [(&str, Part); 11] = [
+const PARTS: [(&str, Part); 13] = [
     ("hit", Part::Hit),
     ("add", Part::Add),
     ("functions", Part::Functions),
@@ -99,6 +102,8 @@ const PARTS: [(&str, Part); 11] = [
     ("sizes", Part::Sizes),
     ("instructions", Part::Instructions),
     ("scale", Part::Scale),
+    ("records", Part::Records),
+    ("langgraph", Part::Langgraph),
 ];
 
 impl Part {
@@ -121,6 +126,8 @@ impl Part {
                 Self::Sizes => programs::sizes(stage),
                 Self::Instructions => programs::instructions(stage).await,
                 Self::Scale => scale::measure(stage).await,
+                Self::Records => records::scale(stage).await,
+                Self::Langgraph => records::langgraph(stage).await,
             }
         })
     }

@@ -12,8 +12,8 @@ use crate::report::Found;
 use crate::row::{Row, Target};
 use crate::stage::{Stage, batch, key, message};
 
-const FUNCTIONS: [&str; 9] =
-    ["add", "recent", "get", "list", "update", "delete", "migrate", "sweep", "probe"];
+const FUNCTIONS: [&str; 10] =
+    ["add", "recent", "get", "list", "update", "delete", "records", "migrate", "sweep", "probe"];
 
 /// How large each program is as it is uploaded.
 pub(crate) fn sizes(stage: &Stage) -> Outcome<Found> {

@@ -48,6 +48,14 @@ impl Wheels {
         failure: "the Python packages that the tests use cannot be installed",
     };
 
+    /// What the Python client is tested with: the frameworks that it has adapters for.
+    pub const CLIENTS: Self = Self {
+        folder: ".venv-clients",
+        file: "clients/python/tests/requirements.txt",
+        requirements: include_str!("../../clients/python/tests/requirements.txt"),
+        failure: "the Python packages that the client is tested with cannot be installed",
+    };
+
     /// Finds a Python that has them, and installs them first if they are missing or of another version.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ class Functions:
     """Stands for Lambda: the reserved concurrency of the functions that write. One of them has none."""
 
     def __init__(self, failing=None):
-        self.before = {f"{STACK}-add": 60, f"{STACK}-update": 15, f"{STACK}-delete": None}
+        self.before = {f"{STACK}-add": 60, f"{STACK}-update": 15, f"{STACK}-delete": None, f"{STACK}-records": 10}
         self.reserved, self.failing = dict(self.before), failing
 
     def get_function_concurrency(self, FunctionName):

@@ -9,6 +9,7 @@ mod cache;
 mod changes;
 mod chaos;
 mod cli;
+mod clients;
 mod clocks;
 mod cluster;
 mod conditional;

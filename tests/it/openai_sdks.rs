@@ -141,7 +141,7 @@ async fn the_rust_client_async_openai_works_unchanged() {
 }
 
 /// Installs what the lock file pins, unless it is there.
-fn install(npm: &Path, folder: &Path) {
+pub(crate) fn install(npm: &Path, folder: &Path) {
     let lock = std::fs::read(folder.join("package-lock.json")).unwrap();
     let stamp = folder.join("node_modules/.installed");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
