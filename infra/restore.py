@@ -51,7 +51,7 @@ class Writes:
                 self.before[name] = client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
 
     def stop(self):
-        """Stops them. Reads continue."""
+        """Stops them. Reads continue, except those of records, which are in the same function as their writes."""
         for name in self.before:
             self.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
 

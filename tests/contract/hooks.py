@@ -11,6 +11,8 @@ import schemathesis
 UNSPEAKABLE = {
     "invalid_cursor",  # a cursor, or an item's id, of this list
     "repeated_id",  # an id that stands twice in one request
+    "repeated_key",  # the same of a record's key
+    "record_too_large",
     "message_too_large",
     "request_too_large",
     "too_deep",

@@ -263,8 +263,11 @@ async fn what_the_dashboard_draws_is_told() {
         api.get("/v1/conversations/c").await,
         api.get("/v1/conversations").await,
         api.post("/v1/conversations/c", r#"{"title":"t"}"#).await,
+        api.get("/v1/records").await,
     ];
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let elsewhere = api.request("PUT", "/v1/records/a").header("if-match", "*").body("x");
+    assert_eq!(api.send(elsewhere).await.status, 412);
     let unchanged = api.request("GET", MESSAGES).header("if-none-match", "*");
     assert_eq!(api.send(unchanged).await.status, 304);
     for path in [MESSAGES, "/v1/conversations/c"] {

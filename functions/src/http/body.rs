@@ -100,7 +100,7 @@ pub(crate) fn elements<'a>(array: &'a RawValue, name: &str) -> Result<Vec<&'a Ra
     serde_json::from_str(array.get()).map_err(|_| Problem::Type { expected: "an array" }.of(name))
 }
 
-/// The fields of an object that has no others. One that is null is not there.
+/// The fields of an object that has no others.
 ///
 /// # Errors
 /// It is no object, or has another field, or one twice.
@@ -120,7 +120,7 @@ pub(crate) fn read_fields<'a, const N: usize>(
             return Err(Problem::DuplicateKey { key: name.into_owned() }.of(""));
         }
     }
-    Ok(named.map(|value| value.filter(|value| value.get() != "null")))
+    Ok(named)
 }
 
 impl Array {

@@ -74,7 +74,9 @@ fn condition(if_match: Option<&RawValue>, if_none_match: Option<&RawValue>) -> R
         (None, None) => Ok(Precondition::None),
         (Some("\"*\""), None) => Ok(Precondition::Exists),
         (Some(revision), None) => {
-            let revision = revision.parse().ok().filter(|revision| *revision > 0);
+            // 7.0 is 7 in JSON.
+            let whole = revision.strip_suffix(".0").unwrap_or(revision);
+            let revision = whole.parse().ok().filter(|revision| *revision > 0);
             let expected = "the revision of a record, or \"*\"";
             revision.map(Precondition::Version).ok_or_else(|| Problem::Type { expected }.of("if_match"))
         }
