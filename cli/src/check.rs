@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{ArgGroup, Args};
+use conversation_client::{Auth, Client, Method, Request};
 use conversation_core::{CacheConfig, DatabaseConfig, store};
-use hyper::Method;
-use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::http::{Response, Server};
 use crate::terminal::say;
 
 /// How many cached reads are tried.
@@ -54,7 +51,7 @@ struct Answer {
 }
 
 struct Probe {
-    server: Server,
+    client: Client,
     path: String,
     failures: u32,
     /// The guarantee that readers have with this cache, known after a hit.
@@ -108,9 +105,7 @@ async fn check_stores(connections_needed: Option<u32>) -> Result<bool> {
 
 async fn check_api(what: &Check, url: &str) -> Result<bool> {
     let path = format!("/v1/conversations/check-{}", uuid::Uuid::now_v7().simple());
-    let url = url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
-    let server = Server::new(&url, headers(what)?)?;
-    let mut probe = Probe { server, path, failures: 0, guarantee: None };
+    let mut probe = Probe { client: client(what, url)?, path, failures: 0, guarantee: None };
     let tried = probe.run().await;
     // The conversation is deleted whatever went wrong.
     let deleted = probe.ask(Method::DELETE, "", None).await;
@@ -133,23 +128,16 @@ async fn check_api(what: &Check, url: &str) -> Result<bool> {
     Ok(probe.failures == 0)
 }
 
-/// Returns the headers that every request has.
-fn headers(what: &Check) -> Result<HeaderMap> {
-    let secret = |text: String| -> Result<HeaderValue> {
-        let value = HeaderValue::from_str(&text);
-        let mut value = value.context("the token or owner is not a valid header value")?;
-        value.set_sensitive(true);
-        Ok(value)
-    };
-    let json = HeaderValue::from_static("application/json");
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
+/// Makes a client of the API for this caller.
+fn client(what: &Check, url: &str) -> Result<Client> {
+    let mut client = Client::builder(url);
     if let Some(token) = &what.token {
-        headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?);
+        client = client.auth(Auth::token(token));
     }
     if let Some(owner) = &what.owner {
-        headers.insert(HeaderName::from_static("x-owner-id"), secret(owner.clone())?);
+        client = client.owner(owner);
     }
-    Ok(headers)
+    Ok(client.build()?)
 }
 
 impl Probe {
@@ -188,17 +176,22 @@ impl Probe {
     }
 
     /// Sends a request to a path below the conversation's.
-    async fn ask(&mut self, method: Method, below: &str, body: Option<&Value>) -> Result<Answer> {
+    async fn ask(&self, method: Method, below: &str, body: Option<&Value>) -> Result<Answer> {
         let path = format!("{}{below}", self.path);
         self.send(method, &path, body).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
-        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let Response { status, headers, body, took } = self.server.send(method, path, body).await?;
-        let cache = headers.get("cache-status").and_then(|value| value.to_str().ok());
-        let cache = cache.unwrap_or_default().to_owned();
-        Ok(Answer { status, cache, took, body: serde_json::from_slice(&body).unwrap_or_default() })
+    /// Sends a request once: a check shows what is answered, and how fast.
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let request = Request::new(method, path);
+        let request = match body {
+            Some(body) => request.json(body)?,
+            None => request,
+        };
+        let response = self.client.send(&request).await?;
+        let cache = response.header("cache-status").unwrap_or_default().to_owned();
+        let (status, took, body) = (response.status, response.took, response.json().unwrap_or_default());
+        Ok(Answer { status, cache, took, body })
     }
 
     fn step(&mut self, what: &str, answer: &Answer, is_right: bool) {

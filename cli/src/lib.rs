@@ -5,7 +5,6 @@ mod arguments;
 mod check;
 mod export;
 mod from;
-mod http;
 mod import;
 mod inspect;
 pub mod line;

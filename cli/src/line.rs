@@ -290,7 +290,7 @@ fn read_record(line: RecordLine<'_>) -> Result<ExportedRecord, LineError> {
         updated_at: line.updated_at_us,
         value: RecordValue { bytes, content_type: ContentType::new(line.content_type.into_owned())? },
     };
-    record.check()?;
+    record.check(i64::MAX)?;
     Ok(record)
 }
 

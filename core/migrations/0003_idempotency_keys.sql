@@ -1,11 +1,9 @@
 -- Requests with an Idempotency-Key are done once: what they did is stored in the transaction that does it, for as long as
--- the conversation exists.
+-- the conversation exists. The conversation_key is that of records, see 0006, where the request was to an owner's own.
 create table idempotency_keys (
     owner_id         text        not null,
     idempotency_key  text        not null,
     conversation_key bigint      not null,
-    -- The conversation's last position when the request was done, from 1: a purge goes by positions.
-    seq              bigint      not null,
     -- Of everything in the request, and shorter ones of its parts.
     fingerprint      bytea       not null,
     -- The messages that it added, in order.
@@ -15,8 +13,12 @@ create table idempotency_keys (
     -- The revision of the records that it wrote, and the keys of those that it deleted; null: it wrote none.
     record_revision  bigint,
     deleted_records  text[],
+    -- Whether a deletion of records left some.
+    has_more         boolean,
     created_at       timestamptz not null default now(),
     shard            integer     not null,
     primary key (owner_id, idempotency_key, shard)
 );
-create index idempotency_keys_conversation_key_seq_idx on idempotency_keys (conversation_key, seq);
+create index idempotency_keys_conversation_key_idx on idempotency_keys (conversation_key);
+-- Keys of requests to an owner's own records, which no conversation takes along: the sweep removes them after a while.
+create index idempotency_keys_of_owners_created_at_idx on idempotency_keys (created_at) where conversation_key < 0;

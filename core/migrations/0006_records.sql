@@ -2,7 +2,8 @@
 create table owners (
     key             bigint generated always as identity,
     shard           integer not null,
-    owner_id        text    not null,
+    -- In the order of its bytes, in which exports go.
+    owner_id        text collate "C" not null,
     -- The revision of the last commit that wrote one of these records.
     record_revision bigint  not null default 0,
     primary key (key, shard),

@@ -26,8 +26,8 @@ create or replace function store_idempotency_key(
     p_idempotency_key text, p_fingerprint bytea, p_message_ids text[], p_removed bigint, c conversations) returns void
     language plpgsql as $$
 begin
-    insert into idempotency_keys (shard, owner_id, idempotency_key, conversation_key, seq, fingerprint, message_ids, removed)
-        values (c.shard, c.owner_id, p_idempotency_key, c.key, greatest(c.last_seq, 1), p_fingerprint, p_message_ids,
+    insert into idempotency_keys (shard, owner_id, idempotency_key, conversation_key, fingerprint, message_ids, removed)
+        values (c.shard, c.owner_id, p_idempotency_key, c.key, p_fingerprint, p_message_ids,
             p_removed)
         on conflict do nothing;
     if not found then

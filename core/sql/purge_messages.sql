@@ -1,5 +1,5 @@
 -- Removes the messages at the next so many positions of what is to be purged; how many messages there were. The last ones
--- take it off the list. Of a deleted conversation the idempotency keys go, too, and as many records; of one that goes on, the ids of what was cut off
+-- take it off the list. Of a deleted conversation as many idempotency keys and records go, too; of one that goes on, the ids of what was cut off
 -- stay known as those of deleted messages. That one's row is locked by the caller.
 create or replace function purge_messages(p_shard integer, p_key bigint, p_limit integer) returns bigint
     language plpgsql as $$
@@ -10,20 +10,22 @@ declare
 begin
     update purges set next_seq = next_seq + p_limit where shard = p_shard and conversation_key = p_key returning * into p;
     if p.until_seq is null then
-        delete from idempotency_keys where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq;
+        delete from idempotency_keys k where k.shard = p_shard and k.conversation_key = p_key and (k.owner_id, k.idempotency_key) in (
+            select i.owner_id, i.idempotency_key from idempotency_keys i
+                where i.shard = p_shard and i.conversation_key = p_key limit p_limit);
         delete from messages where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq;
         get diagnostics removed = row_count;
         delete from deleted_messages where shard = p_shard and conversation_key = p_key and seq >= p.next_seq - p_limit and seq < p.next_seq;
         if p.next_record is not null then
             -- From where the last batch ended, so that what it left dead in the index is not gone through.
-            select r.key into next from records r
-                where r.shard = p_shard and r.scope_key = p_key and r.key >= p.next_record order by r.key offset p_limit limit 1;
+            next := end_of_record_batch(p_shard, p_key, p.next_record, repeat(chr(1114111), 129), p_limit);
             delete from records r
                 where r.shard = p_shard and r.scope_key = p_key and r.key >= p.next_record and (next is null or r.key < next);
             update purges set next_record = next where shard = p_shard and conversation_key = p_key;
         end if;
         delete from purges r using conversations c
             where r.shard = p_shard and r.conversation_key = p_key and r.next_record is null
+                and not exists (select from idempotency_keys k where k.shard = p_shard and k.conversation_key = p_key)
                 and c.shard = p_shard and c.key = p_key and c.last_seq < p.next_seq;
     else
         insert into deleted_messages (shard, conversation_key, seq, message_id)

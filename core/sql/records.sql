@@ -20,6 +20,22 @@ begin
     return repeat(chr(1114111), 129);
 end $$;
 
+-- The key behind the next records that are deleted at once, from one key on: as many as p_limit, and as many as have 32 MiB together as
+-- they are stored, but at least one. Null: up to p_until these are all.
+create or replace function end_of_record_batch(p_shard integer, p_scope bigint, p_from text, p_until text, p_limit bigint)
+    returns text
+    language plpgsql stable as $$
+begin
+    return (
+        select sized.key from (
+            select r.key, row_number() over (order by r.key) as place, sum(pg_column_size(r.value)) over (order by r.key) as bytes
+            from (select * from records m
+                  where m.shard = p_shard and m.scope_key = p_scope and m.key >= p_from and m.key < p_until
+                  order by m.key limit p_limit + 1) r) sized
+        where sized.place > 1 and (sized.place > p_limit or sized.bytes > 33554432)
+        order by sized.key limit 1);
+end $$;
+
 -- The scope_key of records that can be read; null: there is no such conversation, or the owner has none.
 create or replace function record_scope(p_shard integer, p_owner_id text, p_conversation_id text) returns bigint
     language plpgsql stable as $$
@@ -88,9 +104,12 @@ declare
     moment timestamptz := clock_timestamp();
 begin
     if array_remove(p_conditions, null) <> '{}' then
+        -- Each by its key, whatever a plan expects of a scope: OFFSET keeps it from reading all of it.
         select given.place - 1 as place, coalesce(r.revision, 0) as revision into failed
             from unnest(p_keys, p_conditions) with ordinality as given(key, condition, place)
-                left join records r on r.shard = c.shard and r.scope_key = c.key and r.key = given.key
+                left join lateral (
+                    select m.key, m.revision from records m
+                    where m.shard = c.shard and m.scope_key = c.key and m.key = given.key offset 0) r on true
             where given.condition = -1 and r.key is null or given.condition >= 0 and given.condition <> coalesce(r.revision, 0)
             order by given.place limit 1;
         if found then
@@ -141,11 +160,17 @@ declare
     c conversations;
     k idempotency_keys;
     written record;
+    has_values boolean := array_remove(p_values, null) <> '{}';
 begin
-    c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, array_remove(p_values, null) <> '{}');
+    c := lock_record_scope(p_shard, p_owner_id, p_conversation_id,
+        has_values or p_conversation_id is null and p_idempotency_key is not null);
     if c.deleted_at is not null then
-        outcome := 'deleted';
-        return;
+        if has_values then
+            outcome := 'deleted';
+            return;
+        end if;
+        -- There is nothing left to delete.
+        c := null;
     end if;
     if p_idempotency_key is not null and c.key is not null
             and message_ids_under_key(p_idempotency_key, p_fingerprint, c) is not null then
@@ -174,7 +199,8 @@ begin
 end $$;
 
 -- Writes records in the commit that has just added or replaced messages of a conversation. Of messages that were all stored before, it was done
--- before as well: then nothing is written, and revisions says what there is: under an idempotency key what the first try wrote.
+-- before as well: then nothing is written, and revisions are those of the first try under this idempotency key, null without a key. A
+-- request that is the first one under its key is no retry, whatever messages it has.
 --
 --   p_now, p_before    whether it is done now, or was done before; neither: nothing is to be written
 create or replace function write_records_with_messages(
@@ -187,30 +213,23 @@ declare
     k idempotency_keys;
     written record;
 begin
-    if p_now then
+    if p_before and p_idempotency_key is not null then
+        select * into k from idempotency_keys r
+            where r.shard = p_shard and r.owner_id = p_owner_id and r.idempotency_key = p_idempotency_key;
+    end if;
+    if k.record_revision is not null then
+        revisions := record_revisions(p_keys, p_values, k.record_revision, k.deleted_records);
+    elsif p_now or k.idempotency_key is not null then
         c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, false);
         written := put_records(c, p_keys, p_values, p_types, p_conditions);
         revisions := written.revisions;
         if p_idempotency_key is not null then
             perform store_records_under_key(p_idempotency_key, c, written.revision, written.deleted);
         end if;
-    elsif p_before then
-        select * into k from idempotency_keys r
-            where r.shard = p_shard and r.owner_id = p_owner_id and r.idempotency_key = p_idempotency_key;
-        if k.record_revision is not null then
-            revisions := record_revisions(p_keys, p_values, k.record_revision, k.deleted_records);
-        else
-            revisions := array(
-                select case when given.value is null then 0 else coalesce(r.revision, 0) end
-                from unnest(p_keys, p_values) with ordinality as given(key, value, place)
-                    left join records r on r.shard = p_shard and r.key = given.key
-                        and r.scope_key = record_scope(p_shard, p_owner_id, p_conversation_id)
-                order by given.place);
-        end if;
     end if;
 end $$;
 
--- Deletes the records whose keys begin with a prefix, the first p_limit of them.
+-- Deletes the records whose keys begin with a prefix: the first p_limit of them, or fewer where these are large.
 --
 -- outcome: deleted | absent (there is no such conversation)
 create or replace function delete_records(
@@ -223,7 +242,8 @@ declare
     until text := end_of_prefix(p_prefix);
     next text;
 begin
-    c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, false);
+    -- An owner's row is there for the key, so that a late retry deletes nothing that was written since.
+    c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, p_conversation_id is null and p_idempotency_key is not null);
     outcome := case when c.key is null or c.deleted_at is not null then 'absent' else 'deleted' end;
     deleted := 0;
     has_more := false;
@@ -231,13 +251,11 @@ begin
         return;
     end if;
     if p_idempotency_key is not null and message_ids_under_key(p_idempotency_key, p_fingerprint, c) is not null then
-        select k.removed, k.removed = p_limit into deleted, has_more from idempotency_keys k
+        select k.removed, k.has_more into deleted, has_more from idempotency_keys k
             where k.shard = p_shard and k.owner_id = p_owner_id and k.idempotency_key = p_idempotency_key;
         return;
     end if;
-    select r.key into next from records r
-        where r.shard = p_shard and r.scope_key = c.key and r.key >= p_prefix and r.key < until
-        order by r.key offset p_limit limit 1;
+    next := end_of_record_batch(p_shard, c.key, p_prefix, until, p_limit);
     has_more := next is not null;
     delete from records r
         where r.shard = p_shard and r.scope_key = c.key and r.key >= p_prefix and r.key < coalesce(next, until);
@@ -247,6 +265,8 @@ begin
     end if;
     if p_idempotency_key is not null then
         perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', deleted, c);
+        update idempotency_keys k set has_more = delete_records.has_more
+            where k.shard = p_shard and k.owner_id = p_owner_id and k.idempotency_key = p_idempotency_key;
     end if;
 end $$;
 
@@ -321,7 +341,9 @@ begin
                   case when p_want_values then r.value end as value,
                   sum(octet_length(r.value)) over (order by given.place) as bytes
               from unnest(wanted[:p_limit]) with ordinality as given(key, place)
-                  join records r on r.shard = p_shard and r.scope_key = scope and r.key = given.key) page
+                  cross join lateral (
+                      select * from records m
+                      where m.shard = p_shard and m.scope_key = scope and m.key = given.key offset 0) r) page
         where not p_want_values or page.bytes <= p_bytes or page.place = 1;
     has_more := cardinality(wanted) > cardinality(keys);
 end $$;
@@ -347,7 +369,8 @@ begin
     end if;
     select given.key into conflict_key
         from unnest(p_keys, p_values, p_types, p_revisions) as given(key, value, type, revision)
-            join records r on r.shard = p_shard and r.scope_key = c.key and r.key = given.key
+            cross join lateral (
+                select * from records m where m.shard = p_shard and m.scope_key = c.key and m.key = given.key offset 0) r
         where r.revision = given.revision and (r.value <> given.value or r.content_type is distinct from given.type) limit 1;
     if found then
         outcome := 'conflict';
@@ -356,7 +379,8 @@ begin
     outcome := 'stored';
     select count(*) into stored
         from unnest(p_keys, p_revisions) as given(key, revision)
-            left join records r on r.shard = p_shard and r.scope_key = c.key and r.key = given.key
+            left join lateral (
+                select * from records m where m.shard = p_shard and m.scope_key = c.key and m.key = given.key offset 0) r on true
         where r.key is null or r.revision < given.revision;
     insert into records as r (scope_key, revision, updated_at, shard, key, content_type, value)
         select c.key, given.revision, from_unix_micros(given.at), p_shard, given.key, given.type, given.value

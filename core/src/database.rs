@@ -19,6 +19,7 @@ mod transfer;
 
 use error::StatementError;
 use rows::only;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -250,6 +251,36 @@ impl Database {
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let purge = |row: &PgRow| Ok((row.try_get("shard")?, row.try_get("conversation_key")?));
         rows.iter().map(purge).collect::<sqlx::Result<_>>().map_err(Error::Database)
+    }
+
+    /// Removes idempotency keys of requests to owners' own records that are older than a week, up to so many; how many there were.
+    pub(crate) async fn expire_keys_of_owners(&self, limit: i64) -> Result<usize, Error> {
+        let query = sqlx::query(
+            "select shard, owner_id, idempotency_key from idempotency_keys
+                where conversation_key < 0 and created_at < now() - interval '7 days' order by created_at limit $1",
+        )
+        .bind(limit);
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
+        let mut by_shard: BTreeMap<i32, (Vec<String>, Vec<String>)> = BTreeMap::new();
+        for row in &rows {
+            let key =
+                || Ok((row.try_get("shard")?, row.try_get("owner_id")?, row.try_get("idempotency_key")?));
+            let (shard, owner, key) = key().map_err(Error::Database)?;
+            let (owners, keys) = by_shard.entry(shard).or_default();
+            owners.push(owner);
+            keys.push(key);
+        }
+        for (shard, (owners, keys)) in by_shard {
+            let query = sqlx::query(
+                "delete from idempotency_keys k using unnest($2::text[], $3::text[]) as old(owner_id, idempotency_key)
+                    where k.shard = $1 and k.owner_id = old.owner_id and k.idempotency_key = old.idempotency_key",
+            )
+            .bind(shard)
+            .bind(owners)
+            .bind(keys);
+            self.rows(query).await.map_err(StatementError::of_read)?;
+        }
+        Ok(rows.len())
     }
 
     /// Removes at most so many messages of those that are to be removed; how many it removed, none if nothing of it waits or somebody

@@ -21,7 +21,8 @@ struct Room {
 
 /// What not everybody may name: a store's driver, the environment, HTTP, and Lambda.
 const GUARDED: [&str; 5] = ["sqlx", "redis", "http", "lambda_http", "lambda_runtime"];
-const CRATES: [&str; 5] = ["core/src", "functions/src", "cli/src", "local/src", "bench/src"];
+const CRATES: [&str; 6] =
+    ["core/src", "functions/src", "cli/src", "clients/rust/src", "local/src", "bench/src"];
 
 /// The table that ARCHITECTURE shows.
 fn rooms() -> Vec<Room> {

@@ -62,6 +62,7 @@ mod replace;
 mod rig;
 mod rights;
 mod run;
+mod rust_client;
 mod shards;
 mod sizes;
 mod start;

@@ -89,7 +89,11 @@ async fn a_value_is_returned_to_the_byte() {
     assert_eq!(api.delete("/v1/conversations/d/records/a").await.number("/deleted"), 0);
     assert_eq!(api.get("/v1/conversations/d").await.status, 404, "a deletion creates nothing");
     let large = put(&api, &format!("{OF_CONVERSATION}/large"), &[], vec![b'x'; (4 << 20) + 1]).await;
-    assert_eq!(code(&large), (413, "request_too_large".into()));
+    assert_eq!(code(&large), (413, "record_too_large".into()));
+    for path in ["%FF", "a%C3"] {
+        let refused = put(&api, &format!("{OF_CONVERSATION}/{path}"), &[], "x").await;
+        assert_eq!(code(&refused), (400, "invalid_key".into()), "no two of these are one key");
+    }
 }
 
 #[tokio::test]

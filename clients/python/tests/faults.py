@@ -45,6 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        command, path = self.command, self.path
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
         fault = self.server.draw()
         if fault == "lost request":
@@ -54,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.1)
 
         def send() -> httpx.Response:
-            return self.server.http.request(self.command, self.path, headers=headers, content=body)
+            return self.server.http.request(command, path, headers=headers, content=body)
 
         answer = send()
         if fault == "doubled":
@@ -105,7 +106,7 @@ def lasting_async(url: str, owner: str) -> AsyncConversationStore:
 
 
 async def race(turn: Callable[[int], Awaitable[int | None]], *conflicts: type[Exception]) -> Counter[str]:
-    """Two workers take turns until `turn(worker)` gives None; who is refused tries again. Counts what became of them."""
+    """Two workers take turns until `turn(worker)` gives None, and who is refused tries again. Counts outcomes."""
     outcomes: Counter[str] = Counter()
 
     async def work(worker: int) -> None:
@@ -116,6 +117,7 @@ async def race(turn: Callable[[int], Awaitable[int | None]], *conflicts: type[Ex
                 outcomes[f"done by {worker}"] += 1
             except conflicts as error:
                 outcomes[type(error).__name__] += 1
+                await asyncio.sleep(0.05)
 
     await asyncio.gather(work(0), work(1))
     return outcomes

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 from uuid import uuid4
 
+import faults
 import httpx
 import pytest
 from langgraph.channels.delta import DeltaChannel
@@ -22,7 +23,7 @@ from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
-from conversation_store import AsyncConversationStore, ConversationStore, Put, TooLarge
+from conversation_store import AsyncConversationStore, ConversationStore, Put, RevisionMismatch, TooLarge
 from conversation_store.langgraph import ConversationStoreSaver, _stored
 
 CONFIG: Any = {"configurable": {"thread_id": "trip"}}
@@ -455,3 +456,63 @@ def test_pruning_drops_calls_of_subgraphs(saver: ConversationStoreSaver) -> None
             assert len({it.config["configurable"]["checkpoint_ns"] for it in saver.list(CONFIG)}) == 2
         ends[each] = graph.invoke(Command(resume="Porto"), CONFIG)
     assert ends[saver]["places"][-1] == "Porto" and len(set(map(str, ends.values()))) == 1
+
+
+# --- faults
+
+
+class Talk(TypedDict, total=False):
+    said: Annotated[list[str], operator.add]
+    turn: int
+    looked_up: int
+
+
+def talk(saver: BaseCheckpointSaver[Any]) -> Any:
+    """Looks something up on each third turn, then answers."""
+
+    async def look_up(state: Talk) -> Talk:
+        return {"said": [f"result {state['turn']}"], "looked_up": state.get("looked_up", 0) + 1}
+
+    async def answer(state: Talk) -> Talk:
+        return {"said": [f"answer to {state['said'][-1]}"]}
+
+    builder = StateGraph(Talk)
+    builder.add_node("look_up", look_up)
+    builder.add_node("answer", answer)
+    builder.add_conditional_edges(START, lambda state: "answer" if state["turn"] % 3 else "look_up")
+    builder.add_edge("look_up", "answer")
+    builder.add_edge("answer", END)
+    return builder.compile(checkpointer=saver)
+
+
+@pytest.mark.anyio
+async def test_no_turn_is_lost_doubled_or_out_of_order(base_url: str, owner: str) -> None:
+    with faults.front(base_url, seed=4) as front:
+        stores = [faults.lasting_async(front.url, owner) for _ in range(2)]
+
+        async def turn(worker: int) -> int | None:
+            # LangGraph lets two runs of a thread branch. That one waits for the other is a record, too.
+            store, graph = stores[worker], talk(ConversationStoreSaver(stores[worker]))
+            lock = await store.put_record("trip", "lock", str(worker), if_absent=True)
+            state = (await graph.aget_state(CONFIG)).values
+            number = state.get("turn", -1) + 1
+            if number < faults.TURNS:
+                await graph.ainvoke({"said": [f"turn {number}"], "turn": number}, CONFIG)
+            await store.delete_record("trip", "lock", if_match=lock.revision)
+            return number if number < faults.TURNS else None
+
+        outcomes = await faults.race(turn, RevisionMismatch)
+        for each in stores:
+            await each.aclose()
+    assert outcomes["done by 0"] + outcomes["done by 1"] == faults.TURNS and outcomes["RevisionMismatch"] > 0
+    expected: list[str] = []
+    for number in range(faults.TURNS):
+        looked_up = [f"result {number}", f"answer to result {number}"]
+        expected += [f"turn {number}", *([f"answer to turn {number}"] if number % 3 else looked_up)]
+    async with AsyncConversationStore(base_url, owner=owner) as store:
+        saver = ConversationStoreSaver(store)
+        state = await talk(saver).aget_state(CONFIG)
+        assert state.values == {"said": expected, "turn": faults.TURNS - 1, "looked_up": faults.TURNS // 3 + 1}
+        # Each checkpoint follows the one before it: the thread has no branches.
+        parents = [it.parent_config async for it in saver.alist(CONFIG)]
+        assert len({str(it) for it in parents}) == len(parents)

@@ -217,7 +217,7 @@ export interface paths {
         post: operations["writeRecords"];
         /**
          * Delete a conversation's records by the beginning of their keys
-         * @description Deletes the records whose keys begin with `prefix`, up to 100,000 in one commit. If there are more, `has_more` is true: send it again, under another `Idempotency-Key`.
+         * @description Deletes the records whose keys begin with `prefix`, up to 100,000 or 32 MiB of them in one commit. If there are more, `has_more` is true: send it again, under another `Idempotency-Key`.
          */
         delete: operations["deleteRecords"];
         options?: never;
@@ -242,7 +242,7 @@ export interface paths {
                  */
                 conversation_id: components["parameters"]["ConversationId"];
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -293,7 +293,7 @@ export interface paths {
         post: operations["writeOwnRecords"];
         /**
          * Delete the owner's own records by the beginning of their keys
-         * @description Deletes the records whose keys begin with `prefix`, up to 100,000 in one commit. If there are more, `has_more` is true: send it again, under another `Idempotency-Key`.
+         * @description Deletes the records whose keys begin with `prefix`, up to 100,000 or 32 MiB of them in one commit. If there are more, `has_more` is true: send it again, under another `Idempotency-Key`.
          */
         delete: operations["deleteOwnRecords"];
         options?: never;
@@ -313,7 +313,7 @@ export interface paths {
             };
             path: {
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -540,7 +540,7 @@ export interface components {
             last_id: components["schemas"]["IdOrNull"];
             /** @constant */
             has_more: false;
-            /** @description What was done of the records of the request, in its order. */
+            /** @description What was done of the records of the request, in its order. Missing where all of its messages were stored before, without an `Idempotency-Key`; then no record was written. */
             records?: components["schemas"]["WrittenRecord"][];
         };
         Replacement: {
@@ -563,7 +563,7 @@ export interface components {
             last_id: components["schemas"]["IdOrNull"];
             /** @constant */
             has_more: false;
-            /** @description What was done of the records of the request, in its order. */
+            /** @description What was done of the records of the request, in its order. Missing where all of its messages were stored before, without an `Idempotency-Key`; then no record was written. */
             records?: components["schemas"]["WrittenRecord"][];
         };
         MessagePage: {
@@ -655,14 +655,13 @@ export interface components {
             /** @description Each key stands once. */
             records: components["schemas"]["NewRecord"][];
         };
-        /** @description Records that are written in the same commit, each key once. Where all messages were stored before, none is written. */
+        /** @description Records that are written in the same commit, each key once. Where all messages were stored before, and the request has no `Idempotency-Key`, none is written. */
         RecordsWithMessages: components["schemas"]["NewRecord"][];
         StoredRecord: {
             /** @constant */
             object: "record";
             key: components["schemas"]["RecordKey"];
-            /** @description The revision that the record has now; 0 where nothing was written, since all messages of the request were stored before, and there is no such record. */
-            revision: number;
+            revision: components["schemas"]["Revision"];
             /** @description The length of the value that was sent, in bytes. */
             size: number;
             content_type: string;
@@ -1014,17 +1013,7 @@ export interface components {
             };
         };
         /** @description The `Idempotency-Key` was used for another request. */
-        OwnRecordsConflict: {
-            headers: {
-                "x-should-retry": components["headers"]["ShouldRetry"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description The `Idempotency-Key` was used for another request. */
-        DeletionConflict: {
+        KeyConflict: {
             headers: {
                 "x-should-retry": components["headers"]["ShouldRetry"];
                 [name: string]: unknown;
@@ -1091,6 +1080,15 @@ export interface components {
         };
         /** @description The request is too large, or a value is larger than this deployment takes. */
         RecordTooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The value is larger than 4 MiB, or than this deployment takes. */
+        PutTooLarge: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1203,11 +1201,11 @@ export interface components {
          */
         MinVersion: number;
         /**
-         * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+         * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
          * @example agent/state
          */
         RecordKey: components["schemas"]["RecordKey"] & unknown;
-        /** @description A record to list. It may stand several times; with `prefix` together 1,000 times. */
+        /** @description A record to list. It may stand several times; with `prefix` together 1,000 times, and within the length of a URL that the front end takes. */
         RecordKeys: components["schemas"]["RecordKey"][];
         /** @description The beginning of the keys of records to list. It may stand several times. */
         RecordPrefixes: string[];
@@ -2275,7 +2273,7 @@ export interface operations {
     listRecords: {
         parameters: {
             query?: {
-                /** @description A record to list. It may stand several times; with `prefix` together 1,000 times. */
+                /** @description A record to list. It may stand several times; with `prefix` together 1,000 times, and within the length of a URL that the front end takes. */
                 key?: components["parameters"]["RecordKeys"];
                 /** @description The beginning of the keys of records to list. It may stand several times. */
                 prefix?: components["parameters"]["RecordPrefixes"];
@@ -2382,7 +2380,7 @@ export interface operations {
             200: components["responses"]["RecordDeletion"];
             400: components["responses"]["BadRecordRead"];
             401: components["responses"]["Unauthenticated"];
-            409: components["responses"]["DeletionConflict"];
+            409: components["responses"]["KeyConflict"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -2406,7 +2404,7 @@ export interface operations {
                  */
                 conversation_id: components["parameters"]["ConversationId"];
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -2448,7 +2446,7 @@ export interface operations {
                  */
                 conversation_id: components["parameters"]["ConversationId"];
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -2462,7 +2460,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             409: components["responses"]["RecordsConflict"];
             412: components["responses"]["RevisionMismatch"];
-            413: components["responses"]["RecordTooLarge"];
+            413: components["responses"]["PutTooLarge"];
             415: components["responses"]["EncodedBody"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -2489,7 +2487,7 @@ export interface operations {
                  */
                 conversation_id: components["parameters"]["ConversationId"];
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -2501,7 +2499,7 @@ export interface operations {
             200: components["responses"]["RecordDeletion"];
             400: components["responses"]["BadRecordRead"];
             401: components["responses"]["Unauthenticated"];
-            409: components["responses"]["RecordsConflict"];
+            409: components["responses"]["KeyConflict"];
             412: components["responses"]["RevisionMismatch"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -2510,7 +2508,7 @@ export interface operations {
     listOwnRecords: {
         parameters: {
             query?: {
-                /** @description A record to list. It may stand several times; with `prefix` together 1,000 times. */
+                /** @description A record to list. It may stand several times; with `prefix` together 1,000 times, and within the length of a URL that the front end takes. */
                 key?: components["parameters"]["RecordKeys"];
                 /** @description The beginning of the keys of records to list. It may stand several times. */
                 prefix?: components["parameters"]["RecordPrefixes"];
@@ -2565,7 +2563,7 @@ export interface operations {
             200: components["responses"]["WrittenRecords"];
             400: components["responses"]["BadOwnRecords"];
             401: components["responses"]["Unauthenticated"];
-            409: components["responses"]["OwnRecordsConflict"];
+            409: components["responses"]["KeyConflict"];
             412: components["responses"]["OwnRevisionMismatchOfBatch"];
             413: components["responses"]["RecordTooLarge"];
             415: components["responses"]["NotJson"];
@@ -2599,7 +2597,7 @@ export interface operations {
             200: components["responses"]["RecordDeletion"];
             400: components["responses"]["BadOwnRecordRead"];
             401: components["responses"]["Unauthenticated"];
-            409: components["responses"]["DeletionConflict"];
+            409: components["responses"]["KeyConflict"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -2618,7 +2616,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -2655,7 +2653,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -2667,9 +2665,9 @@ export interface operations {
             200: components["responses"]["StoredRecord"];
             400: components["responses"]["BadOwnRecordRead"];
             401: components["responses"]["Unauthenticated"];
-            409: components["responses"]["OwnRecordsConflict"];
+            409: components["responses"]["KeyConflict"];
             412: components["responses"]["OwnRevisionMismatch"];
-            413: components["responses"]["RecordTooLarge"];
+            413: components["responses"]["PutTooLarge"];
             415: components["responses"]["EncodedBody"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -2691,7 +2689,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
+                 * @description The key of the record. `/` may stand as it is. Keys that gateways and clients change in a path (with `?` or U+FFFD in them, or the segments `.` and `..`) can be listed by `key`, and written in a batch.
                  * @example agent/state
                  */
                 key: components["parameters"]["RecordKey"];
@@ -2703,7 +2701,7 @@ export interface operations {
             200: components["responses"]["RecordDeletion"];
             400: components["responses"]["BadOwnRecordRead"];
             401: components["responses"]["Unauthenticated"];
-            409: components["responses"]["OwnRecordsConflict"];
+            409: components["responses"]["KeyConflict"];
             412: components["responses"]["OwnRevisionMismatch"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];

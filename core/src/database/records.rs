@@ -124,7 +124,7 @@ impl Database {
         .bind(scope.owner().as_str())
         .bind(scope.conversation_id())
         .bind(query.keys.iter().map(RecordKey::as_str).collect::<Vec<_>>())
-        .bind(query.prefixes.as_slice())
+        .bind(disjoint(&query.prefixes))
         .bind(query.after.as_deref())
         .bind(query.order == Order::Descending)
         .bind(query.limit.rows())
@@ -132,6 +132,19 @@ impl Database {
         .bind(query.value_bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)));
         page(&only(self.rows(statement).await.map_err(StatementError::of_read)?)?).map_err(Error::Database)
     }
+}
+
+/// Prefixes without those that begin with another one, of which every record has been listed already.
+fn disjoint(prefixes: &[String]) -> Vec<&str> {
+    let mut sorted: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    let mut kept: Vec<&str> = Vec::new();
+    for prefix in sorted {
+        if kept.last().is_none_or(|last| !prefix.starts_with(last)) {
+            kept.push(prefix);
+        }
+    }
+    kept
 }
 
 fn record(row: &PgRow, key: &RecordKey) -> sqlx::Result<Option<Record>> {
@@ -175,4 +188,20 @@ fn size(bytes: i32) -> usize {
 
 pub(super) fn decode(invalid: Invalid) -> sqlx::Error {
     sqlx::Error::Decode(invalid.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_that_begins_with_another_one_adds_nothing() {
+        let disjoint = |prefixes: &[&str]| {
+            let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+            super::disjoint(&prefixes).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(disjoint(&["b", "a/", "a/1", "ab", "b"]), ["a/", "ab", "b"]);
+        assert_eq!(disjoint(&["x", ""]), [""]);
+        assert!(disjoint(&[]).is_empty());
+    }
 }

@@ -52,6 +52,7 @@ impl ConversationStore {
         let mut swept = Swept::default();
         self.drain_pending_invalidations(&mut swept, until).await?;
         self.purge(&mut swept, until).await?;
+        self.expire_keys(until).await?;
         let ScanResult { orphaned, sampled, servers_failed } =
             self.cache.scan(until).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "dead intents stay until their conversations are read");
@@ -95,9 +96,20 @@ impl ConversationStore {
             let mut progressed = false;
             let all = i64::try_from(waiting.len()).is_ok_and(|waiting| waiting < BATCH);
             for purge in waiting {
-                while let Some(removed) = self.database().purge(purge, PURGE).await? {
-                    progressed = true;
-                    swept.messages_purged += removed;
+                loop {
+                    match self.database().purge(purge, PURGE).await {
+                        Ok(Some(removed)) => {
+                            progressed = true;
+                            swept.messages_purged += removed;
+                        }
+                        Ok(None) => break,
+                        // One that cannot be purged does not keep the others waiting.
+                        Err(error) => {
+                            tracing::error!(shard = purge.0, conversation_key = purge.1, %error, "cannot purge");
+                            swept.unfinished = true;
+                            break;
+                        }
+                    }
                     if Instant::now() >= until {
                         swept.unfinished = true;
                         return Ok(());
@@ -109,6 +121,17 @@ impl ConversationStore {
                 return Ok(());
             }
         }
+    }
+
+    /// Removes the keys of requests to owners' own records, which nothing else does, when nobody tries them again.
+    async fn expire_keys(&self, until: Instant) -> Result<(), Error> {
+        while Instant::now() < until {
+            let expired = self.database().expire_keys_of_owners(BATCH).await?;
+            if i64::try_from(expired).is_ok_and(|expired| expired < BATCH) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Reads what dead writers left as anyone would who came by: that takes an epoch, so that none of their commits can

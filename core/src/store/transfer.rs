@@ -44,7 +44,7 @@ impl ConversationIndex {
         records: &[ExportedRecord],
     ) -> Result<i64, Error> {
         for record in records {
-            record.check()?;
+            record.check(last_revision)?;
         }
         self.database.import_records(scope, last_revision, records).await
     }

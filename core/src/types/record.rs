@@ -193,12 +193,13 @@ impl RecordBatch {
         }
     }
 
-    /// What tells these records from others, as hexadecimal digits; empty where there are none.
+    /// What tells these records from others; empty where there are none.
     pub(crate) fn digest(&self) -> String {
         if self.is_empty() {
             return String::new();
         }
         let mut hash = Sha256::new();
+        hash.update(b"records");
         let mut part = |bytes: &[u8]| {
             hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(bytes);
@@ -213,12 +214,13 @@ impl RecordBatch {
                 part(&[]);
             }
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!(" records {digits}")
     }
 
     /// What tells the request to write these records from others under its key.
     pub(crate) fn fingerprint(&self) -> RequestFingerprint {
-        RequestFingerprint::of_kind(&format!("records {}", self.digest()))
+        RequestFingerprint::of_kind(&self.digest())
     }
 
     /// What was done of each, from the numbers that the commit answered.
@@ -252,7 +254,7 @@ pub struct WrittenRecord {
 pub enum RecordOutcome {
     /// It was stored.
     Stored {
-        /// The revision that it has now; of a request whose messages were all stored before, 0 where there is no such record.
+        /// The revision that it has now.
         revision: i64,
         /// The length of its value, in bytes.
         size: usize,
@@ -341,7 +343,7 @@ impl RecordDeletion {
 pub struct DeletedRecords {
     /// How many records were deleted.
     pub deleted: i64,
-    /// Whether there are more of them: no more than [`RECORD_DELETION`] are deleted at a time.
+    /// Whether there are more of them: no more than [`RECORD_DELETION`] are deleted at a time, or 32 MiB of them as they are stored.
     pub has_more: bool,
 }
 

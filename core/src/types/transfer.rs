@@ -106,12 +106,12 @@ impl ExportedOwner {
 }
 
 impl ExportedRecord {
-    /// Checks what no type does.
+    /// Checks what no type does. `last_revision` is the last one that was given where the record is from.
     ///
     /// # Errors
-    /// [`Problem::OutOfRange`]: the revision is below 1, or the time not between 1970 and 9999.
-    pub fn check(&self) -> Result<(), Invalid> {
-        within(self.revision, 1, i64::MAX, "revision")?;
+    /// [`Problem::OutOfRange`]: the revision is below 1 or above the last one, or the time not between 1970 and 9999.
+    pub fn check(&self, last_revision: i64) -> Result<(), Invalid> {
+        within(self.revision, 1, last_revision, "revision")?;
         within(self.updated_at, 0, LATEST_MICROS, "updated_at_us")
     }
 }

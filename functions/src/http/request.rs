@@ -81,7 +81,10 @@ impl ApiRequest {
     /// # Errors
     /// The path has no valid key.
     pub fn record_key(&self) -> Result<RecordKey, Failure> {
-        Ok(RecordKey::new(self.target.names.key.as_deref().unwrap_or_default())?)
+        // Some front ends decode the path, and leave this where the bytes were no text: several keys would be one.
+        let is_whole = |key: &String| !key.contains(char::REPLACEMENT_CHARACTER);
+        let key = self.target.names.key.clone().flatten().filter(is_whole);
+        Ok(RecordKey::new(key.ok_or_else(|| Problem::NotARecordKey.of("key"))?)?)
     }
 
     /// Which item is meant.

@@ -1,5 +1,7 @@
 //! The routes: which method on which path is which operation of which function.
 
+use std::borrow::Cow;
+
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -208,7 +210,8 @@ pub(crate) struct Target {
 pub(crate) struct Names {
     pub(crate) conversation_id: Option<String>,
     pub(crate) item_id: Option<String>,
-    pub(crate) key: Option<String>,
+    /// None inside: it is no text in UTF-8, and so no key of a record.
+    pub(crate) key: Option<Option<String>>,
 }
 
 /// Finds what a request asks for.
@@ -237,7 +240,9 @@ fn matches(pattern: &str, path: &str) -> Option<Names> {
         match (expected.next(), given.next()) {
             (None, None) => return Some(names),
             // The last part of a pattern, to which everything that is left is given.
-            (Some("{key+}"), Some(rest)) if !rest.is_empty() => names.key = decoded(rest),
+            (Some("{key+}"), Some(rest)) if !rest.is_empty() => {
+                names.key = Some(percent_decode_str(rest).decode_utf8().map(Cow::into_owned).ok());
+            }
             (_, Some(segment)) if segment.contains('/') => return None,
             (Some("{conversation_id}"), Some(segment)) if !segment.is_empty() => {
                 names.conversation_id = decoded(segment);
@@ -282,7 +287,8 @@ mod tests {
         let delete = find(&Method::DELETE, "/v1/conversations/c/items/m%2E1");
         assert_eq!(delete, target(Operation::Delete(DeleteOperation::Item), "c", "m.1"));
         let record = |operation, conversation_id: &str, key: &str| {
-            let names = Names { conversation_id: name(conversation_id), item_id: None, key: name(key) };
+            let names =
+                Names { conversation_id: name(conversation_id), item_id: None, key: name(key).map(Some) };
             Some(Target { operation: Operation::Records(operation), names })
         };
         assert_eq!(get("/v1/conversations/c/records"), record(RecordsOperation::List, "c", ""));

@@ -29,6 +29,15 @@ impl ApiRequest {
     /// There is no `prefix`: all records are deleted only by an empty one. Or a condition, which is on one record.
     pub fn record_deletion(&self) -> Result<RecordDeletion, Failure> {
         self.no_condition()?;
+        // What selects records of a list would be ignored here, and more deleted than was meant.
+        for name in ["key", "after", "limit", "order", "values"] {
+            if self.query(name)?.is_some() {
+                return Err(Failure::bad_param(
+                    name,
+                    format!("{name} has no meaning where records are deleted by prefix."),
+                ));
+            }
+        }
         let prefix = self.query("prefix")?.ok_or_else(|| Problem::Missing.of("prefix"))?;
         if prefix.contains('\0') {
             return Err(Problem::HasNul.of("prefix").into());

@@ -33,9 +33,22 @@ impl ApiRequest {
     /// # Errors
     /// The path, a header or the body breaks a rule.
     pub fn record(&self) -> Result<RecordBatch, Failure> {
-        let value = RecordValue { bytes: self.bytes()?.to_vec(), content_type: self.content_type()? };
+        let value = RecordValue {
+            bytes: self.bytes().map_err(one_value)?.to_vec(),
+            content_type: self.content_type()?,
+        };
         let change =
             RecordChange { key: self.record_key()?, value: Some(value), precondition: self.precondition()? };
         Ok(RecordBatch::new(vec![change])?.under(self.idempotency_key()?))
+    }
+}
+
+/// A body that is too large is the value.
+fn one_value(failure: Failure) -> Failure {
+    match failure.code {
+        "request_too_large" => {
+            Problem::RecordTooLarge { max: conversation_core::RECORD_BYTES }.of("body").into()
+        }
+        _ => failure,
     }
 }

@@ -37,7 +37,7 @@ impl ApiRequest {
         match self.precondition()? {
             Precondition::None => Ok(()),
             _ => Err(Failure::bad_param(
-                "if-match",
+                self.condition_name(),
                 "If-Match and If-None-Match are for one record; give if_match or if_none_match with each.",
             )),
         }

@@ -1,11 +1,12 @@
 """Messages of a conversation, of which any number and size are one commit: for adapters.
 
-What is too much or too large for the messages of one commit is stored before it, in records `batch/{id}/{part}`. The
-commit then adds one message of type `record_batch` in its place: nobody sees a part of it.
+What is too much or too large for the messages of one commit is stored before it, in records `batch/{digest}/{part}`.
+The commit then adds one message of type `record_batch` in its place: nobody sees a part of it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,10 @@ from .keys import expand, squeeze
 from .models import AddedMessages, Change, Delete, Message, Put, Record
 from .operations import Steps
 
-_TYPE, _PREFIX = "record_batch", "batch/"
+BATCHES = "batch/"
+"""What the keys of the records of batches begin with."""
+
+_TYPE = "record_batch"
 _PAGE = 100
 _MESSAGES = 99  # One less than a commit may have: what is left of a batch may come before them.
 _MESSAGE_BYTES, _COMMIT_BYTES, _PART_BYTES = 250_000, 2_900_000, 500_000
@@ -38,10 +42,10 @@ class Entry:
 class History:
     """Reads and writes the messages of a conversation. A read is of one version, not older than the last write."""
 
-    def __init__(self, conversation_id: str) -> None:
-        """Takes the id of the conversation, which the first messages create."""
+    def __init__(self, conversation_id: str, seen: int | None = None) -> None:
+        """Takes the id of the conversation, which the first messages create, and a version that is known of it."""
         self.id = conversation_id
-        self.seen: int | None = None
+        self.seen = seen
 
     def newest(self, limit: int | None = None) -> Steps[tuple[list[Entry], int]]:
         """Reads the newest messages, oldest first, and the version that has them: 0 if there is no conversation."""
@@ -67,16 +71,16 @@ class History:
             gone = [it.stored for it in suffix if not it.place]
             yield from self._write(messages, first.stored["seq"] - 1, version, _deletions(gone), kept)
 
-    def overwrite(self, messages: Sequence[Message]) -> Steps[None]:
-        """Replaces all messages by others."""
-        found = yield from all_of(operations.list_records(self.id, prefix=_PREFIX, limit=1000))
+    def overwrite(self, messages: Sequence[Message], records: Sequence[Change] = ()) -> Steps[None]:
+        """Replaces all messages by others, with changes of records."""
+        found = yield from all_of(operations.list_records(self.id, prefix=BATCHES, limit=1000))
         orphaned = [Delete(it.key) for it in found if it.updated_at < time.time() - _ORPHANED_SECONDS]
         while True:
             # What is replaced has to be read only if there may be batches in it.
             entries, version = (yield from self.newest()) if found else ([], None)
             changes = {it.key: it for it in [*orphaned, *_deletions(it.stored for it in entries)]}
             try:
-                yield from self._write(messages, 0, version, list(changes.values()))
+                yield from self._write(messages, 0, version, [*records, *changes.values()])
                 return
             except VersionMismatch:
                 continue
@@ -107,6 +111,8 @@ class History:
         kept: Sequence[Message] = (),
     ) -> Steps[AddedMessages]:
         messages, parts = _batched(messages)
+        new = {it.key for it in parts}
+        records = [it for it in records if it.key not in new]
         where: dict[str, Any] = {"if_match": version} if version else {"if_absent": True} if version == 0 else {}
         if parts and version == 0:  # Otherwise the first record would create the conversation.
             where = {"if_match": (yield from operations.create_conversation(id=self.id, if_absent=True)).version}
@@ -143,7 +149,8 @@ def _batched(messages: Sequence[Message]) -> tuple[Sequence[Message], list[Put]]
             room = _PART_BYTES
         parts[-1].append(text)
         room -= len(text)
-    batch = {"type": _TYPE, "id": messages[0]["id"], "count": len(messages), "parts": len(parts)}
+    digest = hashlib.sha256("".join(encoded).encode()).hexdigest()[:32]
+    batch = {"type": _TYPE, "id": messages[0]["id"], "digest": digest, "count": len(messages), "parts": len(parts)}
     values = [squeeze(f"[{','.join(part)}]".encode(), b"") for part in parts]
     return [batch], [Put(key, value) for key, value in zip(_parts_of(batch), values, strict=True)]
 
@@ -152,7 +159,7 @@ def _parts_of(stored: Message) -> list[str]:
     """The keys of the records that a stored message stands for."""
     if stored.get("type") != _TYPE:
         return []
-    return [f"{_PREFIX}{stored['id']}/{part:04}" for part in range(stored["parts"])]
+    return [f"{BATCHES}{stored['digest']}/{part:04}" for part in range(stored["parts"])]
 
 
 def _entries(stored: Message, parts: Mapping[str, Record]) -> list[Entry]:

@@ -1,0 +1,145 @@
+//! A server before the API that fails on purpose.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use conversation_tests::port_of;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+/// What is done to one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// It arrives; its connection is closed without an answer.
+    LoseAnswer,
+    /// It arrives; its connection is closed in the middle of the answer.
+    CutAnswer,
+    /// It does not arrive; its connection is closed.
+    LoseRequest,
+    /// It does not arrive, and this is answered: a status, headers, and a body.
+    Answer(u16, &'static str, &'static str),
+    /// It is not answered.
+    Silence,
+    /// It is answered, and then the connection is closed.
+    Close,
+}
+
+/// The server. It passes on what no fault is set for. Dropping it closes it.
+pub(super) struct Faulty {
+    port: u16,
+    shared: Arc<Shared>,
+    listens: AbortHandle,
+}
+
+#[derive(Default)]
+struct Shared {
+    faults: Mutex<VecDeque<Fault>>,
+    heads: Mutex<Vec<String>>,
+}
+
+impl Faulty {
+    /// A server before the one at a URL.
+    pub(super) async fn before(url: &str) -> Self {
+        let target = port_of(&format!("{url}/"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared::default());
+        let all = Arc::clone(&shared);
+        let listens = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let shared = Arc::clone(&all);
+                tokio::spawn(async move { serve(client, target, &shared).await });
+            }
+        });
+        Self { port, shared, listens: listens.abort_handle() }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Sets what happens to the next requests, and forgets those that came.
+    pub(super) fn set(&self, faults: &[Fault]) {
+        *self.shared.faults.lock().unwrap() = faults.iter().copied().collect();
+        self.shared.heads.lock().unwrap().clear();
+    }
+
+    /// The first lines and headers of the requests that came.
+    pub(super) fn heads(&self) -> Vec<String> {
+        assert!(self.shared.faults.lock().unwrap().is_empty(), "some requests did not come");
+        self.shared.heads.lock().unwrap().clone()
+    }
+
+    /// A header of each of the requests that came; empty where it was not there.
+    pub(super) fn header(&self, name: &str) -> Vec<String> {
+        self.heads().iter().map(|head| value(head, name).unwrap_or_default()).collect()
+    }
+}
+
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        self.listens.abort();
+    }
+}
+
+/// One connection. It is over when this returns.
+async fn serve(mut client: TcpStream, target: u16, shared: &Shared) -> Option<()> {
+    while let Some((head, request)) = message(&mut client).await {
+        shared.heads.lock().unwrap().push(head);
+        let fault = shared.faults.lock().unwrap().pop_front();
+        match fault {
+            Some(Fault::LoseRequest) => return None,
+            Some(Fault::Silence) => tokio::time::sleep(Duration::from_secs(60)).await,
+            Some(Fault::Answer(status, headers, body)) => {
+                let length = body.len();
+                let answer =
+                    format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\n\r\n{body}");
+                client.write_all(answer.as_bytes()).await.ok()?;
+            }
+            _ => {
+                let mut server = TcpStream::connect(("127.0.0.1", target)).await.ok()?;
+                server.write_all(&request).await.ok()?;
+                let (_, answer) = message(&mut server).await?;
+                match fault {
+                    Some(Fault::LoseAnswer) => return None,
+                    Some(Fault::CutAnswer) => client.write_all(&answer[..answer.len() - 1]).await.ok()?,
+                    _ => client.write_all(&answer).await.ok()?,
+                }
+                if fault.is_some() {
+                    return None;
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Reads one request or answer: its first line and headers, and all of it.
+async fn message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        more(stream, &mut bytes).await?;
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let length: usize = value(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+    while bytes.len() < end + length {
+        more(stream, &mut bytes).await?;
+    }
+    Some((head, bytes))
+}
+
+async fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
+    let read = stream.read_buf(bytes).await.ok()?;
+    (read > 0).then_some(())
+}
+
+/// The value of a header.
+fn value(head: &str, name: &str) -> Option<String> {
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+}
