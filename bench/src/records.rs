@@ -134,6 +134,9 @@ struct Checkpointer {
     bytes_each: f64,
 }
 
+/// The times of one call.
+type Times = fn(&Checkpointer) -> &Vec<f64>;
+
 /// Ours through the front, and LangGraph's own in its process.
 #[derive(Debug, Deserialize)]
 struct Both {
@@ -166,8 +169,7 @@ pub(crate) async fn langgraph(stage: &Stage) -> Outcome<Found> {
     let mut found = Found::default();
     let sizes = rounds.first().map(|round| round.checkpoints.clone()).unwrap_or_default();
     let pairs = |of: &dyn Fn(&Both) -> (f64, f64)| rounds.iter().map(of).collect::<Vec<_>>();
-    let calls: [(&str, fn(&Checkpointer) -> &Vec<f64>); 2] =
-        [("put", |of| &of.put), ("get_tuple", |of| &of.get_tuple)];
+    let calls: [(&str, Times); 2] = [("put", |of| &of.put), ("get_tuple", |of| &of.get_tuple)];
     for (name, times) in calls {
         for (at, size) in sizes.iter().enumerate() {
             let pairs = pairs(&|round| (times(&round.ours)[at], times(&round.theirs)[at]));

@@ -239,6 +239,18 @@ def test_a_stale_agent_is_refused(repository: ConversationStoreRepository) -> No
     assert said(agent(RepositorySessionManager("trip", repository)).messages)[2::2] == ["turn 2", "turn 5"]
 
 
+def test_what_others_have_changed_of_state_stays(store: ConversationStore) -> None:
+    mine, theirs = (ConversationStoreRepository(store) for _ in range(2))
+    opened(mine)
+    mine.update_agent("trip", SessionAgent("a", {"key": "value", "gone": 1, "both": 1}, {"removed": 1}))
+    theirs.read_agent("trip", "a")
+    theirs.update_agent("trip", SessionAgent("a", {"key": "theirs", "gone": 1, "both": 2, "new": 1}, {"removed": 1}))
+    mine.update_agent("trip", SessionAgent("a", {"key": "value", "both": 3}, {"removed": 2}))
+    stored = theirs.read_agent("trip", "a")
+    assert stored and stored.state == {"key": "theirs", "both": 3, "new": 1}
+    assert stored.conversation_manager_state == {"removed": 2}
+
+
 def test_a_graph(repository: ConversationStoreRepository) -> None:
     def graph() -> Any:
         builder = GraphBuilder()

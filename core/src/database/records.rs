@@ -8,7 +8,7 @@ use super::Database;
 use super::error::StatementError;
 use super::rows::only;
 use crate::types::error::{Error, Invalid};
-use crate::types::idempotency::IdempotencyKey;
+use crate::types::idempotency::{IdempotencyKey, RequestFingerprint};
 use crate::types::page::{Order, Page};
 use crate::types::record::{
     ContentType, DeletedRecords, RECORD_DELETION, Record, RecordBatch, RecordDeletion, RecordKey,
@@ -53,7 +53,7 @@ impl Database {
                 .bind(scope.owner().as_str())
                 .bind(scope.conversation_id())
                 .bind(records.idempotency_key().map(IdempotencyKey::as_str))
-                .bind(fingerprint.as_ref().map(|fingerprint| fingerprint.bytes()));
+                .bind(fingerprint.as_ref().map(RequestFingerprint::bytes));
         let row = only(self.rows(bind_records(query, records)).await.map_err(StatementError::of_write)?)?;
         if row.try_get::<&str, _>("outcome").map_err(Error::Database)? == "deleted" {
             return Err(Error::ConversationDeleted);
@@ -77,7 +77,7 @@ impl Database {
                 .bind(deletion.prefix.as_str())
                 .bind(i64::try_from(RECORD_DELETION).unwrap_or(i64::MAX))
                 .bind(deletion.idempotency_key.as_ref().map(IdempotencyKey::as_str))
-                .bind(fingerprint.as_ref().map(|fingerprint| fingerprint.bytes()));
+                .bind(fingerprint.as_ref().map(RequestFingerprint::bytes));
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         let deleted = || {
             let (deleted, has_more) = (row.try_get("deleted")?, row.try_get("has_more")?);
@@ -196,12 +196,12 @@ mod tests {
 
     #[test]
     fn a_prefix_that_begins_with_another_one_adds_nothing() {
-        let disjoint = |prefixes: &[&str]| {
+        let kept = |prefixes: &[&str]| {
             let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
-            super::disjoint(&prefixes).into_iter().map(str::to_owned).collect::<Vec<_>>()
+            disjoint(&prefixes).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!(disjoint(&["b", "a/", "a/1", "ab", "b"]), ["a/", "ab", "b"]);
-        assert_eq!(disjoint(&["x", ""]), [""]);
-        assert!(disjoint(&[]).is_empty());
+        assert_eq!(kept(&["b", "a/", "a/1", "ab", "b"]), ["a/", "ab", "b"]);
+        assert_eq!(kept(&["x", ""]), [""]);
+        assert!(kept(&[]).is_empty());
     }
 }

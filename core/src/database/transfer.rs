@@ -251,7 +251,7 @@ impl Snapshots {
         if self.ahead.is_empty() && !self.exhausted {
             self.fetch().await?;
         }
-        if self.ahead.front().is_some_and(|next| next.is_long()) {
+        if self.ahead.front().is_some_and(Headed::is_long) {
             return Ok(self.begin_long().into_iter().collect());
         }
         self.several().await

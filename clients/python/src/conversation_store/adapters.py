@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
@@ -91,6 +91,13 @@ def aiterating(method: Callable[Concatenate[S, P], Pages[T]]) -> Callable[Concat
 
     runs.__name__ = "a" + method.__name__.removeprefix("_")
     return runs
+
+
+def merged(base: Mapping[str, T], mine: Mapping[str, T], theirs: Mapping[str, T]) -> dict[str, T]:
+    """What others have stored, with what has changed in a copy since it was made of `base`."""
+    changed = {key for key in {**base, **mine} if key not in base or key not in mine or base[key] != mine[key]}
+    kept = {key: value for key, value in theirs.items() if key not in changed}
+    return kept | {key: value for key, value in mine.items() if key in changed}
 
 
 def _next_page(pages: Pages[T]) -> Steps[list[T] | None]:

@@ -6,16 +6,15 @@
 An event is a message, or in a batch of `history`. State is in records, one for each key, with the value as JSON. Those
 of the session have its own state, and those of the owner the states of apps and users:
 
-    adk/s/{key}                  a value; if an event changes many, an object of them is in `adk/s//{event}`, and of two
-                                 values of a key that of the greater revision is the state
+    adk/s/{key}                  a value; of an event that changes many, `adk/s//{event}` has an object of them, and of
+                                 two values of a key that of the greater revision is the state
     adk/p/{event}                what an event changes of the states of app and user, until that is done
     adk/u                        when the session was last updated
     adk/app/{app}/{key}          the owner's: a value of an app
     adk/user/{app}/{user}/{key}  the owner's: a value of a user
 
-An event, the state of its session, and a note of what it changes of the states of app and user are one commit. That is
-then done in the owner's records, or if the process dies, when the session is read. What somebody else has written since
-the event was prepared stays.
+An event, the state of its session, and a note of what it changes for app and user are one commit. That is then done in
+the owner's records, or if the process dies, when the session is read; what somebody else has written meanwhile stays.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -46,9 +46,7 @@ from .keys import conversation_id, pack, unpack
 from .models import Change, Delete, Put, Record
 from .operations import Steps
 
-_STATE, _PENDING, _UPDATED = "adk/s/", "adk/p/", "adk/u"
-_KEYS = 90
-_PAGE = 100
+_STATE, _PENDING, _UPDATED, _KEYS, _PAGE = "adk/s/", "adk/p/", "adk/u", 90, 100
 
 
 class ConversationStoreSessionService(BaseSessionService):
@@ -76,10 +74,8 @@ class ConversationStoreSessionService(BaseSessionService):
             yield from operations.create_conversation(id=id, metadata=metadata, records=changes)
         except Conflict as error:
             raise AlreadyExistsError(f"Session with id {name} already exists, or did.") from error
-        session = yield from self._get_session(app_name=app_name, user_id=user_id, session_id=name)
-        if session is None:
-            raise SessionNotFoundError(f"Session {name} was deleted.")
-        return session
+        created = yield from self._get_session(app_name=app_name, user_id=user_id, session_id=name)
+        return created or Session(id=name, app_name=app_name, user_id=user_id)
 
     def _get_session(
         self, *, app_name: str, user_id: str, session_id: str, config: GetSessionConfig | None = None
@@ -93,7 +89,9 @@ class ConversationStoreSessionService(BaseSessionService):
             return None
         records = yield from read_many_records(id, prefixes=["adk/"])
         yield from self._settle(id, records)
-        scoped = yield from read_many_records(None, prefixes=[_app_key(app_name), _user_key(app_name, user_id)])
+        scoped = yield from read_many_records(
+            None, prefixes=[_prefix("app", app_name), _prefix("user", app_name, user_id)]
+        )
         session = _session(app_name, user_id, name, records, scoped)
         session.events = events
         session._storage_update_marker = str(version)
@@ -103,27 +101,24 @@ class ConversationStoreSessionService(BaseSessionService):
         """Lists sessions with their states, the longest unused first, in a request for each and a few more."""
         metadata = {"adk_app": app_name} | ({} if user_id is None else {"adk_user": user_id})
         found = yield from all_of(operations.list_conversations(metadata=metadata, order="asc", limit=_PAGE))
-        users = [f"adk/user/{pack(app_name)}/"] if user_id is None else [_user_key(app_name, user_id)]
-        scoped = yield from read_many_records(None, prefixes=[_app_key(app_name), *users])
+        users = ["user", app_name] if user_id is None else ["user", app_name, user_id]
+        scoped = yield from read_many_records(None, prefixes=[_prefix("app", app_name), _prefix(*users)])
         sessions = []
         for one in {it.id: it for it in found}.values():
             records = yield from read_many_records(one.id, prefixes=[_STATE, _UPDATED])
-            session = _session(app_name, one.metadata["adk_user"], one.metadata["adk_session"], records, scoped)
-            session._storage_update_marker = str(one.version)
-            sessions.append(session)
+            sessions.append(_session(app_name, one.metadata["adk_user"], one.metadata["adk_session"], records, scoped))
+            sessions[-1]._storage_update_marker = str(one.version)
         return ListSessionsResponse(sessions=sorted(sessions, key=lambda it: (it.last_update_time, it.user_id, it.id)))
 
     def _delete_session(self, *, app_name: str, user_id: str, session_id: str) -> Steps[None]:
         """Deletes a session with its events and its own state."""
-        try:
+        with suppress(NotFound):
             yield from operations.delete_conversation(_conversation(app_name, user_id, session_id.strip()))
-        except NotFound:
-            pass
 
     def _get_user_state(self, *, app_name: str, user_id: str) -> Steps[dict[str, Any]]:
         """Returns the state of a user, without the prefix of its keys."""
-        prefix = _user_key(app_name, user_id)
-        return _state(prefix, (yield from read_many_records(None, prefixes=[prefix])))
+        found = yield from read_many_records(None, prefixes=[_prefix("user", app_name, user_id)])
+        return _state(_prefix("user", app_name, user_id), found)
 
     create_session, get_session = awaiting(_create_session), awaiting(_get_session)
     list_sessions, delete_session = awaiting(_list_sessions), awaiting(_delete_session)
@@ -137,8 +132,7 @@ class ConversationStoreSessionService(BaseSessionService):
         if event.partial:
             return event
         place = id(asyncio.get_running_loop()), _conversation(session.app_name, session.user_id, session.id)
-        lock = self._locks.setdefault(place, asyncio.Lock())
-        async with lock:
+        async with self._locks.setdefault(place, asyncio.Lock()):
             version = await arun(self, self._append(session, event))
             if any(it.id == event.id for it in session.events):
                 return event
@@ -150,15 +144,13 @@ class ConversationStoreSessionService(BaseSessionService):
         """Stores an event, and returns the version that the session had before."""
         id = _conversation(session.app_name, session.user_id, session.id)
         history = History(id, self._seen.get(id))
-        marker = session._storage_update_marker
-        if marker is None:  # A session that was not read from here.
+        version = int(session._storage_update_marker or 0)
+        if not version:  # A session that was not read from here.
             entries, version = yield from history.newest(1)
-            if not version:
-                raise SessionNotFoundError(f"Session {session.id} not found.")
-            if [it.message["event"]["id"] for it in entries] != [it.id for it in session.events[-1:]]:
+            if version and [it.message["event"]["id"] for it in entries] != [it.id for it in session.events[-1:]]:
                 raise StaleSessionError(f"Session {session.id} has other events in storage: read it again.")
-        else:
-            version = int(marker)
+        if not version:
+            raise SessionNotFoundError(f"Session {session.id} not found.")
         delta = _jsonable({k: v for k, v in event.actions.state_delta.items() if not k.startswith(State.TEMP_PREFIX)})
         changes = yield from self._changes(session.app_name, session.user_id, event.id, delta, event.timestamp)
         kept = json.loads(event.model_dump_json(by_alias=True, exclude_none=True, exclude={"actions": {"state_delta"}}))
@@ -179,18 +171,20 @@ class ConversationStoreSessionService(BaseSessionService):
         return version
 
     def _events(self, history: History, config: GetSessionConfig) -> Steps[tuple[list[Event], int]]:
-        newest, since = config.num_recent_events, config.after_timestamp
-        limit = min(newest, _PAGE) if since and newest is not None else _PAGE if since else newest
-        while True:
-            entries, version = yield from history.newest(limit)
-            events = [Event.model_validate(it.message["event"]) for it in entries]
-            if not since or limit is None or len(events) < limit or limit == newest or events[0].timestamp < since:
-                return [it for it in events if not since or it.timestamp >= since], version
-            limit = limit * 2 if newest is None else min(limit * 2, newest)
+        newest, since = config.num_recent_events, config.after_timestamp or 0.0
+        if since:
+            entries, version = yield from history.newest_until(
+                lambda it: it[0].message["event"]["timestamp"] < since or len(it) >= (newest or len(it) + 1)
+            )
+        else:
+            entries, version = yield from history.newest(newest)
+        events = [Event.model_validate(it.message["event"]) for it in entries]
+        events = [it for it in events if it.timestamp >= since]
+        return events if newest is None else events[max(len(events) - newest, 0) :], version
 
     def _changes(self, app: str, user: str, event: str, delta: dict[str, Any], updated: float) -> Steps[list[Change]]:
         """The records that are stored with an event."""
-        keys = {State.APP_PREFIX: _app_key(app), State.USER_PREFIX: _user_key(app, user)}
+        keys = {State.APP_PREFIX: _prefix("app", app), State.USER_PREFIX: _prefix("user", app, user)}
         own: dict[str, Any] = {}
         scoped: dict[str, str] = {}
         for key, value in delta.items():
@@ -229,18 +223,13 @@ def _conversation(*names: str) -> str:
     return "adk_" + hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
-def _app_key(app: str) -> str:
-    return f"adk/app/{pack(app)}/"
-
-
-def _user_key(app: str, user: str) -> str:
-    return f"adk/user/{pack(app)}/{pack(user)}/"
+def _prefix(*names: str) -> str:
+    return "".join(f"{pack(it)}/" for it in ("adk", *names))
 
 
 def _jsonable(state: Mapping[str, Any]) -> dict[str, Any]:
     """State as JSON has it; of what JSON has not, a description."""
-    made: dict[str, Any] = to_jsonable_python(dict(state), inf_nan_mode="null", fallback=repr)
-    return made
+    return dict(to_jsonable_python(dict(state), inf_nan_mode="null", fallback=repr))
 
 
 def _state(prefix: str, records: Mapping[str, Record]) -> dict[str, Any]:
@@ -255,7 +244,7 @@ def _state(prefix: str, records: Mapping[str, Record]) -> dict[str, Any]:
 
 def _session(app: str, user: str, name: str, records: Mapping[str, Record], scoped: Mapping[str, Record]) -> Session:
     state = _state(_STATE, records)
-    state |= {State.APP_PREFIX + key: value for key, value in _state(_app_key(app), scoped).items()}
-    state |= {State.USER_PREFIX + key: value for key, value in _state(_user_key(app, user), scoped).items()}
-    updated = float(records[_UPDATED].text) if _UPDATED in records else 0.0
-    return Session(id=name, app_name=app, user_id=user, state=state, last_update_time=updated)
+    state |= {State.APP_PREFIX + key: value for key, value in _state(_prefix("app", app), scoped).items()}
+    state |= {State.USER_PREFIX + key: value for key, value in _state(_prefix("user", app, user), scoped).items()}
+    updated = records[_UPDATED].text if _UPDATED in records else 0.0
+    return Session(id=name, app_name=app, user_id=user, state=state, last_update_time=float(updated))

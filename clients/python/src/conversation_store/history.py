@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,15 @@ class History:
             if len(parts) == len(keys):  # Otherwise a batch was removed after its message was read.
                 entries = [entry for it in stored for entry in _entries(it, parts)]
                 return entries[max(len(entries) - limit, 0) if limit is not None else 0 :], version
+
+    def newest_until(self, enough: Callable[[list[Entry]], bool]) -> Steps[tuple[list[Entry], int]]:
+        """Reads so many of the newest messages that they are enough, or all."""
+        limit = _PAGE
+        while True:
+            entries, version = yield from self.newest(limit)
+            if len(entries) < limit or enough(entries):
+                return entries, version
+            limit *= 4
 
     def add(
         self, messages: Sequence[Message], *, version: int | None = None, records: Sequence[Change] = ()

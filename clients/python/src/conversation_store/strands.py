@@ -26,7 +26,7 @@ from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import Session, SessionAgent, SessionMessage
 
 from . import operations
-from .adapters import Store, arun, blocking
+from .adapters import Store, arun, blocking, merged
 from .bulk import all_of
 from .client import ConversationStore
 from .errors import ApiError, Conflict, RevisionMismatch, VersionMismatch
@@ -37,19 +37,20 @@ from .operations import Steps
 
 _ALL = "strands/"
 _SESSION, _AGENT, _MULTI = "strands/session", "strands/agent/", "strands/multi/"
-_JSON = "application/json"
 
 
 class ConversationStoreRepository(SessionRepository):
     """Keeps sessions for a `RepositorySessionManager`. Its methods block.
 
     Of two agents that add the message of one number, or create one session or agent, the second gets a
-    `SessionException`: it has not seen what the first one did, and has to be restored.
+    `SessionException`: it has not seen what the first one did, and has to be restored. Of state, what an agent has
+    changed since it was restored is stored, and what others have changed stays: give each manager its own repository.
     """
 
     def __init__(self, store: ConversationStore) -> None:
         """Takes a client."""
         self.store: Store = store
+        self._agents: dict[tuple[str, str], dict[str, Any]] = {}  # As they were when they were read or stored.
 
     def _create_session(self, /, session: Session, **kwargs: Any) -> Steps[Session]:
         """Creates a session."""
@@ -63,21 +64,28 @@ class ConversationStoreRepository(SessionRepository):
 
     def _create_agent(self, /, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> Steps[None]:
         """Creates an agent in a session."""
-        yield from self._create(session_id, _AGENT + pack(session_agent.agent_id), session_agent.to_dict())
+        made = self._agents[session_id, session_agent.agent_id] = session_agent.to_dict()
+        yield from self._create(session_id, _AGENT + pack(session_agent.agent_id), made)
 
     def _read_agent(self, /, session_id: str, agent_id: str, **kwargs: Any) -> Steps[SessionAgent | None]:
         """Returns an agent of a session."""
         found = yield from self._read(session_id, _AGENT + pack(agent_id))
-        return SessionAgent.from_dict(json.loads(found.text)) if found else None
+        if found is None:
+            return None
+        stored = self._agents[session_id, agent_id] = json.loads(found.text)
+        return SessionAgent.from_dict(stored)
 
     def _update_agent(self, /, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> Steps[None]:
         """Changes an agent of a session."""
 
         def changed(before: Any) -> Any:
             session_agent.created_at = before["created_at"]
-            return session_agent.to_dict()
+            base, mine = self._agents.get(place, before), session_agent.to_dict()
+            return merged(base, mine, before) | {"state": merged(base["state"], mine["state"], before["state"])}
 
+        place = session_id, session_agent.agent_id
         yield from self._change(session_id, _AGENT + pack(session_agent.agent_id), changed)
+        self._agents[place] = session_agent.to_dict()
 
     def _create_multi_agent(self, /, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> Steps[None]:
         """Creates the state of an orchestrator."""
@@ -150,9 +158,7 @@ class ConversationStoreRepository(SessionRepository):
 
     def _create(self, session_id: str, key: str, value: Any) -> Steps[None]:
         try:
-            yield from operations.put_record(
-                conversation_id(session_id), key, json.dumps(value), content_type=_JSON, if_absent=True
-            )
+            yield from operations.put_record(conversation_id(session_id), key, json.dumps(value), if_absent=True)
         except RevisionMismatch as error:
             raise SessionException(f"{key.removeprefix(_ALL)} of session {session_id} already exists") from error
 
@@ -167,21 +173,19 @@ class ConversationStoreRepository(SessionRepository):
                 raise SessionException(f"{key.removeprefix(_ALL)} of session {session_id} does not exist")
             value = json.dumps(change(json.loads(before.text)))
             try:
-                where: dict[str, Any] = {"content_type": _JSON, "if_match": before.revision}
-                yield from operations.put_record(conversation_id(session_id), key, value, **where)
+                yield from operations.put_record(conversation_id(session_id), key, value, if_match=before.revision)
                 return
             except RevisionMismatch:
                 continue
 
     def _since(self, session_id: str, agent_id: str, number: int) -> Steps[tuple[list[Entry], int]]:
         """The newest entries, from the message of an agent with a number on, or before."""
-        limit = 100
-        while True:
-            entries, version = yield from History(conversation_id(session_id)).newest(limit)
-            first = next((it.message["message"]["message_id"] for it in entries if _agent_of(it) == agent_id), None)
-            if len(entries) < limit or (first is not None and first <= number):
-                return entries, version
-            limit *= 2
+
+        def reached(entries: builtins.list[Entry]) -> bool:
+            own = [it.message["message"]["message_id"] for it in entries if _agent_of(it) == agent_id]
+            return own[:1] != [] and own[0] <= number
+
+        return (yield from History(conversation_id(session_id)).newest_until(reached))
 
 
 class ConversationStoreStorage(Storage):
@@ -198,25 +202,26 @@ class ConversationStoreStorage(Storage):
         """
         self.store = store
         self._id = None if conversation is None else conversation_id(conversation)
-        self._revisions: dict[str, int] | None = {} if conditional else None
+        self._conditional = conditional
+        self._revisions: dict[str, int] = {}
 
     async def write(self, key: str, data: bytes) -> None:
         """Stores a value."""
-        known = self._revisions.get(key) if self._revisions is not None else None
+        known = self._revisions.get(key) if self._conditional else None
         where: dict[str, Any] = {"if_match": known or None, "if_absent": known == 0}
         stored = await self._run(operations.put_record(self._id, _ALL + key, squeeze(data, b""), **where))
-        self._saw(key, stored.revision)
+        self._revisions[key] = stored.revision
 
     async def read(self, key: str) -> bytes | None:
         """Returns a value, None if there is none."""
         page = await self._run(operations.list_records(self._id, key=[_ALL + key], values=True))
-        self._saw(key, page.data[0].revision if page.data else 0)
+        self._revisions[key] = page.data[0].revision if page.data else 0
         return expand(page.data[0].value or b"", b"") if page.data else None
 
     async def delete(self, key: str) -> None:
         """Deletes a value, if there is one."""
         await self._run(operations.delete_record(self._id, _ALL + key))
-        self._saw(key, 0)
+        self._revisions[key] = 0
 
     async def list(self, query: str) -> builtins.list[str]:
         """Returns the keys that begin with a prefix, in order."""
@@ -228,10 +233,6 @@ class ConversationStoreStorage(Storage):
             return await arun(self, steps)
         except ApiError as error:
             raise StorageError(str(error)) from error
-
-    def _saw(self, key: str, revision: int) -> None:
-        if self._revisions is not None:
-            self._revisions[key] = revision
 
 
 def _message(agent_id: str, message: SessionMessage, suffix: str = "") -> dict[str, Any]:
