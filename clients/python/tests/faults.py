@@ -1,6 +1,7 @@
 """A front that loses requests, loses answers, delays requests and sends them twice, and turns that survive it."""
 
 import asyncio
+import os
 import random
 import threading
 import time
@@ -14,8 +15,8 @@ import httpx
 
 from conversation_store import AsyncConversationStore, ConversationStore
 
-FAULTS = {"lost request": 0.06, "lost answer": 0.06, "delayed": 0.06, "doubled": 0.06, "doubled late": 0.03}
-TURNS = 200
+FAULTS = {"lost request": 0.02, "lost answer": 0.02, "delayed": 0.02, "doubled": 0.02, "doubled late": 0.01}
+TURNS = int(os.environ.get("TURNS", "200"))
 
 
 class Front(ThreadingHTTPServer):
@@ -52,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if fault == "delayed":
-            time.sleep(0.1)
+            time.sleep(0.05)
 
         def send() -> httpx.Response:
             return self.server.http.request(command, path, headers=headers, content=body)

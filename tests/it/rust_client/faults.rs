@@ -1,6 +1,7 @@
 //! A server before the API that fails on purpose.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(super) struct Faulty {
 struct Shared {
     faults: Mutex<VecDeque<Fault>>,
     heads: Mutex<Vec<String>>,
+    connections: AtomicU32,
 }
 
 impl Faulty {
@@ -50,7 +52,8 @@ impl Faulty {
         let listens = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let shared = Arc::clone(&all);
-                tokio::spawn(async move { serve(client, target, &shared).await });
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move { serve(client, (port, target), &shared).await });
             }
         });
         Self { port, shared, listens: listens.abort_handle() }
@@ -64,6 +67,11 @@ impl Faulty {
     pub(super) fn set(&self, faults: &[Fault]) {
         *self.shared.faults.lock().unwrap() = faults.iter().copied().collect();
         self.shared.heads.lock().unwrap().clear();
+    }
+
+    /// How many connections were made to it.
+    pub(super) fn connections(&self) -> u32 {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// The first lines and headers of the requests that came.
@@ -85,9 +93,9 @@ impl Drop for Faulty {
 }
 
 /// One connection. It is over when this returns.
-async fn serve(mut client: TcpStream, target: u16, shared: &Shared) -> Option<()> {
-    while let Some((head, request)) = message(&mut client).await {
-        shared.heads.lock().unwrap().push(head);
+async fn serve(mut client: TcpStream, (port, target): (u16, u16), shared: &Shared) -> Option<()> {
+    while let Some((head, body)) = message(&mut client).await {
+        shared.heads.lock().unwrap().push(head.clone());
         let fault = shared.faults.lock().unwrap().pop_front();
         match fault {
             Some(Fault::LoseRequest) => return None,
@@ -100,8 +108,11 @@ async fn serve(mut client: TcpStream, target: u16, shared: &Shared) -> Option<()
             }
             _ => {
                 let mut server = TcpStream::connect(("127.0.0.1", target)).await.ok()?;
-                server.write_all(&request).await.ok()?;
-                let (_, answer) = message(&mut server).await?;
+                // The front answers only those that ask for its own port.
+                let head = head.replace(&format!(":{port}\r\n"), &format!(":{target}\r\n"));
+                server.write_all(&[head.as_bytes(), &body].concat()).await.ok()?;
+                let (head, body) = message(&mut server).await?;
+                let answer = [head.as_bytes(), &body].concat();
                 match fault {
                     Some(Fault::LoseAnswer) => return None,
                     Some(Fault::CutAnswer) => client.write_all(&answer[..answer.len() - 1]).await.ok()?,
@@ -116,7 +127,7 @@ async fn serve(mut client: TcpStream, target: u16, shared: &Shared) -> Option<()
     None
 }
 
-/// Reads one request or answer: its first line and headers, and all of it.
+/// Reads one request or answer: its first line and headers, and its body.
 async fn message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let end = loop {
@@ -130,7 +141,7 @@ async fn message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     while bytes.len() < end + length {
         more(stream, &mut bytes).await?;
     }
-    Some((head, bytes))
+    Some((head, bytes.split_off(end)))
 }
 
 async fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {

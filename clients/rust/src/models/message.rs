@@ -132,7 +132,7 @@ pub struct AddedMessages {
     /// How many messages were replaced.
     #[serde(default)]
     pub deleted: u64,
-    /// What was done of the changes of records, in their order. None was written where all messages were stored by an earlier request.
+    /// What was done of the changes of records, in their order.
     #[serde(default)]
     pub records: Vec<Written>,
 }
