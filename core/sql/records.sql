@@ -199,8 +199,7 @@ begin
 end $$;
 
 -- Writes records in the commit that has just added or replaced messages of a conversation. Of messages that were all stored before, it was done
--- before as well: then nothing is written, and revisions are those of the first try under this idempotency key, null without a key. A
--- request that is the first one under its key is no retry, whatever messages it has.
+-- before as well: then nothing is written, and revisions are those that the first try wrote under this idempotency key, otherwise null.
 --
 --   p_now, p_before    whether it is done now, or was done before; neither: nothing is to be written
 create or replace function write_records_with_messages(
@@ -219,7 +218,7 @@ begin
     end if;
     if k.record_revision is not null then
         revisions := record_revisions(p_keys, p_values, k.record_revision, k.deleted_records);
-    elsif p_now or k.idempotency_key is not null then
+    elsif p_now then
         c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, false);
         written := put_records(c, p_keys, p_values, p_types, p_conditions);
         revisions := written.revisions;

