@@ -540,7 +540,7 @@ export interface components {
             last_id: components["schemas"]["IdOrNull"];
             /** @constant */
             has_more: false;
-            /** @description What was done of the records of the request, in its order. Missing where all of its messages were stored before, without an `Idempotency-Key`; then no record was written. */
+            /** @description What was done of the records of the request, in its order. Missing where all of its messages were stored before, by another request; then no record was written. */
             records?: components["schemas"]["WrittenRecord"][];
         };
         Replacement: {
@@ -563,7 +563,7 @@ export interface components {
             last_id: components["schemas"]["IdOrNull"];
             /** @constant */
             has_more: false;
-            /** @description What was done of the records of the request, in its order. Missing where all of its messages were stored before, without an `Idempotency-Key`; then no record was written. */
+            /** @description What was done of the records of the request, in its order. Missing where all of its messages were stored before, by another request; then no record was written. */
             records?: components["schemas"]["WrittenRecord"][];
         };
         MessagePage: {
@@ -655,7 +655,7 @@ export interface components {
             /** @description Each key stands once. */
             records: components["schemas"]["NewRecord"][];
         };
-        /** @description Records that are written in the same commit, each key once. Where all messages were stored before, and the request has no `Idempotency-Key`, none is written. */
+        /** @description Records that are written in the same commit, each key once. Where all messages were stored before, none is written. */
         RecordsWithMessages: components["schemas"]["NewRecord"][];
         StoredRecord: {
             /** @constant */
