@@ -96,7 +96,7 @@ impl ConversationStore {
             let mut progressed = false;
             let all = i64::try_from(waiting.len()).is_ok_and(|waiting| waiting < BATCH);
             for purge in waiting {
-                loop {
+                while Instant::now() < until {
                     match self.database().purge(purge, PURGE).await {
                         Ok(Some(removed)) => {
                             progressed = true;
@@ -110,10 +110,10 @@ impl ConversationStore {
                             break;
                         }
                     }
-                    if Instant::now() >= until {
-                        swept.unfinished = true;
-                        return Ok(());
-                    }
+                }
+                if Instant::now() >= until {
+                    swept.unfinished = true;
+                    return Ok(());
                 }
             }
             // Otherwise others are at what is left.
