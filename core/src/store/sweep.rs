@@ -96,24 +96,22 @@ impl ConversationStore {
             let mut progressed = false;
             let all = i64::try_from(waiting.len()).is_ok_and(|waiting| waiting < BATCH);
             for purge in waiting {
-                while Instant::now() < until {
-                    match self.database().purge(purge, PURGE).await {
-                        Ok(Some(removed)) => {
-                            progressed = true;
-                            swept.messages_purged += removed;
-                        }
-                        Ok(None) => break,
+                loop {
+                    let removed = self.database().purge(purge, PURGE).await.unwrap_or_else(|error| {
                         // One that cannot be purged does not keep the others waiting.
-                        Err(error) => {
-                            tracing::error!(shard = purge.0, conversation_key = purge.1, %error, "cannot purge");
-                            swept.unfinished = true;
-                            break;
-                        }
+                        tracing::error!(shard = purge.0, conversation_key = purge.1, %error, "cannot purge");
+                        swept.unfinished = true;
+                        None
+                    });
+                    swept.messages_purged += removed.unwrap_or(0);
+                    progressed |= removed.is_some();
+                    if Instant::now() >= until && (removed.is_some() || swept.unfinished) {
+                        swept.unfinished = true;
+                        return Ok(());
                     }
-                }
-                if Instant::now() >= until {
-                    swept.unfinished = true;
-                    return Ok(());
+                    if removed.is_none() {
+                        break;
+                    }
                 }
             }
             // Otherwise others are at what is left.
