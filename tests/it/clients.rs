@@ -5,7 +5,7 @@ use std::process::Command;
 use conversation_local::{Wheels, workspace};
 use conversation_tests::{Stack, installed, report, size};
 
-use crate::openai_sdks::install;
+use crate::openai_sdks::{install, runs};
 
 /// Runs the tests of a package against an API of its own; the last line says what they came to.
 async fn passes(mut tests: Command) {
@@ -38,6 +38,17 @@ async fn the_python_client_and_its_adapters_pass_their_tests() {
         turns => tests.env("TURNS", turns.to_string()),
     };
     passes(tests).await;
+}
+
+/// An agent of each framework, with a script in the place of a model.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_frameworks_run() {
+    for example in ["langgraph_agent", "agents_sdk", "adk_agent", "strands_agent", "pydantic_ai_agent"] {
+        let mut python = Command::new(Wheels::CLIENTS.python().unwrap());
+        python.arg(workspace().join(format!("examples/{example}.py")));
+        python.env("PYTHONPATH", workspace().join("clients/python/src"));
+        runs(python).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,16 +55,6 @@ async fn the_javascript_sdk_works_unchanged() {
     runs_in_node("openai_js").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sessions_of_googles_agent_development_kit_behave_as_its_own() {
-    runs_in_python("adk_sessions.py").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_javascript_agents_sdk_changes_the_history_in_transactions() {
-    runs_in_node("agents_js").await;
-}
-
 /// The same items as in the examples. What has no type is a message of the easy form.
 fn items() -> Vec<InputItem> {
     let text = std::fs::read_to_string(workspace().join("examples/openai_items.json")).unwrap();
