@@ -3,6 +3,7 @@
 
 mod add;
 mod error;
+mod export;
 mod generation;
 mod history;
 mod list;
@@ -37,13 +38,14 @@ use crate::types::precondition::Precondition;
 use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::types::write::{Change, Fork};
 
+pub(crate) use export::Snapshots;
 pub use migrate::Migrated;
 pub(crate) use rows::{
     Added, Commit, Found, Listed, MessageDeletion, MessageRange, PendingInvalidation, Replaced,
 };
 use rows::{changed, found, message_deleted, select_snapshot, version_mismatch};
 pub(crate) use session::Sessions;
-pub(crate) use transfer::{Counters, Imported, Snapshots};
+pub(crate) use transfer::{Counters, Imported};
 
 /// The tables, reached through a pool that connects when it is first needed.
 #[derive(Clone, Debug)]
