@@ -1,5 +1,6 @@
 //! The routes, through the binaries that are deployed.
 
+use conversation_client::CONTRACT_VERSION;
 use conversation_tests::{Stack, user, user_as};
 use serde_json::json;
 
@@ -203,9 +204,11 @@ async fn owners_see_their_own_conversations_only() {
 async fn health_needs_no_owner_and_looks_deeper_on_demand() {
     let stack = Stack::start().await;
     let api = stack.api_with(&[("DEFAULT_OWNER", "")]).await;
-    assert_eq!(api.get("/v1/health").await.json(), json!({ "status": "ok" }));
+    let version = CONTRACT_VERSION;
+    assert_eq!(api.get("/v1/health").await.json(), json!({ "status": "ok", "version": version }));
     let deep = api.get("/v1/health?deep=1").await;
-    assert_eq!(deep.json(), json!({ "status": "ok", "postgres": "ok", "redis": "ok" }));
+    let all = json!({ "status": "ok", "version": version, "postgres": "ok", "redis": "ok" });
+    assert_eq!(deep.json(), all);
 }
 
 #[tokio::test]

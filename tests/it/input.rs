@@ -98,7 +98,7 @@ async fn bad_ids_cursors_and_limits_are_refused() {
     let stack = Stack::start().await;
     let api = stack.api().await;
     let long = "x".repeat(200);
-    for id in ["a%20b", "%00", "a%0Ab", "%7Ba%7D", "caf%C3%A9", "%FF", "%3Cb%3E", "a%2Fb", &long] {
+    for id in ["a%20b", "%00", "a%0Ab", "%7Ba%7D", "caf%C3%A9", "%FF", "%3Cb%3E", &long] {
         for (method, path) in [
             ("GET", format!("/v1/conversations/{id}")),
             ("DELETE", format!("/v1/conversations/{id}")),
@@ -110,6 +110,9 @@ async fn bad_ids_cursors_and_limits_are_refused() {
             assert_refused(&api, request, (400, "conversation_id"), &format!("{method} {path}")).await;
         }
     }
+    // An HTTP API decodes a path before it hands it on.
+    let slash = api.get("/v1/conversations/a%2Fb").await;
+    assert_eq!((slash.status, slash.at("/error/code")), (404, "unknown_url".into()));
     for (query, param) in [
         ("conversations/c/messages?limit=0", "limit"),
         ("conversations/c/messages?limit=101", "limit"),

@@ -168,7 +168,7 @@ async fn a_commit_under_another_epoch_is_refused_and_writes_nothing(profile: Pro
     for epoch in ["null", "0", "2"] {
         for call in [
             format!(
-                "add_messages({shard}, 'local', 'c', '{{}}', null, null, '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, false, null, null, null, true, {epoch}, true, false, 100, '')"
+                "add_messages({shard}, 'local', 'c', '{{}}', null, null, null, '{{n}}', '{{f}}', '{{\"{{}}\"}}', false, false, null, null, null, true, {epoch}, true, false, 100, '')"
             ),
             format!(
                 "update_conversation({shard}, 'local', 'c', '{{\"title\":\"x\"}}', null, null, null, true, {epoch}, true, false, 100, '')"
