@@ -23,6 +23,7 @@ mod duplicates;
 mod emulator;
 mod events;
 mod examples;
+mod faults;
 mod fork;
 mod generations;
 mod health;

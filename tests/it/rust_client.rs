@@ -1,6 +1,5 @@
 //! The client for Rust, on the whole contract once.
 
-mod faults;
 mod retries;
 
 use std::collections::BTreeSet;
@@ -12,9 +11,11 @@ use conversation_client::{
     Request, Scope, Written,
 };
 use conversation_local::workspace;
-use conversation_tests::{Api, Stack};
+use conversation_tests::{Api, Stack, acceptor, certificates};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 /// A client of an API, as ann.
 fn ann(api: &Api) -> Client {
@@ -209,8 +210,15 @@ async fn records_are_stored_read_and_deleted() {
             assert_eq!((read.text(), read.content_type.as_str()), (Ok("1e2"), "application/json"), "{key}");
             assert_eq!((read.revision, read.size, read.key.as_str()), (text.revision, 3, key));
             assert!(store.get_record(scope(), key).if_none_match(text.revision).await.unwrap().is_none());
-            let there = store.put_record(scope(), key, "").if_absent().await.unwrap_err();
-            assert!(matches!(there, Error::RevisionMismatch { revision, .. } if revision == text.revision));
+            for absent in [
+                store.put_record(scope(), key, "").if_absent(),
+                store.put_record(scope(), key, "").if_match(0),
+            ] {
+                let there = absent.await.unwrap_err();
+                assert!(
+                    matches!(there, Error::RevisionMismatch { revision, .. } if revision == text.revision)
+                );
+            }
             let bytes =
                 store.put_record(scope(), key, every_byte.clone()).if_match(text.revision).await.unwrap();
             let read = store.get_record(scope(), key).if_none_match(text.revision).await.unwrap().unwrap();
@@ -281,9 +289,14 @@ async fn answers_are_also_there_as_they_came() {
     assert_eq!((problem.status, problem.code.as_str()), (400, "unknown_role"));
     assert_eq!(problem.param.as_deref(), Some("messages[0].role"));
     assert!(problem.message.contains("robot") && problem.request_id.is_some());
-    for id in ["..", ""] {
+    for id in ["..", "", "trip/items/m", "trip?x"] {
         assert!(matches!(store.delete_records(id, "").await.unwrap_err(), Error::Invalid(_)), "{id:?}");
+        assert!(matches!(store.delete_conversation(id).await.unwrap_err(), Error::Invalid(_)), "{id:?}");
     }
+    assert_eq!(store.list_messages("trip").await.unwrap().data.len(), 1);
+    let there = store.add_messages("trip", [says("n", "user", "?")]).if_match(0).await.unwrap_err();
+    assert!(matches!(there, Error::VersionMismatch { version: 1, .. }), "{there}");
+    store.add_messages("new", [says("n", "user", "?")]).if_match(0).await.unwrap();
 }
 
 #[tokio::test]
@@ -295,7 +308,7 @@ async fn owners_and_callers_are_told_apart() {
     assert!(matches!(bob.get_record("trip", "a").await.unwrap_err(), Error::NotFound(_)));
     let jwt = stack.api_with(&[("AUTH_MODE", "jwt"), ("DEFAULT_OWNER", "")]).await;
     let nobody = Client::new(jwt.url()).unwrap().list_conversations().await.unwrap_err();
-    assert!(matches!(&nobody, Error::Refused(problem) if problem.status == 401), "{nobody}");
+    assert!(matches!(&nobody, Error::Unauthorized(problem) if problem.status == 401), "{nobody}");
     let failing = Auth::provider(async || Err::<String, _>("no token today"));
     let failing = Client::builder(jwt.url()).auth(failing).build().unwrap();
     let error = failing.list_conversations().await.unwrap_err().to_string();
@@ -362,4 +375,31 @@ async fn the_code_in_its_documentation_compiles() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("test result: ok. 6 passed"), "{said}");
+}
+
+/// A server whose certificate an authority of its own has signed answers those alone who trust that one.
+#[tokio::test]
+async fn a_private_authority_is_trusted_if_it_is_named() {
+    let Some(certificates) = certificates() else { return };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let acceptor = acceptor(&certificates).unwrap();
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await.unwrap();
+            let body = r#"{"status":"ok","version":"0.1.0"}"#;
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let client = || Client::builder(&url).retries(0);
+    let unknown = client().build().unwrap().health().await.unwrap_err();
+    assert!(matches!(unknown, Error::Transport(_)), "{unknown}");
+    let pem = fs::read(certificates.authority()).unwrap();
+    let trusting = client().root_certificates(pem).build().unwrap();
+    assert_eq!(trusting.health().await.unwrap().status, "ok");
+    server.abort();
 }

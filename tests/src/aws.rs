@@ -247,7 +247,11 @@ async fn give_credentials(mut stream: TcpStream, shared: Arc<Shared>) -> std::io
     stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await
 }
 
-fn acceptor(certificates: &Certificates) -> Result<TlsAcceptor, Broken> {
+/// Accepts TLS as the server of these certificates.
+///
+/// # Errors
+/// They cannot be read.
+pub fn acceptor(certificates: &Certificates) -> Result<TlsAcceptor, Broken> {
     let [certificate, key] = certificates.server();
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
     let config = ServerConfig::builder_with_provider(ring::default_provider().into())

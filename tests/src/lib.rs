@@ -36,7 +36,7 @@ use sqlx::{Connection as _, PgConnection};
 
 pub use access::{Access, as_deployed};
 pub use api::{Answer, Api};
-pub use aws::{Aws, Presented, tokens_of_botocore};
+pub use aws::{Aws, Presented, acceptor, tokens_of_botocore};
 pub use cluster::{ClusterStack, Member};
 pub use load::{Load, Seen};
 pub use managed::{Kind, Managed, Manners};

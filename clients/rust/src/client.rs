@@ -8,6 +8,8 @@ use http_body_util::Full;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
 use tokio::time::sleep;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 use crate::auth::Auth;
 use crate::error::Error;
@@ -45,6 +47,7 @@ pub struct ClientBuilder {
     retries: u32,
     timeout: Duration,
     check_version: bool,
+    authorities: Vec<u8>,
 }
 
 impl Client {
@@ -76,6 +79,7 @@ impl Client {
             retries: 4,
             timeout: Duration::from_secs(30),
             check_version: true,
+            authorities: Vec::new(),
         }
     }
 
@@ -179,12 +183,24 @@ impl ClientBuilder {
         self
     }
 
+    /// Trusts certificate authorities beside those that browsers trust: certificates as PEM, like those of a private load balancer.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authorities = pem.into();
+        self
+    }
+
     /// Makes the client. The first request opens a connection.
     ///
     /// # Errors
-    /// The URL is not one of HTTP, or the owner cannot be sent.
+    /// The URL is not one of HTTP, the owner cannot be sent, or a certificate is none.
     pub fn build(self) -> Result<Client, Error> {
-        let Some(endpoint) = Endpoint::parse(&self.url) else {
+        let authorities = CertificateDer::pem_slice_iter(&self.authorities)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Error::Invalid(format!("the root certificates are not PEM: {error}")))?;
+        if authorities.is_empty() && !self.authorities.is_empty() {
+            return Err(Error::Invalid("there is no certificate among the root certificates".into()));
+        }
+        let Some(endpoint) = Endpoint::parse(&self.url, &authorities) else {
             let expected = "expected https://host or http://host:port";
             return Err(Error::Invalid(format!("{} is not a valid URL; {expected}", self.url)));
         };
@@ -216,5 +232,6 @@ mod tests {
         let wrong = Client::new("store").unwrap_err().to_string();
         assert!(wrong.starts_with("store is not a valid URL"), "{wrong}");
         assert!(Client::builder("http://store").owner("a\nb").build().is_err());
+        assert!(Client::builder("https://store").root_certificates("none").build().is_err());
     }
 }

@@ -47,8 +47,11 @@ pub enum Error {
     /// have been stored if the code is `outcome_unknown`, or if a gateway answered.
     #[error("{0}")]
     Unavailable(Box<Problem>),
-    /// Any other refusal: a request that breaks a rule (400, 405, 415), a caller that is not accepted (401, 403), or a
-    /// defect of the server (500), whose log has the reason under `request_id`.
+    /// The caller is not accepted: 401, 403.
+    #[error("{0}")]
+    Unauthorized(Box<Problem>),
+    /// Any other refusal: a request that breaks a rule (400, 405, 415), or a defect of the server (500), whose log has the
+    /// reason under `request_id`.
     #[error("{0}")]
     Refused(Box<Problem>),
     /// There is no answer, also after the retries. A write may or may not have been stored.
@@ -116,6 +119,7 @@ impl Error {
             | Self::RevisionMismatch { problem, .. }
             | Self::TooLarge(problem)
             | Self::Unavailable(problem)
+            | Self::Unauthorized(problem)
             | Self::Refused(problem) => Some(problem),
             _ => None,
         }
@@ -134,6 +138,7 @@ impl Error {
         let number = |name: &str| said[name].as_u64().unwrap_or_default();
         let problem = Box::new(Problem::read(said, response));
         match (response.status, problem.code.as_str()) {
+            (401 | 403, _) => Self::Unauthorized(problem),
             (404, _) => Self::NotFound(problem),
             (409, _) => Self::Conflict(problem),
             (412, "revision_mismatch") => {
@@ -156,14 +161,16 @@ impl Error {
 impl Problem {
     fn read(said: &Value, response: &Response) -> Self {
         let text = |name: &str| said[name].as_str().map(str::to_owned);
-        let message = text("message").or_else(|| said.as_str().map(str::to_owned));
+        let message =
+            text("message").or_else(|| text("Message")).or_else(|| said.as_str().map(str::to_owned));
+        let identified = response.header("x-request-id").or_else(|| response.header("apigw-requestid"));
         let usual = || StatusCode::from_u16(response.status).ok()?.canonical_reason();
         Self {
             status: response.status,
             code: text("code").unwrap_or_default(),
             param: text("param"),
             message: message.unwrap_or_else(|| usual().unwrap_or("The request failed.").to_owned()),
-            request_id: response.header("x-request-id").map(str::to_owned),
+            request_id: identified.map(str::to_owned),
         }
     }
 }
@@ -204,7 +211,10 @@ mod tests {
         for status in [429, 502, 503, 504] {
             assert!(matches!(problem(status, &code("unavailable")), Error::Unavailable(_)));
         }
-        for status in [400, 401, 403, 405, 415, 500] {
+        for status in [401, 403] {
+            assert!(matches!(problem(status, &code("any")), Error::Unauthorized(_)));
+        }
+        for status in [400, 405, 415, 500] {
             assert!(matches!(problem(status, &code("any")), Error::Refused(_)));
         }
         let error = problem(400, &code("invalid_id"));
@@ -230,6 +240,11 @@ mod tests {
         for (status, body, message) in [
             (403, r#"{"message":"Forbidden"}"#, "Forbidden"),
             (401, r#"{"error":"invalid token"}"#, "invalid token"),
+            (
+                403,
+                r#"{"Message":"not authorized to perform: lambda:InvokeFunctionUrl"}"#,
+                "not authorized to perform: lambda:InvokeFunctionUrl",
+            ),
             (502, "<html>", "Bad Gateway"),
             (503, "null", "Service Unavailable"),
             (599, "", "The request failed."),

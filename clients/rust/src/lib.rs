@@ -46,6 +46,8 @@ mod operations;
 mod request;
 mod response;
 mod retry;
+#[cfg(feature = "rig")]
+pub mod rig;
 mod transport;
 mod version;
 

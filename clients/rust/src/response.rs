@@ -33,7 +33,9 @@ impl Response {
 
     /// Returns the version or revision in the header `ETag`.
     pub fn etag(&self) -> Option<u64> {
-        self.header(ETAG.as_str())?.trim_matches('"').parse().ok()
+        let tag = self.header(ETAG.as_str())?;
+        // Proxies that compress an answer make its tag a weak one.
+        tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').parse().ok()
     }
 
     /// Parses the body.
@@ -57,6 +59,7 @@ mod tests {
         };
         assert_eq!(etag("\"7\""), Some(7));
         assert_eq!(etag("\"9223372036854775807\""), Some(9_223_372_036_854_775_807));
-        assert_eq!(etag("W/\"7\""), None);
+        assert_eq!(etag("W/\"7\""), Some(7));
+        assert_eq!(etag("\"abc\""), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Whether and when a request is sent again.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::response::Response;
@@ -27,10 +27,16 @@ fn is_transient(response: &Response) -> bool {
     matches!(response.status, 429 | 502..=504) && response.header("x-should-retry") != Some("false")
 }
 
-/// The seconds in `Retry-After`; a date, which this API does not send, counts as none.
+/// How long `Retry-After` asks for, in seconds or as a date.
 fn retry_after(response: &Response) -> Duration {
-    let seconds = response.header("retry-after").and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or_default())
+    let Some(text) = response.header("retry-after") else { return Duration::ZERO };
+    match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text)
+            .ok()
+            .and_then(|date| date.duration_since(SystemTime::now()).ok())
+            .unwrap_or_default(),
+    }
 }
 
 /// A number from 0 to 1; without randomness the middle.
@@ -79,8 +85,11 @@ mod tests {
         for status in [429, 502, 503, 504] {
             let pause = pause(0, &answer(status, &[("retry-after", "2")])).unwrap();
             assert!(millis(2_050, 2_100).contains(&pause), "{pause:?}");
-            let date = ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT");
-            assert!(millis(50, 100).contains(&super::pause(0, &answer(status, &[date])).unwrap()));
+            let past = ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
+            assert!(millis(50, 100).contains(&super::pause(0, &answer(status, &[past])).unwrap()));
+            let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(20)).leak();
+            let pause = super::pause(0, &answer(status, &[("retry-after", soon)])).unwrap();
+            assert!(millis(18_000, 20_100).contains(&pause), "{pause:?}");
         }
     }
 
@@ -89,6 +98,7 @@ mod tests {
         for (status, headers) in [
             (503, &[("x-should-retry", "false"), ("retry-after", "1")][..]),
             (503, &[("retry-after", "31")]),
+            (503, &[("retry-after", "Thu, 21 Oct 2199 07:28:00 GMT")]),
             (200, &[]),
             (304, &[]),
             (409, &[]),

@@ -29,14 +29,24 @@ impl VersionCheck {
         if major(server) != major(CONTRACT_VERSION) {
             return Err(Error::Incompatible { server: server.to_owned(), client: CONTRACT_VERSION });
         }
-        // Somebody else may have been faster.
-        let _ = self.server.set(server.to_owned());
+        // Somebody else may have been faster, and has then said it.
+        if self.server.set(server.to_owned()).is_ok() && is_older(server) {
+            tracing::warn!(
+                "the server speaks version {server} of the contract, which lacks some of what this client, of {CONTRACT_VERSION}, may ask for"
+            );
+        }
         Ok(())
     }
 }
 
 fn major(version: &str) -> &str {
     version.split('.').next().unwrap_or_default()
+}
+
+/// Whether a server of the same major version has an older minor one.
+fn is_older(server: &str) -> bool {
+    let minor = |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    minor(server) < minor(CONTRACT_VERSION)
 }
 
 #[cfg(test)]
@@ -68,5 +78,14 @@ mod tests {
         check.check(&answer(Some("0.99.1"))).unwrap();
         assert_eq!(check.server(), Some("0.99.1"));
         check.check(&answer(Some("9.1.0"))).unwrap();
+    }
+
+    #[test]
+    fn an_older_minor_version_is_known() {
+        let minor: u32 = CONTRACT_VERSION.split('.').nth(1).unwrap().parse().unwrap();
+        for (minor, expected) in [(minor - 1, true), (minor, false), (minor + 1, false), (minor + 10, false)]
+        {
+            assert_eq!(is_older(&format!("{}.{minor}.7", major(CONTRACT_VERSION))), expected, "{minor}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The storage of sessions, held to `rig-memory`'s own contract.
 
 use conversation_client::Client;
-use conversation_store_rig::{CHUNK, SessionStore};
+use conversation_client::rig::{CHUNK, SessionStore};
 use rig_memory::AsyncStore as _;
 use rig_memory::conformance::check_store;
 use uuid::Uuid;

@@ -11,8 +11,8 @@ use conversation_client::{
 use conversation_tests::{Stack, free_port};
 use serde_json::json;
 
-use super::faults::{Fault, Faulty};
 use super::{ann, says};
+use crate::faults::{Fault, Faulty};
 
 /// A write to a conversation, and a number in its answer that another write of the same would change.
 type Write = fn(Client, &'static str) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Send>>;
@@ -206,7 +206,7 @@ async fn another_major_version_of_the_contract_is_an_error() {
     assert_eq!(lossy().check_version(false).build().unwrap().health().await.unwrap().version, "9.1.0");
     faulty.set(&[Fault::Answer(403, "", r#"{"message":"Forbidden"}"#)]);
     let error = lossy().build().unwrap().health().await.unwrap_err();
-    assert!(matches!(error, Error::Refused(_)), "a gateway says nothing of the server: {error}");
+    assert!(matches!(error, Error::Unauthorized(_)), "a gateway says nothing of the server: {error}");
 }
 
 #[tokio::test]

@@ -40,6 +40,11 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
+    /// Of a write that creates what is not there: there is nothing at version 0.
+    pub(crate) fn or_absent(at: Match) -> Self {
+        if at == Match::At(0) { Self::IsAbsent } else { Self::Is(at) }
+    }
+
     /// Adds the condition to a request, if there is one.
     pub(crate) fn add(condition: Option<Self>, request: Request) -> Result<Request, Error> {
         match condition {

@@ -77,7 +77,11 @@ impl<'de> Visitor<'de> for HeadVisitor {
         while let Some(field) = map.next_key()? {
             match field {
                 Field::Id => head.id = map.next_value()?,
-                Field::Kind => head.kind = map.next_value()?,
+                // A message's may be any JSON.
+                Field::Kind => {
+                    let kind: &RawValue = map.next_value()?;
+                    head.kind = serde_json::from_str(kind.get()).unwrap_or_default();
+                }
                 Field::Seq => head.seq = map.next_value()?,
                 Field::CreatedAt => head.created_at = map.next_value()?,
                 Field::Other => {
@@ -135,12 +139,16 @@ mod tests {
         let texts = [
             r#"{"id":"m","seq":7,"created_at":1,"b":1e2, "a" : 100.0,"role":"user","content":"\u00e9\/é"}"#,
             r#"{"id":"m","seq":7,"created_at":1,"cut":"\ud83d","\ud83d":1,"n":123456789012345678901234567890}"#,
+            r#"{"id":"m","seq":7,"created_at":1,"type":null}"#,
+            r#"{"id":"m","seq":7,"created_at":1,"type":{"a":[5]}}"#,
+            r#"{"id":"m","seq":7,"created_at":1,"type":"\ud83d"}"#,
         ];
         let page = format!("[{}]", texts.join(" , "));
         let stored: Vec<Stored> = serde_json::from_str(&page).unwrap();
         for (stored, text) in stored.iter().zip(texts) {
             assert_eq!(stored.json.get(), text);
-            assert_eq!((stored.head.id.as_str(), stored.head.seq, stored.head.created_at), ("m", 7, 1));
+            let head = &stored.head;
+            assert_eq!((head.id.as_str(), head.seq, head.created_at, head.kind.as_str()), ("m", 7, 1, ""));
         }
         let again = serde_json::to_string(&RawList::of(stored.iter().map(|stored| &stored.json))).unwrap();
         assert_eq!(again, format!("[{}]", texts.join(",")));

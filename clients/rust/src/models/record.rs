@@ -109,9 +109,12 @@ impl Change {
         self
     }
 
-    /// Changes the record only if it is at this revision; otherwise nothing of the request is stored.
+    /// Changes the record only if it is at this revision, or stores it at 0 only if there is none; otherwise nothing of the request is
+    /// stored.
     pub fn if_match(mut self, revision: impl Into<Match>) -> Self {
-        self.condition = Some(Condition::Is(revision.into()));
+        let revision = revision.into();
+        let stores = self.content.is_some();
+        self.condition = Some(if stores { Condition::or_absent(revision) } else { Condition::Is(revision) });
         self
     }
 

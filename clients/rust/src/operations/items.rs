@@ -179,5 +179,6 @@ impl Operation for DeleteItem {
 
 fn page(response: &Response) -> Result<ItemPage, Error> {
     let page: ItemPage = response.json().map_err(Error::unexpected)?;
-    Ok(ItemPage { version: response.etag().unwrap_or(page.version), ..page })
+    let version = response.etag().ok_or_else(|| Error::unexpected("no ETag"))?;
+    Ok(ItemPage { version, ..page })
 }

@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde::Serialize;
 
-use super::setters::{conditional, creating, keyed};
+use super::setters::{conditional, creating, keyed, upserting};
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
@@ -56,8 +56,7 @@ pub struct ListMessages {
     min_version: Option<u64>,
 }
 
-conditional!(AddMessages);
-creating!(AddMessages);
+upserting!(AddMessages);
 keyed!(AddMessages);
 conditional!(ReplaceMessages);
 keyed!(ReplaceMessages);
@@ -203,7 +202,8 @@ impl Operation for ListMessages {
 
     fn read(&self, response: &Response) -> Result<MessagePage, Error> {
         let page: MessagePage = response.json().map_err(Error::unexpected)?;
-        Ok(MessagePage { version: response.etag().unwrap_or(page.version), ..page })
+        let version = response.etag().ok_or_else(|| Error::unexpected("no ETag"))?;
+        Ok(MessagePage { version, ..page })
     }
 }
 

@@ -5,7 +5,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::list_records::{ListRecords, records};
-use super::setters::{conditional, creating, keyed, repeatable};
+use super::setters::{conditional, creating, keyed, repeatable, upserting};
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::{Error, Problem};
@@ -60,8 +60,7 @@ pub struct WriteRecords {
     idempotency: Key,
 }
 
-conditional!(PutRecord);
-creating!(PutRecord);
+upserting!(PutRecord);
 keyed!(PutRecord);
 repeatable!(PutRecord);
 conditional!(DeleteRecord);

@@ -28,6 +28,23 @@ macro_rules! creating {
     };
 }
 
+/// A write that changes what is there and creates what is not, and may depend on either.
+macro_rules! upserting {
+    ($operation:ty) => {
+        creating!($operation);
+
+        impl Call<$operation> {
+            /// Writes only if what is changed is at this version or revision, or with [`Match::Any`] if it is there; at 0 only if there is
+            /// none. Otherwise nothing is stored, and the error is a [`VersionMismatch`](crate::Error::VersionMismatch) or a
+            /// [`RevisionMismatch`](crate::Error::RevisionMismatch).
+            pub fn if_match(mut self, version: impl Into<Match>) -> Self {
+                self.operation.condition = Some(Condition::or_absent(version.into()));
+                self
+            }
+        }
+    };
+}
+
 /// A write that takes effect once.
 macro_rules! keyed {
     ($operation:ty) => {
@@ -55,4 +72,4 @@ macro_rules! repeatable {
     };
 }
 
-pub(super) use {conditional, creating, keyed, repeatable};
+pub(super) use {conditional, creating, keyed, repeatable, upserting};

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::failure::TransportFailure;
@@ -34,8 +34,9 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a URL; None if it is not one of HTTP. A `/v1` at its end, which the OpenAI SDKs want there, is left out.
-    pub(crate) fn parse(url: &str) -> Option<Self> {
+    /// Reads a URL; None if it is not one of HTTP. A `/v1` at its end, which the OpenAI SDKs want there, is left out. Authorities are
+    /// trusted beside those that browsers trust.
+    pub(crate) fn parse(url: &str, authorities: &[CertificateDer<'static>]) -> Option<Self> {
         let url = url.trim_end_matches('/');
         let uri: Uri = url.strip_suffix("/v1").unwrap_or(url).parse().ok()?;
         let (scheme, usual) = match uri.scheme_str()? {
@@ -52,7 +53,7 @@ impl Endpoint {
         let authority = if port == usual { named.to_owned() } else { format!("{named}:{port}") };
         let host = named.trim_matches(['[', ']']).to_owned();
         let tls = match scheme {
-            "https" => Some((connector()?, ServerName::try_from(host.clone()).ok()?)),
+            "https" => Some((connector(authorities)?, ServerName::try_from(host.clone()).ok()?)),
             _ => None,
         };
         Some(Self {
@@ -98,9 +99,12 @@ async fn over(
     Ok(sender)
 }
 
-/// Makes a TLS client that trusts the authorities that browsers trust.
-fn connector() -> Option<TlsConnector> {
-    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+/// Makes a TLS client that trusts the authorities that browsers trust, and these.
+fn connector(authorities: &[CertificateDer<'static>]) -> Option<TlsConnector> {
+    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for authority in authorities {
+        roots.add(authority.clone()).ok()?;
+    }
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .ok()?
@@ -123,12 +127,12 @@ mod tests {
             ("http://127.0.0.1:9000/v1", "127.0.0.1", 9000, "127.0.0.1:9000"),
             ("http://[::1]", "::1", 80, "[::1]"),
         ] {
-            let server = Endpoint::parse(url).unwrap();
+            let server = Endpoint::parse(url, &[]).unwrap();
             assert_eq!((server.host.as_str(), server.port), (host, port), "{url}");
             assert_eq!((server.authority.to_str().unwrap(), server.base.as_str()), (authority, ""), "{url}");
             assert_eq!(server.tls.is_some(), url.starts_with("https"));
         }
-        let stage = Endpoint::parse("https://a.example/prod/v1/").unwrap();
+        let stage = Endpoint::parse("https://a.example/prod/v1/", &[]).unwrap();
         assert_eq!((stage.origin.as_str(), stage.base.as_str()), ("https://a.example", "/prod"));
     }
 
@@ -136,7 +140,7 @@ mod tests {
     fn others_name_none() {
         for url in ["a.example", "ftp://a", "", "https://", "http://u:p@a", "http://a/?b=c", "http://a:99999"]
         {
-            assert!(Endpoint::parse(url).is_none(), "{url}");
+            assert!(Endpoint::parse(url, &[]).is_none(), "{url}");
         }
     }
 }

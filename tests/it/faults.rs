@@ -1,4 +1,4 @@
-//! A server before the API that fails on purpose.
+//! A server before the API that fails on purpose: as it is told, or at random.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 /// What is done to one request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It arrives; its connection is closed without an answer.
     LoseAnswer,
     /// It arrives; its connection is closed in the middle of the answer.
@@ -25,10 +25,25 @@ pub(super) enum Fault {
     Silence,
     /// It is answered, and then the connection is closed.
     Close,
+    /// It arrives a little later.
+    Delay,
+    /// It arrives twice.
+    Double,
+    /// It arrives, and again long after it was answered.
+    DoubleLate,
 }
 
+/// What a server does at random, and how often in a hundred requests.
+const AT_RANDOM: [(Fault, u8); 5] = [
+    (Fault::LoseRequest, 2),
+    (Fault::LoseAnswer, 2),
+    (Fault::Delay, 2),
+    (Fault::Double, 2),
+    (Fault::DoubleLate, 1),
+];
+
 /// The server. It passes on what no fault is set for. Dropping it closes it.
-pub(super) struct Faulty {
+pub(crate) struct Faulty {
     port: u16,
     shared: Arc<Shared>,
     listens: AbortHandle,
@@ -37,17 +52,31 @@ pub(super) struct Faulty {
 #[derive(Default)]
 struct Shared {
     faults: Mutex<VecDeque<Fault>>,
+    /// Where requests fail at random.
+    random: Option<Mutex<fastrand::Rng>>,
+    /// How often each fault came at random.
+    came: [AtomicU32; AT_RANDOM.len()],
     heads: Mutex<Vec<String>>,
     connections: AtomicU32,
 }
 
 impl Faulty {
-    /// A server before the one at a URL.
-    pub(super) async fn before(url: &str) -> Self {
+    /// A server before the one at a URL, which does as it is told.
+    pub(crate) async fn before(url: &str) -> Self {
+        Self::with(url, Shared::default()).await
+    }
+
+    /// One that fails now and then, as a seed decides.
+    pub(crate) async fn at_random(url: &str, seed: u64) -> Self {
+        let random = Some(Mutex::new(fastrand::Rng::with_seed(seed)));
+        Self::with(url, Shared { random, ..Shared::default() }).await
+    }
+
+    async fn with(url: &str, shared: Shared) -> Self {
         let target = port_of(&format!("{url}/"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let all = Arc::clone(&shared);
         let listens = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -59,30 +88,53 @@ impl Faulty {
         Self { port, shared, listens: listens.abort_handle() }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Sets what happens to the next requests, and forgets those that came.
-    pub(super) fn set(&self, faults: &[Fault]) {
+    pub(crate) fn set(&self, faults: &[Fault]) {
         *self.shared.faults.lock().unwrap() = faults.iter().copied().collect();
         self.shared.heads.lock().unwrap().clear();
     }
 
+    /// Whether all that happens at random has happened.
+    pub(crate) fn every_fault_came(&self) -> bool {
+        self.shared.came.iter().all(|came| came.load(Ordering::SeqCst) > 0)
+    }
+
     /// How many connections were made to it.
-    pub(super) fn connections(&self) -> u32 {
+    pub(crate) fn connections(&self) -> u32 {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// The first lines and headers of the requests that came.
-    pub(super) fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         assert!(self.shared.faults.lock().unwrap().is_empty(), "some requests did not come");
         self.shared.heads.lock().unwrap().clone()
     }
 
     /// A header of each of the requests that came; empty where it was not there.
-    pub(super) fn header(&self, name: &str) -> Vec<String> {
+    pub(crate) fn header(&self, name: &str) -> Vec<String> {
         self.heads().iter().map(|head| value(head, name).unwrap_or_default()).collect()
+    }
+}
+
+impl Shared {
+    /// What is done to the next request.
+    fn next(&self) -> Option<Fault> {
+        let told = self.faults.lock().unwrap().pop_front();
+        told.or_else(|| {
+            let mut at = self.random.as_ref()?.lock().unwrap().u8(0..100);
+            AT_RANDOM.into_iter().zip(&self.came).find_map(|((fault, often), came)| {
+                if at < often {
+                    came.fetch_add(1, Ordering::SeqCst);
+                    return Some(fault);
+                }
+                at -= often;
+                None
+            })
+        })
     }
 }
 
@@ -96,7 +148,7 @@ impl Drop for Faulty {
 async fn serve(mut client: TcpStream, (port, target): (u16, u16), shared: &Shared) -> Option<()> {
     while let Some((head, body)) = message(&mut client).await {
         shared.heads.lock().unwrap().push(head.clone());
-        let fault = shared.faults.lock().unwrap().pop_front();
+        let fault = shared.next();
         match fault {
             Some(Fault::LoseRequest) => return None,
             Some(Fault::Silence) => tokio::time::sleep(Duration::from_secs(60)).await,
@@ -107,24 +159,42 @@ async fn serve(mut client: TcpStream, (port, target): (u16, u16), shared: &Share
                 client.write_all(answer.as_bytes()).await.ok()?;
             }
             _ => {
-                let mut server = TcpStream::connect(("127.0.0.1", target)).await.ok()?;
                 // The front answers only those that ask for its own port.
                 let head = head.replace(&format!(":{port}\r\n"), &format!(":{target}\r\n"));
-                server.write_all(&[head.as_bytes(), &body].concat()).await.ok()?;
-                let (head, body) = message(&mut server).await?;
-                let answer = [head.as_bytes(), &body].concat();
+                let request = [head.as_bytes(), &body].concat();
+                if let Some(Fault::Delay) = fault {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                let answer = pass_on(target, &request).await?;
                 match fault {
                     Some(Fault::LoseAnswer) => return None,
-                    Some(Fault::CutAnswer) => client.write_all(&answer[..answer.len() - 1]).await.ok()?,
-                    _ => client.write_all(&answer).await.ok()?,
+                    Some(Fault::CutAnswer) => {
+                        client.write_all(&answer[..answer.len() - 1]).await.ok()?;
+                        return None;
+                    }
+                    Some(Fault::Double) => drop(pass_on(target, &request).await),
+                    Some(Fault::DoubleLate) => drop(tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                        pass_on(target, &request).await
+                    })),
+                    _ => (),
                 }
-                if fault.is_some() {
+                client.write_all(&answer).await.ok()?;
+                if let Some(Fault::Close) = fault {
                     return None;
                 }
             }
         }
     }
     None
+}
+
+/// Sends a request to the server at a port, and returns its answer.
+async fn pass_on(target: u16, request: &[u8]) -> Option<Vec<u8>> {
+    let mut server = TcpStream::connect(("127.0.0.1", target)).await.ok()?;
+    server.write_all(request).await.ok()?;
+    let (head, body) = message(&mut server).await?;
+    Some([head.as_bytes(), &body].concat())
 }
 
 /// Reads one request or answer: its first line and headers, and its body.

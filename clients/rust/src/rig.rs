@@ -1,4 +1,4 @@
-//! Sessions of the Rig framework, kept in the conversation store.
+//! Sessions of the Rig framework, kept in the conversation store: `AgentBuilder::memory` of `rig-agent` takes a [`SessionStore`].
 //!
 //! Rig keeps a session as logs and files of bytes. A write to a log names the length that its writer has read, and is to be
 //! done only if the log is still that long, in one step. Here a log is a conversation, and each of its messages says how long
@@ -7,26 +7,32 @@
 
 use std::io::{Error, ErrorKind, Result};
 
-use conversation_client::{Call, Client, Error as StoreError, ListMessages, Match, MessagePage};
 use rig_memory::{AsyncStore, LogWriteError, check_log_name, check_name};
 use serde_json::{Value, json};
 
-/// How many bytes a message holds. As JSON they are at most six times as many, and a message may have 256 KiB.
+use crate::{Call, Client, Error as StoreError, ListMessages, Match, MessagePage};
+
+/// How many bytes of a log or a file a message holds. As JSON they are at most six times as many, and a message may have
+/// 256 KiB.
 pub const CHUNK: usize = 32 * 1024;
 
 type LogWrite = std::result::Result<(), LogWriteError>;
 
-/// Rig's storage of one session.
+/// Logs and files of agents of Rig. Its clones share the connections of their [`Client`].
+///
+/// The log `alice` of the store `chats` is the conversation `chats:log:alice`, and a file `notes.md` is `chats:file:notes.md`. What an id
+/// may not have is written as `=` and two hexadecimal digits for each byte.
+#[derive(Clone, Debug)]
 pub struct SessionStore {
     store: Client,
-    /// Begins the ids of this session's conversations.
-    session: String,
+    /// Begins the ids of its conversations.
+    name: String,
 }
 
 impl SessionStore {
-    /// The storage of a session, whose name is an id.
-    pub fn new(store: Client, session: impl Into<String>) -> Self {
-        Self { store, session: session.into() }
+    /// A store with a name, of which ids of conversations are made: letters, digits, `-`, `_`, `.` and `:`.
+    pub fn new(store: Client, name: impl Into<String>) -> Self {
+        Self { store, name: name.into() }
     }
 
     /// The id of the conversation that is a log or a file. A name may have characters that an id may not, like `/`.
@@ -35,7 +41,7 @@ impl SessionStore {
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
             _ => format!("={byte:02X}"),
         });
-        format!("{}:{kind}:{}", self.session, escaped.collect::<String>())
+        format!("{}:{kind}:{}", self.name, escaped.collect::<String>())
     }
 
     /// Reads everything as it was at one version: where that changes between two pages, it begins again.
