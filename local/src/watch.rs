@@ -37,6 +37,8 @@ impl Watch {
         })?;
         let mut command = command_line([cargo_lambda]);
         command.extend(command_line(["lambda", "watch", "--quiet", "--disable-cors", "--concurrency", "4"]));
+        // What is built then, is what has been built with the workspace.
+        command.extend(command_line(["--features", "watch"]));
         command.extend(command_line(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]));
         let process = Supervised::in_terminal("cargo lambda watch", &command, environment)?;
         Ok(Self { process, port, _claim: claim })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use conversation_functions::ROUTES;
 use conversation_local::{Routes, workspace};
@@ -141,6 +142,34 @@ fn the_route_table_is_the_watch_table() {
     let all: Vec<_> = watch.all().collect();
     let all = all.iter().map(|(method, path, function)| (*method, path.as_str(), *function));
     assert_eq!(all.collect::<BTreeSet<_>>(), &of_functions | &heads);
+}
+
+/// With their feature `watch` the functions have every dependency with the features that the whole workspace has it with.
+#[test]
+fn cargo_lambda_watch_builds_no_dependency_again() {
+    let dependencies = |selection: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p} {f}",
+        ]);
+        let output = cargo.args(selection).current_dir(workspace()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines = said.lines().map(|line| line.trim_end_matches(" (*)").to_owned());
+        lines.filter(|line| !line.starts_with("conversation-functions ")).collect::<BTreeSet<_>>()
+    };
+    let built = dependencies(&["--workspace"]);
+    let of_functions =
+        |features| dependencies(&["--package", "conversation-functions", "--features", features]);
+    assert_eq!(of_functions("watch").difference(&built).collect::<Vec<_>>(), [""; 0]);
+    assert!(!of_functions("").is_subset(&built), "then the feature is not needed");
 }
 
 #[test]
