@@ -2,22 +2,22 @@ import type { UIMessage } from "ai";
 
 import type { ConversationStore } from "./client.js";
 import { ConflictError, PreconditionFailedError } from "./errors.js";
+import { History } from "./history.js";
+import type { Entry } from "./history.js";
 import { canonical } from "./json.js";
-import type { Message, NewMessage, RecordChange, RecordResult } from "./types.js";
+import type { RecordChange, RecordResult } from "./types.js";
 
 /** The record of a conversation that has the id of the stream that answers right now. */
 const STREAM = "ai/active-stream";
-/** How many messages a commit adds at most. */
-const MOST = 100;
 
-/** A message, and the text that it is compared by. */
+/** A message: the text that it is compared by, and its JSON as it is sent, which for one that is not changed is what is stored. */
 interface Saved {
   id: string;
   json: string;
-  message: NewMessage;
+  text: string;
 }
 
-type Stored = Saved & { seq: number };
+type Stored = Saved & { entry: Entry };
 
 /** What a chat knows of its conversation. */
 interface State {
@@ -47,9 +47,9 @@ export interface SaveChat<M extends UIMessage = UIMessage> {
   /** What `loadChat` returned, or the id of a chat that was not loaded: then no message is deleted. */
   chat: Chat<M> | string;
   /** All messages as they are to be: those of `nextMessages`, or those and the answer. */
-  messages?: M[];
+  messages?: M[] | undefined;
   /** The id of a stream that begins; null where one ends. */
-  activeStreamId?: string | null;
+  activeStreamId?: string | null | undefined;
 }
 
 /** Creates an empty chat; its id. */
@@ -59,14 +59,11 @@ export async function createChat(store: ConversationStore): Promise<string> {
 
 /** Loads a chat; one that does not exist is empty. */
 export async function loadChat<M extends UIMessage = UIMessage>(store: ConversationStore, id: string): Promise<Chat<M>> {
-  const [{ messages, version }, record] = await Promise.all([store.messages.last(id, Infinity), store.records(id).get(STREAM)]);
-  const stored = messages.map(toStored);
+  const [{ entries, version }, record] = await Promise.all([new History(store, id).newest(Infinity), store.records(id).get(STREAM)]);
+  const stored = entries.map(toStored);
   // Copies, since the caller's may be changed, and these may be sent again.
-  const chat = {
-    id,
-    messages: stored.map(({ message }) => structuredClone(message) as unknown as M),
-    activeStreamId: record?.text() ?? null,
-  };
+  const messages = entries.map(({ message }) => structuredClone(withoutOwn(message)) as M);
+  const chat = { id, messages, activeStreamId: record?.text() ?? null };
   states.set(chat, { base: known(stored), stored, version, stream: record?.revision ?? 0, queue: Promise.resolve() });
   return chat;
 }
@@ -98,30 +95,32 @@ export async function saveChat<M extends UIMessage>(
   const [id, state] = typeof chat === "string" ? [chat, nothing] : [chat.id, states.get(chat)];
   if (!state) throw new TypeError("chat must be what loadChat returned, or the id of a chat");
   const wanted = messages?.map(toSaved);
-  const saved = state.queue.then(() => save(store, id, state, wanted, activeStreamId));
+  const history = new History(store, id);
+  const saved = state.queue.then(() => save(store, history, state, wanted, activeStreamId));
   state.queue = saved.catch(() => undefined); // The caller gets the error; the next save does not depend on it.
   return saved;
 }
 
 async function save(
   store: ConversationStore,
-  id: string,
+  history: History,
   state: State,
   wanted: Saved[] | undefined,
   activeStreamId?: string | null,
 ): Promise<void> {
-  const deleted = new Set<string>();
+  let left = wanted;
   for (let stream = streamChange(state, activeStreamId); ;) {
-    const left = wanted?.filter((one) => !deleted.has(one.id));
-    const write = left && planWrite(state.base, left, await readStored(store, id, state));
+    const write = left && planWrite(state.base, left, await readStored(history, state));
     if (!write && !stream) break;
     try {
-      if (write) await send(store, id, state, write, stream);
-      else if (stream) noteStream(state, (await store.records(id).batch([stream])).data);
-      stream = undefined;
+      const answer = write ? await send(history, state, write, stream) : (await store.records(history.id).batch([stream!])).data;
+      // Where others have stored all of the messages meanwhile, no record was written: the stream is left for the next round.
+      if (stream && answer) noteStream(state, answer);
+      if (answer) stream = undefined;
+      left = undefined;
     } catch (error) {
       const other = deletedOf(error, write);
-      if (other !== undefined) deleted.add(other);
+      if (other !== undefined) left = left?.filter(({ id }) => id !== other);
       else if (!(error instanceof PreconditionFailedError)) throw error;
       // A newer stream answers, and is not ours to clear; or another writer came first: look at what it has left.
       else if (error.code === "revision_mismatch") stream = undefined;
@@ -134,21 +133,17 @@ async function save(
 /** What a commit does: it replaces what follows the first `kept` messages, or if `kept` is all of them, adds. */
 interface Write {
   kept: Stored[];
-  isAddition: boolean;
+  removed: Stored[];
   added: Saved[];
 }
 
-/** The next commit on the way from what is stored to what is wanted; undefined at the end. */
+/** The commit that makes what is stored what is wanted; undefined if it is. */
 function planWrite(base: State["base"], wanted: Saved[], stored: Stored[]): Write | undefined {
   const merged = merge(base, wanted, stored);
   let same = 0;
   while (same < stored.length && stored[same]!.json === merged[same]?.json) same += 1;
-  const [isAddition, added] = [same === stored.length, merged.slice(same)];
-  if (isAddition && added.length === 0) return undefined;
-  // In two commits, messages of others would be gone in between.
-  if (!isAddition && added.length > MOST)
-    throw new RangeError(`A change more than ${MOST} messages from the end of a chat cannot be saved.`);
-  return { kept: stored.slice(0, same), isAddition, added: added.slice(0, MOST) };
+  const [kept, removed, added] = [stored.slice(0, same), stored.slice(same), merged.slice(same)];
+  return removed.length + added.length > 0 ? { kept, removed, added } : undefined;
 }
 
 /** Stored messages, without what the caller discarded and with what it changed, then those that are new. */
@@ -157,37 +152,30 @@ function merge(base: State["base"], wanted: Saved[], stored: Stored[]): Saved[] 
   const kept = stored.flatMap((one): Saved[] => {
     const own = wantedById.get(one.id);
     if (!own) return base?.has(one.id) ? [] : [one];
-    return base?.get(one.id) === own.json ? [one] : [own];
+    return own.json === one.json || base?.get(one.id) === own.json ? [one] : [own];
   });
   // What the caller knew and is not there any more was deleted by others.
   return [...kept, ...wanted.filter(({ id }) => !storedIds.has(id) && !base?.has(id))];
 }
 
-async function readStored(store: ConversationStore, id: string, state: State): Promise<Stored[]> {
+async function readStored(history: History, state: State): Promise<Stored[]> {
   if (!state.stored) {
-    const { messages, version } = await store.messages.last(id, Infinity);
-    Object.assign(state, { stored: messages.map(toStored), version });
+    const { entries, version } = await history.newest(Infinity);
+    Object.assign(state, { stored: entries.map(toStored), version });
   }
   return state.stored!;
 }
 
-async function send(
-  store: ConversationStore,
-  id: string,
-  state: State,
-  { kept, isAddition, added }: Write,
-  stream?: RecordChange,
-): Promise<void> {
-  const messages = added.map(({ message }) => message);
-  const condition = state.version === 0 ? ({ ifNoneMatch: "*" } as const) : { ifMatch: state.version };
-  const options = { ...condition, ...(stream && { records: [stream] }) };
-  const answer = isAddition
-    ? await store.messages.add(id, messages, options)
-    : await store.messages.replace(id, kept.at(-1)?.seq ?? 0, messages, options);
-  // The answer to a request that was sent again has the present version, which may have changes of others.
-  state.stored = answer.version === state.version + 1 ? [...kept, ...answer.data.map(toStored)] : undefined;
-  state.version = answer.version;
-  if (stream) noteStream(state, answer.records ?? []);
+/** The results of the records; undefined if they were not written. */
+async function send(history: History, state: State, { kept, removed, added }: Write, stream?: RecordChange) {
+  const { version, entries, records } = await history.write({
+    removed: removed.map(({ entry }) => entry),
+    added: added.map(({ text }) => text),
+    ifMatch: state.version,
+    ...(stream && { records: [stream] }),
+  });
+  Object.assign(state, { version, stored: entries && [...kept, ...entries.map(toStored)] });
+  return stream ? records : [];
 }
 
 function streamChange({ stream }: State, activeStreamId: string | null | undefined): RecordChange | undefined {
@@ -205,18 +193,25 @@ function noteStream(state: State, [result]: RecordResult[]): void {
 function deletedOf(error: unknown, write: Write | undefined): string | undefined {
   if (!(error instanceof ConflictError) || error.code !== "message_deleted") return undefined;
   const at = /^messages\[(\d+)\]/.exec(error.param ?? "")?.[1];
-  return at === undefined ? undefined : write?.added[Number(at)]?.id;
+  // The first message of the commit may be the rest of a batch.
+  const rest = write?.removed[0]?.entry.place ? 1 : 0;
+  return at === undefined ? undefined : write?.added[Number(at) - rest]?.id;
 }
 
 const known = (messages: Saved[]): Map<string, string> => new Map(messages.map(({ id, json }) => [id, json]));
 
 function toSaved(message: UIMessage): Saved {
   if (!message.id) throw new TypeError("a message has no id: give toUIMessageStream a generateMessageId");
-  // Fields of the store's own, which it ignores, and which would never be equal.
-  const { seq: _seq, created_at: _at, ...rest } = message as UIMessage & Partial<Message>;
-  return { id: message.id, json: canonical(rest), message: rest as NewMessage };
+  const json = canonical(withoutOwn(message));
+  return { id: message.id, json, text: JSON.stringify(withoutOwn(message)) };
 }
 
-function toStored({ seq, created_at: _at, ...message }: Message): Stored {
-  return { id: message.id, json: canonical(message), message: message as unknown as NewMessage, seq };
+const toStored = (entry: Entry): Stored => {
+  const message = withoutOwn(entry.message);
+  return { id: entry.message["id"], json: canonical(message), text: entry.text, entry };
+};
+
+/** Without fields of the store's own, which it ignores, and which would never be equal. */
+function withoutOwn({ seq: _seq, created_at: _at, ...message }: Record<string, any>): Record<string, any> {
+  return message;
 }

@@ -1,7 +1,7 @@
-import { NotFoundError } from "./errors.js";
-import { Transport, segment, versionOf } from "./http.js";
+import { Transport, segment, withVersion } from "./http.js";
 import type { ClientOptions } from "./http.js";
-import { Records } from "./records.js";
+import { readLast } from "./last.js";
+import { Records, changesOf } from "./records.js";
 import type * as T from "./types.js";
 
 /**
@@ -18,6 +18,7 @@ export class ConversationStore {
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
+    transports.set(this, this.#transport);
     this.conversations = new Conversations(this.#transport);
     this.messages = new Messages(this.#transport);
     this.items = new Items(this.#transport);
@@ -30,24 +31,36 @@ export class ConversationStore {
   }
 
   /** With `deep`, both stores are checked as well. */
-  async health({ deep = false, ...options }: { deep?: boolean } & T.RequestOptions = {}): Promise<T.HealthReport> {
+  async health({ deep = false, ...options }: { deep?: boolean | undefined } & T.RequestOptions = {}): Promise<T.HealthReport> {
     const query = deep ? { deep: "1" } : {};
     return (await this.#transport.json<T.HealthReport>({ method: "GET", path: "/v1/health", query, options })).body!;
   }
 }
 
-const pathOf = (conversation: string): string => `/v1/conversations/${segment(conversation)}`;
+const transports = new WeakMap<ConversationStore, Transport>();
+
+/** For the adapters, which send messages as the text that they are stored as. */
+export function transportOf(store: ConversationStore): Transport {
+  const transport = transports.get(store);
+  if (!transport) throw new TypeError("store must be a ConversationStore");
+  return transport;
+}
+
+export const pathOf = (conversation: string): string => `/v1/conversations/${segment(conversation)}`;
+const itemPathOf = (conversation: string, item: string): string => `${pathOf(conversation)}/items/${segment(item, LONGEST_ITEM_ID)}`;
+/** An item that is a part of a message has an id that is made of the message's. */
+const LONGEST_ITEM_ID = 140;
 
 export class Conversations {
   constructor(private readonly transport: Transport) {}
 
   /** Creates a conversation, with its first messages or as a fork of another one (`fork_of`). */
   async create(body: T.NewConversation = {}, options?: T.WriteOptions): Promise<T.Conversation> {
-    const call = { method: "POST", path: "/v1/conversations", json: body, options } as const;
+    const call = { method: "POST", path: "/v1/conversations", json: withChanges(body), options } as const;
     return (await this.transport.json<T.Conversation>(call)).body!;
   }
 
-  async get<O extends T.ReadOptions>(id: string, query?: T.GetConversation, options?: O): Promise<T.Read<T.Conversation, O>> {
+  async get<O extends T.ReadOptions = {}>(id: string, query?: T.GetConversation, options?: O): Promise<T.Read<T.Conversation, O>> {
     const call = { method: "GET", path: pathOf(id), query, options } as const;
     return (await this.transport.json<T.Conversation>(call)).body as T.Read<T.Conversation, O>;
   }
@@ -88,9 +101,9 @@ export class Messages {
   async add(
     conversation: string,
     messages: T.NewMessage | T.NewMessage[],
-    { records, ...options }: T.WriteOptions & { records?: T.RecordChange[] | undefined } = {},
+    { records, ...options }: T.MessageWriteOptions = {},
   ): Promise<T.AddedMessages> {
-    const json = { messages: Array.isArray(messages) ? messages : [messages], records };
+    const json = withChanges({ messages: Array.isArray(messages) ? messages : [messages], records });
     const call = { method: "POST", path: `${pathOf(conversation)}/messages`, json, options } as const;
     return (await this.transport.json<T.AddedMessages>(call)).body!;
   }
@@ -100,21 +113,25 @@ export class Messages {
     conversation: string,
     after: number,
     messages: T.NewMessage[],
-    { records, ...options }: T.WriteOptions & { records?: T.RecordChange[] | undefined } = {},
+    { records, ...options }: T.MessageWriteOptions = {},
   ): Promise<T.ReplacedMessages> {
-    const json = { messages, records };
+    const json = withChanges({ messages, records });
     const call = { method: "PUT", path: `${pathOf(conversation)}/messages`, query: { after }, json, options } as const;
     return (await this.transport.json<T.ReplacedMessages>(call)).body!;
   }
 
   /** The last messages, oldest first, or those `before` or `after` a position. */
-  async list<O extends T.ReadOptions>(conversation: string, query?: T.ListMessages, options?: O): Promise<T.Read<T.MessagePage, O>> {
+  async list<O extends T.ReadOptions = {}>(conversation: string, query?: T.ListMessages, options?: O): Promise<T.Read<T.MessagePage, O>> {
     const call = { method: "GET", path: `${pathOf(conversation)}/messages`, query, options } as const;
     return withVersion(await this.transport.json<T.MessagePage>(call)) as T.Read<T.MessagePage, O>;
   }
 
   /** All messages from the first, or after a position; a request for each page of 100. */
-  async *iterate(conversation: string, { after = 0 }: { after?: number } = {}, options?: T.RequestOptions): AsyncGenerator<T.Message> {
+  async *iterate(
+    conversation: string,
+    { after = 0 }: { after?: number | undefined } = {},
+    options?: T.RequestOptions,
+  ): AsyncGenerator<T.Message> {
     for (let more = true; more;) {
       const page = await this.list(conversation, { after, limit: 100 }, options);
       yield* page.data;
@@ -124,29 +141,11 @@ export class Messages {
 
   /**
    * The last `count` messages, oldest first, and the version of the conversation that has them: 0 if there is none.
-   * More than 100 are read in several requests, anew where the conversation changes meanwhile.
+   * More than 100 are several requests, and some more where others write meanwhile.
    */
   async last(conversation: string, count: number, options?: T.RequestOptions): Promise<{ messages: T.Message[]; version: number }> {
-    const found = { messages: [] as T.Message[], version: 0 };
-    for (let before: number | null | undefined; found.messages.length < count && before !== null;) {
-      const limit = Math.min(count - found.messages.length, 100);
-      const page: T.MessagePage | undefined = await this.#page(conversation, { limit, ...(before && { before }) }, options);
-      if (!page) return { messages: [], version: 0 };
-      if (before && page.version !== found.version) return this.last(conversation, count, options);
-      found.messages.unshift(...page.data);
-      found.version = page.version;
-      before = page.before;
-    }
-    return found;
-  }
-
-  async #page(conversation: string, query: T.ListMessages, options?: T.RequestOptions): Promise<T.MessagePage | undefined> {
-    try {
-      return await this.list(conversation, query, options);
-    } catch (error) {
-      if (error instanceof NotFoundError && error.code === "conversation_not_found") return undefined;
-      throw error;
-    }
+    const { messages, version } = await readLast(this.transport, pathOf(conversation), count, options);
+    return { messages, version };
   }
 }
 
@@ -161,7 +160,7 @@ export class Items {
   }
 
   /** A page of items, newest first unless `order` says otherwise. */
-  async list<O extends T.ReadOptions>(conversation: string, query?: T.ListItems, options?: O): Promise<T.Read<T.ItemPage, O>> {
+  async list<O extends T.ReadOptions = {}>(conversation: string, query?: T.ListItems, options?: O): Promise<T.Read<T.ItemPage, O>> {
     const call = { method: "GET", path: `${pathOf(conversation)}/items`, query, options } as const;
     return withVersion(await this.transport.json<T.ItemPage>(call)) as T.Read<T.ItemPage, O>;
   }
@@ -176,18 +175,18 @@ export class Items {
     }
   }
 
-  async get<O extends T.ReadOptions>(conversation: string, item: string, options?: O): Promise<T.Read<T.Item, O>> {
-    const call = { method: "GET", path: `${pathOf(conversation)}/items/${segment(item)}`, options } as const;
+  async get<O extends T.ReadOptions = {}>(conversation: string, item: string, options?: O): Promise<T.Read<T.Item, O>> {
+    const call = { method: "GET", path: itemPathOf(conversation, item), options } as const;
     return (await this.transport.json<T.Item>(call)).body as T.Read<T.Item, O>;
   }
 
   /** Deletes the message that this item is; the conversation without it. */
   async delete(conversation: string, item: string, options?: Omit<T.WriteOptions, "idempotencyKey">): Promise<T.Conversation> {
-    const call = { method: "DELETE", path: `${pathOf(conversation)}/items/${segment(item)}`, options } as const;
+    const call = { method: "DELETE", path: itemPathOf(conversation, item), options } as const;
     return (await this.transport.json<T.Conversation>(call)).body!;
   }
 }
 
-function withVersion<P extends object>({ body, headers }: { body: P | null; headers: Headers }): P | null {
-  return body && { ...body, version: versionOf(headers) };
-}
+/** The same body, with records in the form of the API. */
+const withChanges = <B extends { records?: T.RecordChange[] | null | undefined }>(body: B): B =>
+  body.records ? { ...body, records: changesOf(body.records) } : body;

@@ -77,7 +77,7 @@ const BY_STATUS: Record<number, typeof ApiError> = {
   429: RateLimitError,
 };
 
-/** The error that an answer stands for. API Gateway's own errors have `message` alone, and a proxy's may be no JSON. */
+/** The error that an answer stands for. What is in front of the store has errors of its own, which may be no JSON. */
 export function toError(status: number, headers: Headers, body: string): ApiError {
   const Kind = BY_STATUS[status] ?? (status >= 500 ? ServerError : BadRequestError);
   return new Kind(status, problemOf(body), headers.get("x-request-id") ?? headers.get("apigw-requestid") ?? undefined);
@@ -85,8 +85,11 @@ export function toError(status: number, headers: Headers, body: string): ApiErro
 
 function problemOf(body: string): Partial<Problem> {
   try {
-    const answer = JSON.parse(body);
-    return answer?.error ?? { message: answer?.message };
+    const { error, ...rest } = Object(JSON.parse(body));
+    if (typeof error === "object" && error !== null) return error;
+    // As API Gateway, AWS's services, OAuth's servers and frameworks have it.
+    const messages = [rest.message, rest.Message, rest.error_description, error];
+    return { message: messages.find((message) => typeof message === "string") };
   } catch {
     return { message: body.slice(0, 200) };
   }

@@ -1,4 +1,5 @@
 import { ConnectionError, ConversationStoreError, IncompatibleVersionError, toError } from "./errors.js";
+import { isId } from "./keys.js";
 import { CONTRACT_VERSION } from "./openapi.js";
 
 /** A request as it is about to be sent. */
@@ -9,7 +10,8 @@ export interface OutgoingRequest {
   body: Body | undefined;
 }
 
-export type Body = string | Uint8Array<ArrayBuffer>;
+/** Text or bytes; Node's `Buffer` is a `Uint8Array`. */
+export type Body = string | Uint8Array;
 
 /** Returns the headers that authenticate a request. It is called for each attempt, since signatures expire. */
 export type Sign = (request: OutgoingRequest) => Promise<Record<string, string>>;
@@ -18,38 +20,41 @@ export interface ClientOptions {
   /** Where the API is, like `https://example.execute-api.eu-west-1.amazonaws.com`. */
   baseUrl: string | URL;
   /** The bearer token, or a function that gets it. The function is called for each attempt: it should cache. */
-  token?: string | (() => string | Promise<string>);
+  token?: string | (() => string | Promise<string>) | undefined;
   /** Signs requests, for example `sigv4` of `conversation-store/aws`. */
-  sign?: Sign;
+  sign?: Sign | undefined;
   /** The owner, as `x-owner-id`, for deployments that trust this header. */
-  owner?: string;
-  headers?: Record<string, string>;
+  owner?: string | undefined;
+  /** More headers, for example of a gateway. Those that the client sets itself have its values. */
+  headers?: Record<string, string> | undefined;
   /** How often a request is sent again after a failure that may pass; 4 by default. */
-  retries?: number;
+  retries?: number | undefined;
   /** Milliseconds until an attempt is given up; 35,000 by default, since API Gateway answers within 30 seconds. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Whether the first answer is looked at for the version of the server's contract; true by default. */
-  checkVersion?: boolean;
-  fetch?: typeof globalThis.fetch;
+  checkVersion?: boolean | undefined;
+  fetch?: typeof globalThis.fetch | undefined;
 }
 
 /** What a method of the client asks for. */
 export interface Call {
   method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
-  query?: object;
+  query?: object | undefined;
   /** A value to send as JSON. */
   json?: unknown;
   /** Bytes to send as they are. */
   raw?: { body: Body; contentType: string };
   /** Whether the request has an `Idempotency-Key`; by default POST and PUT have. */
   isKeyed?: boolean;
-  options?: {
-    signal?: AbortSignal;
-    ifMatch?: number | "*";
-    ifNoneMatch?: number | "*";
-    idempotencyKey?: string | null;
-  };
+  options?:
+    | {
+        signal?: AbortSignal | undefined;
+        ifMatch?: number | "*" | undefined;
+        ifNoneMatch?: number | "*" | undefined;
+        idempotencyKey?: string | null | undefined;
+      }
+    | undefined;
 }
 
 /** An answer that is no error. */
@@ -77,12 +82,13 @@ export class Transport {
     if (!URL.canParse(this.#base)) throw new TypeError(`baseUrl must be a URL; it is ${JSON.stringify(this.#base)}`);
   }
 
-  /** Sends a request whose answer is JSON, or nothing (304). */
-  async json<T>(call: Call): Promise<{ body: T | null; headers: Headers }> {
+  /** Sends a request whose answer is JSON, or nothing (304); the JSON also as text, which has its numbers as they are stored. */
+  async json<T>(call: Call): Promise<{ body: T | null; text: string; headers: Headers }> {
     const { status, headers, bytes } = await this.request(call);
-    if (status === 304) return { body: null, headers };
+    if (status === 304) return { body: null, text: "", headers };
     try {
-      return { body: JSON.parse(new TextDecoder().decode(bytes)), headers };
+      const text = new TextDecoder().decode(bytes);
+      return { body: JSON.parse(text), text, headers };
     } catch (cause) {
       throw new ConversationStoreError(`${call.method} ${call.path} was answered with ${status}, but not with JSON`, { cause });
     }
@@ -101,13 +107,17 @@ export class Transport {
   }
 
   #prepare({ method, path, query = {}, json, raw, isKeyed = ["POST", "PUT"].includes(method), options = {} }: Call): OutgoingRequest {
-    const headers: Record<string, string> = { accept: "application/json", ...this.#options.headers };
-    const { owner } = this.#options;
+    const { owner, headers: more = {} } = this.#options;
+    // Names of headers have no case, those of an object have.
+    const own = Object.entries(more).map(([name, value]) => [name.toLowerCase(), value]);
+    const headers: Record<string, string> = { accept: "application/json", ...Object.fromEntries(own) };
     if (owner !== undefined) headers["x-owner-id"] = owner;
     const contentType = raw?.contentType ?? (json === undefined ? undefined : "application/json");
     if (contentType !== undefined) headers["content-type"] = contentType;
-    if (options.ifMatch !== undefined) headers["if-match"] = entityTag(options.ifMatch);
-    if (options.ifNoneMatch !== undefined) headers["if-none-match"] = entityTag(options.ifNoneMatch);
+    // 0 is the version of what is not there, as the errors of the store and `last` have it.
+    const { ifMatch, ifNoneMatch = ifMatch === 0 ? "*" : undefined } = options;
+    if (ifMatch) headers["if-match"] = entityTag(ifMatch);
+    if (ifNoneMatch !== undefined) headers["if-none-match"] = entityTag(ifNoneMatch);
     // The key is the call's, not the attempt's: an attempt whose answer was lost is not done twice.
     const key = options.idempotencyKey === undefined ? crypto.randomUUID() : options.idempotencyKey;
     if (isKeyed && key !== null) headers["idempotency-key"] = key;
@@ -119,12 +129,14 @@ export class Transport {
   async #attempt(request: OutgoingRequest, signal: AbortSignal | undefined): Promise<Answer | ConnectionError> {
     const { timeout = 35_000, fetch = globalThis.fetch } = this.#options;
     // Made here, since what `fetch` throws for a header that is none looks like a lost connection.
-    const headers = new Headers({ ...request.headers, ...(await this.#credentials(request)) });
+    const headers = new Headers(request.headers);
+    for (const [name, value] of Object.entries(await this.#credentials(request))) headers.set(name, value);
     signal?.throwIfAborted();
     const signals = [AbortSignal.timeout(timeout), ...(signal ? [signal] : [])];
     const { method, url, body } = request;
     try {
-      const response = await fetch(url, { method, headers, body: body ?? null, signal: AbortSignal.any(signals) });
+      const content = (body ?? null) as BodyInit | null;
+      const response = await fetch(url, { method, headers, body: content, signal: AbortSignal.any(signals) });
       const answer = { status: response.status, headers: response.headers, bytes: await response.arrayBuffer() };
       this.#checkVersion(answer.headers);
       return answer;
@@ -151,10 +163,11 @@ export class Transport {
   }
 }
 
-/** One part of a path. `fetch` would take dots for a way up. */
-export function segment(id: string): string {
-  if (/^\.*$/.test(id)) throw new TypeError(`an id must not be empty, nor only dots; it is ${JSON.stringify(id)}`);
-  return encodeURIComponent(id);
+/** An id as one part of a path. What is no id could name other data: gateways decode `%2F`, and `fetch` takes dots for a way up. */
+export function segment(id: string, longest = 128): string {
+  if (isId(id, longest)) return encodeURIComponent(id);
+  const alphabet = "visible ASCII characters other than / ? # % \\ { } < > \" ' & `";
+  throw new TypeError(`an id must not be empty, nor only dots, and has up to ${longest} ${alphabet}; it is ${JSON.stringify(id)}`);
 }
 
 /** The version or the revision that an answer is of. */
@@ -162,6 +175,11 @@ export function versionOf(headers: Headers): number {
   const tag = /^(?:W\/)?"(\d+)"$/.exec(headers.get("etag") ?? "");
   if (!tag) throw new ConversationStoreError("The answer has no ETag. Does something in front of the store remove it?");
   return Number(tag[1]);
+}
+
+/** A page, and the version of the conversation that it is of. */
+export function withVersion<P extends object>({ body, headers }: { body: P | null; headers: Headers }): (P & { version: number }) | null {
+  return body && { ...body, version: versionOf(headers) };
 }
 
 const entityTag = (version: number | "*"): string => (version === "*" ? "*" : `"${version}"`);
@@ -211,7 +229,7 @@ function retryAfter(header: string | null): number {
   return Number.isNaN(pause) ? 0 : pause;
 }
 
-function sleep(pause: number, signal: AbortSignal | undefined): Promise<void> {
+export function sleep(pause: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       clearTimeout(timer);

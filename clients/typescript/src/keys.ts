@@ -1,30 +1,43 @@
-// Names of other systems as ids and keys of the store. The Python client has the same.
+// Names of other systems as ids and keys of the store. The Python client has the same, except for names that are too long for an id.
+import { digest } from "./digest.js";
 
-const ID = /^(?!\.+$)[!$(-.0-;=@-[\]^_a-z|~]{1,128}$/;
+const ID = /^(?!\.+$)[!$(-.0-;=@-[\]^_a-z|~]+$/;
 const NO_ID = /[^!$(-.0-;=@-[\]^_a-z|]/;
 const UUID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/g;
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const SORTED = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 
+/** What the ids of names begin with that are too long for an id. No other name makes such an id: digits follow the `~` of an escape. */
+const DIGEST = "~~~";
+
+/** Whether a conversation, message or item can have this id. */
+export const isId = (id: unknown, longest = 128): id is string => typeof id === "string" && id.length <= longest && ID.test(id);
+
 /**
  * The conversation of a thread or session of another system: the name itself, if it can be an id.
  *
  * Another name, and one that begins with `~`, follows a `~`, with `~` and two hexadecimal digits in the place of each byte that
- * an id cannot have: `user/7` is `~user~2F7`.
+ * an id cannot have: `user/7` is `~user~2F7`. A name that is too long for that, or cut through a
+ * character, is `~~~` and the SHA-256 of it as JSON.
  */
-export function conversationId(name: string): string {
-  if (ID.test(name) && !name.startsWith("~")) return name;
+export async function conversationId(name: string): Promise<string> {
+  if (isId(name) && !name.startsWith("~")) return name;
   const bytes = Array.from(new TextEncoder().encode(name), (byte) => [byte, String.fromCharCode(byte)] as const);
   const id = `~${bytes.map(([byte, char]) => (NO_ID.test(char) ? `~${hex(byte).toUpperCase()}` : char)).join("")}`;
-  if (id.length <= 128) return id;
-  throw new RangeError(`${JSON.stringify(name)} is too long for the id of a conversation: that has 128 characters, this ${id.length}.`);
+  // UTF-8 has no half characters: names that differ in them would be one.
+  const isExact = id.length <= 128 && !/\p{Surrogate}/u.test(name);
+  return isExact ? id : `${DIGEST}${await digest(JSON.stringify(name))}`;
 }
 
-/** The name that `conversationId` was given. */
-export function nameOf(id: string): string {
+/** Whether only `conversationId` knows the name of this conversation. */
+export const isDigest = (id: string): boolean => id.startsWith(DIGEST);
+
+/** The name that `conversationId` was given; undefined if it makes this id of none, or of one that is too long. */
+export async function nameOf(id: string): Promise<string | undefined> {
   if (!id.startsWith("~")) return id;
   const chars = id.slice(1).replace(/~(..)/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 16)));
-  return new TextDecoder().decode(Uint8Array.from(chars, (char) => char.charCodeAt(0)));
+  const name = new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(chars, (char) => char.charCodeAt(0)));
+  return (await conversationId(name)) === id ? name : undefined;
 }
 
 /** A name as a part of a key, between slashes: in 23 bytes where it is a UUID, and UUIDs keep their order. */

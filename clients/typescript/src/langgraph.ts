@@ -20,43 +20,26 @@ import type {
 } from "@langchain/langgraph-checkpoint";
 
 import type { ConversationStore } from "./client.js";
-import { deflate, inflate } from "./deflate.js";
 import { PreconditionFailedError } from "./errors.js";
 import { canonical } from "./json.js";
-import { conversationId, nameOf, pack, unpack } from "./keys.js";
+import { conversationId, isDigest, nameOf, unpack } from "./keys.js";
 import type { NewRecord, Records, StoredRecord } from "./records.js";
+import { ROOT, blobKey, checkpointKey, fromRecord, toRecord, writesKey } from "./thread.js";
+import type { Located, Row, Writes } from "./thread.js";
 
 /** The type of LangChain's own package, which is not imported for it. */
 type Config = Parameters<BaseCheckpointSaver["getTuple"]>[0];
 
-/** All keys begin with this: a conversation may have other records, and those of the Python checkpointer. */
-const ROOT = "lgjs/";
 /** How many checkpoints a page of a list has. */
 const PAGE = 50;
-/** From so many bytes on JSON is compressed. */
-const LARGE = 256;
-/** Content type of what the serializer did not make JSON of. */
-const OTHER = "application/vnd.langgraph.";
-
-/** What the record of a checkpoint has; the values of its channels are records of their own. */
-interface Row {
-  checkpoint: Omit<Checkpoint, "channel_values">;
-  metadata: CheckpointMetadata;
-  parent?: string;
-}
-
-type Located = Row & { thread: string; ns: string };
-
-/** What a record has of the writes of a task: their places, channels and values. */
-type Writes = { path: string; rows: [place: number, channel: string, value: unknown][] };
 
 /**
  * A checkpointer of LangGraph that keeps a thread as records of the conversation of the same id.
  *
  *     const graph = builder.compile({ checkpointer: new ConversationStoreSaver(store) });
  *
- * `put` is one request, and `getTuple` two. What the Python checkpointer wrote is not read, since the serializers differ. A value of a
- * channel, and what a task writes, may have 4 MiB when it is compressed.
+ * `put` is one request where it has up to 100 records and about 3 MB, and `getTuple` two. What the Python checkpointer wrote is not read,
+ * since the serializers differ. A value of a channel, and what a task writes, may have 4 MiB when it is compressed.
  */
 export class ConversationStoreSaver extends BaseCheckpointSaver {
   readonly #store: ConversationStore;
@@ -74,10 +57,12 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
   async getTuple(config: Config): Promise<CheckpointTuple | undefined> {
     const { thread, ns = "" } = placeOf(config);
     if (thread === undefined) return undefined;
-    const id = getCheckpointId(config);
-    const record = id ? await this.#records(thread).get(checkpointKey(ns, id)) : undefined;
-    const rows = id ? await Promise.all(record ? [this.#locate(thread, record)] : []) : (await this.#pages(thread, ns, "", 1).next()).value;
-    return rows?.[0] && (await this.#tuples(thread, rows))[0];
+    const [records, id] = [await this.#records(thread), getCheckpointId(config)];
+    const record = id ? await records.get(checkpointKey(ns, id)) : undefined;
+    const rows = id
+      ? await Promise.all(record ? [this.#locate(thread, record)] : [])
+      : (await this.#pages(records, thread, ns, "", 1).next()).value;
+    return rows?.[0] && (await this.#tuples(records, rows))[0];
   }
 
   /** Newest first within each namespace. Without a thread, all conversations of the owner are looked through. */
@@ -88,11 +73,14 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
       (!only || id === only) &&
       (!bound || id < bound) &&
       Object.entries(filter).every(([key, value]) => canonical(metadata[key as keyof CheckpointMetadata]) === canonical(value));
-    for await (const { id } of thread !== undefined ? [{ id: conversationId(thread) }] : this.#store.conversations.iterate()) {
+    for await (const { id } of thread !== undefined ? [{ id: await conversationId(thread) }] : this.#store.conversations.iterate()) {
       if (limit <= 0) return;
-      for await (const rows of this.#pages(nameOf(id), ns, bound, only || selects ? PAGE : Math.min(limit, PAGE))) {
+      const [records, name] = [this.#store.records(id), thread ?? (await nameOf(id))];
+      // A conversation that has the id of no thread: what is in it is no thread's.
+      if (name === undefined && !isDigest(id)) continue;
+      for await (const rows of this.#pages(records, name, ns, bound, only || selects ? PAGE : Math.min(limit, PAGE))) {
         const listed = rows.filter(isListed).slice(0, limit);
-        yield* await this.#tuples(nameOf(id), listed);
+        yield* await this.#tuples(records, listed);
         if ((limit -= listed.length) <= 0) return;
       }
     }
@@ -103,10 +91,12 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
     if (thread === undefined) throw new Error('The checkpoint has no thread: "thread_id" is missing in config.configurable.');
     const { channel_values: values, ...rest } = checkpoint;
     const changed = Object.entries(newVersions).filter(([channel]) => channel in values);
-    const blobs = changed.map(([channel, version]) => this.#record(blobKey(ns, channel, version), values[channel]));
-    const row = this.#record(checkpointKey(ns, checkpoint.id), { checkpoint: rest, metadata, ...(parent !== undefined && { parent }) });
-    // The checkpoint comes last, after all of its values. Sent again it is the same: the store need not keep an idempotency key.
-    await this.#records(thread).putAll(await Promise.all([...blobs, row]), { idempotencyKey: null });
+    const blobs = changed.map(([channel, version]) => toRecord(this.serde, blobKey(ns, channel, version), values[channel]));
+    const name = isDigest(await conversationId(thread)) ? { thread } : {};
+    const row: Row = { checkpoint: rest, metadata, ...(parent !== undefined && { parent }), ...name };
+    const record = toRecord(this.serde, checkpointKey(ns, checkpoint.id), row);
+    // The checkpoint comes last, after all of its values.
+    await (await this.#records(thread)).putAll(await Promise.all([...blobs, record]));
     return configOf(thread, ns, checkpoint.id);
   }
 
@@ -118,8 +108,9 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
     }
     const key = writesKey(ns, id, taskId);
     const rows = writes.map(([channel, value], at): Writes["rows"][0] => [WRITES_IDX_MAP[channel] ?? at, channel, value]);
+    const records = await this.#records(thread);
     const record = (name: string, rows: Writes["rows"]): Promise<NewRecord> =>
-      this.#record(name, { path: taskPath, rows } satisfies Writes);
+      toRecord(this.serde, name, { path: taskPath, rows } satisfies Writes);
     const replaced = new Map(rows.filter(([place]) => place < 0).map((row) => [`${key}/${-row[0]}`, row]));
     const special = await Promise.all([...replaced].map(([name, row]) => record(name, [row])));
     let [there, condition]: [Writes["rows"], Partial<NewRecord>] = [[], { ifNoneMatch: "*" }];
@@ -127,19 +118,22 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
       const added = rows.filter(([place]) => place >= 0 && !there.some(([taken]) => taken === place));
       const regular = added.length > 0 ? [{ ...(await record(key, [...there, ...added])), ...condition }] : [];
       try {
-        return await this.#records(thread).putAll([...special, ...regular], { idempotencyKey: null });
+        // Each attempt has a key: a double of this request that arrives late must not take back what is written after it.
+        return await records.putAll([...special, ...regular]);
       } catch (error) {
         if (!(error instanceof PreconditionFailedError)) throw error;
       }
       // The task has written before; or this has, and its answer was lost.
-      const found = await this.#records(thread).get(key);
-      [there, condition] = found ? [((await this.#load(found)) as Writes).rows, { ifMatch: found.revision }] : [[], { ifNoneMatch: "*" }];
+      const found = await records.get(key);
+      [there, condition] = found
+        ? [((await fromRecord(this.serde, found)) as Writes).rows, { ifMatch: found.revision }]
+        : [[], { ifNoneMatch: "*" }];
     }
   }
 
   /** The thread's records are deleted; the conversation, its messages and other records stay, so that the id can be used again. */
   async deleteThread(threadId: string): Promise<void> {
-    await this.#records(threadId).deleteAll(ROOT);
+    await (await this.#records(`${threadId}`)).deleteAll(ROOT);
   }
 
   /** Reads the ancestors page by page, and of their values only those of the channels, where the base class reads each by itself. */
@@ -151,29 +145,36 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
       if (thread === undefined || !id) return this.getTuple(config);
       if (!cache.has(id)) {
         // Ids grow with time: ancestors are among those that come before, most often right before.
-        const { value: rows = [] } = await this.#pages(thread, ns, `${id}~`).next();
-        for (const tuple of await this.#tuples(thread, rows, options.channels)) cache.set(tuple.checkpoint.id, tuple);
+        const records = await this.#records(thread);
+        const { value: rows = [] } = await this.#pages(records, thread, ns, `${id}~`).next();
+        for (const tuple of await this.#tuples(records, rows, options.channels)) cache.set(tuple.checkpoint.id, tuple);
       }
       return cache.get(id);
     };
     return super.getDeltaChannelHistory.call({ getTuple } as BaseCheckpointSaver, options);
   }
 
-  #records(thread: string): Records {
-    return this.#store.records(conversationId(thread));
+  async #records(thread: string): Promise<Records> {
+    return this.#store.records(await conversationId(thread));
   }
 
   /** Checkpoints of a namespace, or of all, newest first, from before `bound` on. */
-  async *#pages(thread: string, ns: string | undefined, bound = "", limit = PAGE): AsyncGenerator<Located[], undefined> {
+  async *#pages(
+    records: Records,
+    thread: string | undefined,
+    ns: string | undefined,
+    bound = "",
+    limit = PAGE,
+  ): AsyncGenerator<Located[], undefined> {
     const prefix = ns === undefined ? `${ROOT}c` : checkpointKey(ns);
     const after = ns !== undefined && bound ? { after: checkpointKey(ns, bound) } : {};
-    for await (const page of this.#records(thread).pages({ prefix, order: "desc", limit, values: true, ...after })) {
+    for await (const page of records.pages({ prefix, order: "desc", limit, values: true, ...after })) {
       yield await Promise.all(page.map((record) => this.#locate(thread, record)));
     }
   }
 
   /** Reads what belongs to checkpoints: the values of their channels, and pending writes. */
-  async #tuples(thread: string, rows: Located[], channels?: string[]): Promise<CheckpointTuple[]> {
+  async #tuples(records: Records, rows: Located[], channels?: string[]): Promise<CheckpointTuple[]> {
     const wanted = rows.map(({ ns, checkpoint }) =>
       Object.entries(checkpoint.channel_versions).flatMap(([channel, version]): [string, string][] =>
         !channels || channels.includes(channel) ? [[channel, blobKey(ns, channel, version)]] : [],
@@ -181,14 +182,16 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
     );
     const keys = new Set(wanted.flat().map(([, key]) => key));
     const prefixes = new Set(rows.flatMap((row) => [row.checkpoint.id, sendsOf(row) ?? []].flat().map((id) => writesKey(row.ns, id))));
-    const found = await this.#records(thread).getAll([...keys], [...prefixes]);
+    const found = await records.getAll([...keys], [...prefixes]);
     return Promise.all(rows.map((row, at) => this.#tuple(row, wanted[at]!, found)));
   }
 
   async #tuple(row: Located, channels: [string, string][], found: Map<string, StoredRecord>): Promise<CheckpointTuple> {
     const { thread, ns, metadata, parent } = row;
     const there = channels.filter(([, key]) => found.has(key));
-    const values = await Promise.all(there.map(async ([channel, key]) => [channel, await this.#load(found.get(key)!)] as const));
+    const values = await Promise.all(
+      there.map(async ([channel, key]) => [channel, await fromRecord(this.serde, found.get(key)!)] as const),
+    );
     const checkpoint: Checkpoint = { ...row.checkpoint, channel_values: Object.fromEntries(values) };
     const sender = sendsOf(row);
     if (sender !== undefined) {
@@ -208,34 +211,27 @@ export class ConversationStoreSaver extends BaseCheckpointSaver {
   }
 
   async #writes(found: Map<string, StoredRecord>, prefix: string): Promise<CheckpointPendingWrite[]> {
-    const load = async (record: StoredRecord) => ({ task: unpack(record.key.split("/")[3]!), ...((await this.#load(record)) as Writes) });
+    const load = async (record: StoredRecord) => ({
+      task: unpack(record.key.split("/")[3]!),
+      ...((await fromRecord(this.serde, record)) as Writes),
+    });
     const tasks = await Promise.all([...found.values()].filter(({ key }) => key.startsWith(prefix)).map(load));
     const writes = tasks.flatMap(({ task, path, rows }) => rows.map((row) => ({ by: writesSortKey(path, task, row[0]), task, row })));
     writes.sort((a, b) => compareWritesSortKeys(a.by, b.by));
     return writes.map(({ task, row: [, channel, value] }) => [task, channel, value]);
   }
 
-  /** JSON has no type of its own: as text it is as it is, as bytes it is compressed. */
-  async #record(key: string, value: unknown): Promise<NewRecord> {
-    const [type, dumped] = await this.serde.dumpsTyped(value);
-    const bytes = new Uint8Array(dumped);
-    if (type !== "json") return { key, value: bytes, contentType: `${OTHER}${type}` };
-    return { key, value: bytes.length < LARGE ? new TextDecoder().decode(bytes) : await deflate(bytes) };
-  }
-
-  async #load({ contentType, bytes }: StoredRecord): Promise<any> {
-    if (contentType.startsWith(OTHER)) return this.serde.loadsTyped(contentType.slice(OTHER.length), bytes);
-    return this.serde.loadsTyped("json", contentType.startsWith("text/") ? bytes : await inflate(bytes));
-  }
-
-  async #locate(thread: string, record: StoredRecord): Promise<Located> {
+  async #locate(thread: string | undefined, record: StoredRecord): Promise<Located> {
     const ns = unpack(record.key.slice(`${ROOT}c`.length).split("/")[0]!);
-    return { ...((await this.#load(record)) as Row), thread, ns };
+    const row: Row = await fromRecord(this.serde, record);
+    return { ...row, thread: thread ?? row.thread!, ns };
   }
 }
 
 function placeOf({ configurable = {} }: Config): { thread?: string; ns?: string; id?: string } {
-  return { thread: configurable.thread_id, ns: configurable.checkpoint_ns, id: configurable.checkpoint_id };
+  const { thread_id: thread, checkpoint_ns: ns, checkpoint_id: id } = configurable;
+  // Callers in JavaScript give numbers as well.
+  return { ...(thread != null && { thread: `${thread}` }), ns, id };
 }
 
 const configOf = (thread_id: string, checkpoint_ns: string, checkpoint_id: string): Config => ({
@@ -244,7 +240,3 @@ const configOf = (thread_id: string, checkpoint_ns: string, checkpoint_id: strin
 
 /** Before version 4 of the format, what a checkpoint is to do next is among the writes of its parent. */
 const sendsOf = ({ checkpoint, parent }: Row): string | undefined => (checkpoint.v < 4 ? parent : undefined);
-
-const checkpointKey = (ns: string, id = ""): string => `${ROOT}c${pack(ns)}/${pack(id)}`;
-const blobKey = (ns: string, name: string, version: unknown): string => `${ROOT}b${pack(ns)}/${pack(name)}/${pack(`${version}`)}`;
-const writesKey = (ns: string, id: string, task = ""): string => `${ROOT}w${pack(ns)}/${pack(id)}/${pack(task)}`;

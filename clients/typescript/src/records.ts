@@ -1,3 +1,5 @@
+import { fromBase64, toBase64 } from "./base64.js";
+import { digest } from "./digest.js";
 import { ConversationStoreError, NotFoundError } from "./errors.js";
 import { toQuery, versionOf } from "./http.js";
 import type { Body, Transport } from "./http.js";
@@ -7,9 +9,9 @@ import type * as T from "./types.js";
 const LONGEST_QUERY = 6_000;
 /** A request of a list names up to so many keys and prefixes. */
 const MOST_SELECTORS = 1_000;
-/** A batch has up to so many records, in a body of up to 4 MiB. */
+/** A batch has up to so many records, in a body of up to 4 MiB, of which this leaves a margin. */
 const MOST_RECORDS = 100;
-const LARGEST_BATCH = 4_000_000;
+const LARGEST_BATCH = 3_000_000;
 
 /** A record with its value. */
 export class StoredRecord {
@@ -33,9 +35,10 @@ export class StoredRecord {
 export interface NewRecord {
   key: string;
   value: Body;
-  contentType?: string;
-  ifMatch?: number | "*";
-  ifNoneMatch?: "*";
+  contentType?: string | undefined;
+  /** The revision that the record must have, `*` if it must be there, 0 if it must not. */
+  ifMatch?: number | "*" | undefined;
+  ifNoneMatch?: "*" | undefined;
 }
 
 export type WithValues<O> = O extends { values: true } ? StoredRecord : T.RecordInfo;
@@ -51,7 +54,7 @@ export class Records {
   async put(
     key: string,
     value: Body,
-    { contentType, ...options }: T.WriteOptions & { contentType?: string } = {},
+    { contentType, ...options }: T.WriteOptions & { contentType?: string | undefined } = {},
   ): Promise<T.WrittenRecord> {
     const type = contentType ?? defaultType(value);
     if (isPath(key)) {
@@ -59,12 +62,12 @@ export class Records {
       return (await this.transport.json<T.WrittenRecord>(call)).body!;
     }
     const { ifMatch, ifNoneMatch, ...rest } = options;
-    const change = toChange({ key, value, contentType: type, ...(ifMatch && { ifMatch }), ...(ifNoneMatch && { ifNoneMatch }) });
+    const change = toChange({ key, value, contentType: type, ifMatch, ifNoneMatch });
     return (await this.batch([change], rest)).data[0] as T.WrittenRecord;
   }
 
   /** The record, or undefined if there is none. With `ifNoneMatch`, null if its revision is still that one. */
-  async get<O extends T.ReadOptions>(key: string, options?: O): Promise<T.Read<StoredRecord, O> | undefined> {
+  async get<O extends T.ReadOptions = {}>(key: string, options?: O): Promise<T.Read<StoredRecord, O> | undefined> {
     const { signal, ifNoneMatch } = options ?? {};
     if (!isPath(key)) {
       const [found] = (await this.list({ key, values: true }, signal && { signal })).data;
@@ -84,12 +87,13 @@ export class Records {
 
   /** Deletes one record; false if there was none. */
   async delete(key: string, options: Omit<T.WriteOptions, "ifNoneMatch"> = {}): Promise<boolean> {
-    if (isPath(key)) {
+    // A path takes no condition that there is no such record.
+    if (isPath(key) && options.ifMatch !== 0) {
       const call = { method: "DELETE", path: this.#path(key), isKeyed: true, options } as const;
       return (await this.transport.json<T.RecordsDeleted>(call)).body!.deleted > 0;
     }
     const { ifMatch: if_match, ...rest } = options;
-    const { data } = await this.batch([{ key, delete: true, ...(if_match !== undefined && { if_match }) }], rest);
+    const { data } = await this.batch([{ key, delete: true, if_match }], rest);
     return (data[0] as T.RecordDeletion).deleted > 0;
   }
 
@@ -105,17 +109,22 @@ export class Records {
 
   /** Writes and deletes up to 100 records, all or none, in one commit. */
   async batch(records: T.RecordChange[], options: Pick<T.WriteOptions, "idempotencyKey" | "signal"> = {}): Promise<T.RecordResults> {
-    const call = { method: "POST", path: this.scope, json: { records }, options } as const;
+    const call = { method: "POST", path: this.scope, json: { records: changesOf(records) }, options } as const;
     return (await this.transport.json<T.RecordResults>(call)).body!;
   }
 
-  /** Stores any number of records in their order: in one request, all or none, unless they are more than a batch takes. */
+  /**
+   * Stores any number of records in their order: in one request, all or none, unless they are more than a batch takes.
+   * Of several requests the first has your `idempotencyKey`, the others keys that follow from it.
+   */
   async putAll(records: NewRecord[], options: Pick<T.WriteOptions, "idempotencyKey" | "signal"> = {}): Promise<void> {
-    for (const batch of batches(records)) {
+    for (const [at, batch] of batches(records).entries()) {
+      const { idempotencyKey: given } = options;
+      const idempotencyKey = at > 0 && typeof given === "string" ? await digest(`${given}/${at}`) : given;
       const [{ key, value, ...more }] = batch as [NewRecord];
       // A value is shorter by itself than in a batch.
-      if (batch.length === 1) await this.put(key, value, { ...more, ...options });
-      else await this.batch(batch.map(toChange), options);
+      if (batch.length === 1) await this.put(key, value, { ...more, ...options, idempotencyKey });
+      else await this.batch(batch.map(toChange), { ...options, idempotencyKey });
     }
   }
 
@@ -160,17 +169,29 @@ const defaultType = (value: Body): string => (typeof value === "string" ? "text/
 const toChange = ({ key, value, contentType, ifMatch, ifNoneMatch }: NewRecord): T.RecordChange => ({
   key,
   ...encode(value),
-  ...(contentType && { content_type: contentType }),
-  ...(ifMatch && { if_match: ifMatch }),
-  ...(ifNoneMatch && { if_none_match: ifNoneMatch }),
+  content_type: contentType,
+  if_match: ifMatch,
+  if_none_match: ifNoneMatch,
 });
+
+/** In the API a revision is at least 1, and there is another condition for what must not be there. */
+export const changesOf = (changes: T.RecordChange[]): T.RecordChange[] =>
+  changes.map((change) => (change.if_match === 0 ? { ...change, if_match: undefined, if_none_match: "*" } : change));
+
+/** The bytes that a value takes of a body, or, where that is more, of the 6 MB that Lambda takes of a body as a JSON string. */
+function weightOf(value: Body): number {
+  if (typeof value !== "string") return (value.length / 3) * 4;
+  const json = JSON.stringify(value);
+  return Math.max(byteLength(json), byteLength(JSON.stringify(json)) / 1.5);
+}
+
+export const byteLength = (text: string): number => new TextEncoder().encode(text).length;
 
 function batches(records: NewRecord[]): NewRecord[][] {
   const found: NewRecord[][] = [];
   let size = Infinity;
   for (const record of records) {
-    // At the most: in JSON a byte is up to two, and a character up to three bytes.
-    const added = record.key.length * 3 + record.value.length * 3 + 200;
+    const added = weightOf(record.value) + weightOf(record.key) + 200;
     if (size + added > LARGEST_BATCH || found.at(-1)?.length === MOST_RECORDS) {
       found.push([]);
       size = 0;
@@ -183,17 +204,13 @@ function batches(records: NewRecord[]): NewRecord[][] {
 
 /** A value as a change of a batch has it. */
 function encode(value: Body): { value: string; base64?: undefined } | { base64: string; value?: undefined } {
-  if (typeof value === "string") return { value };
-  let binary = "";
-  // In pieces, since a call takes a limited number of arguments.
-  for (let at = 0; at < value.length; at += 0x8000) binary += String.fromCharCode(...value.subarray(at, at + 0x8000));
-  return { base64: btoa(binary) };
+  return typeof value === "string" ? { value } : { base64: toBase64(value) };
 }
 
 /** A record of a list with its value as bytes. */
 function decode({ key, revision, content_type, value, base64 }: T.ListedRecord): StoredRecord {
   if (value === undefined && base64 === undefined) throw new ConversationStoreError(`The record ${key} was listed without its value`);
-  const bytes = base64 === undefined ? new TextEncoder().encode(value) : Uint8Array.from(atob(base64), (byte) => byte.charCodeAt(0));
+  const bytes = base64 === undefined ? new TextEncoder().encode(value) : fromBase64(base64);
   return new StoredRecord(key, revision, content_type, bytes);
 }
 

@@ -33,7 +33,9 @@ export type AddedItems = Omit<Schemas["AddedItems"], "data"> & { data: Item[] };
 export type MessagePage = Omit<Schemas["MessagePage"], "data"> & { data: Message[]; version: number };
 export type ItemPage = Omit<Schemas["ItemPage"], "data"> & { data: Item[]; version: number };
 
-type Query<Operation extends keyof operations> = NonNullable<operations[Operation]["parameters"]["query"]>;
+/** The same, where what may be missing may be undefined as well. */
+type Loose<Value> = { [Name in keyof Value]: {} extends Pick<Value, Name> ? Value[Name] | undefined : Value[Name] };
+type Query<Operation extends keyof operations> = Loose<NonNullable<operations[Operation]["parameters"]["query"]>>;
 export type ListConversations = Query<"listConversations">;
 export type GetConversation = Query<"getConversation">;
 export type ListMessages = Query<"listMessages">;
@@ -46,13 +48,13 @@ export type RecordInfo = Omit<ListedRecord, "value" | "base64">;
 export type RecordPage = Schemas["RecordPage"];
 export type ListRecords = Omit<Query<"listRecords">, "key" | "prefix" | "values"> & {
   /** Only records whose key is one of these, or begins with one of `prefix`. */
-  key?: string | string[];
-  prefix?: string | string[];
-  values?: boolean;
+  key?: string | string[] | undefined;
+  prefix?: string | string[] | undefined;
+  values?: boolean | undefined;
 };
 
 /** A record to write in a batch, with its value as text or as base64, or to delete. */
-export type RecordChange = Schemas["NewRecord"];
+export type RecordChange = Schemas["NewRecord"] extends infer Change ? (Change extends unknown ? Loose<Change> : never) : never;
 /** A record as it was written. */
 export type WrittenRecord = Schemas["StoredRecord"];
 export type RecordDeletion = Schemas["DeletedRecordOfBatch"];
@@ -64,22 +66,30 @@ export type Problem = Schemas["Problem"];
 export type ErrorCode = Problem["code"];
 
 export interface RequestOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface ReadOptions extends RequestOptions {
   /** The version (of a record: the revision) that is known: the answer is null if it is still the present one. */
-  ifNoneMatch?: number;
+  ifNoneMatch?: number | undefined;
 }
 
 /** What a read answers: null only where it was asked whether something changed. */
-export type Read<T, O extends ReadOptions> = O extends { ifNoneMatch: number } ? T | null : T;
+export type Read<T, O extends ReadOptions> = "ifNoneMatch" extends keyof O ? (O["ifNoneMatch"] extends undefined ? T : T | null) : T;
 
 export interface WriteOptions extends RequestOptions {
-  /** Only if this is the version (of a record: the revision), or with `*`, if it is there. Else `PreconditionFailedError`. */
-  ifMatch?: number | "*";
+  /**
+   * Only if this is the version (of a record: the revision), with `*` if it is there, and with 0 if it is not: that is the version of
+   * what is not there, in `last` and in errors. Else `PreconditionFailedError`.
+   */
+  ifMatch?: number | "*" | undefined;
   /** Only if it is not there. */
-  ifNoneMatch?: "*";
+  ifNoneMatch?: "*" | undefined;
   /** By default a new one for each call. Give your own for a write that may be repeated by another process; null sends none. */
-  idempotencyKey?: string | null;
+  idempotencyKey?: string | null | undefined;
+}
+
+export interface MessageWriteOptions extends WriteOptions {
+  /** Records to write in the same commit. */
+  records?: RecordChange[] | undefined;
 }

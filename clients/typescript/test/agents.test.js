@@ -107,12 +107,28 @@ withServer("an append is done once, also after others", async () => {
   await refused(append(session, "one", ["b"]), REUSED);
   await refused(replace(session, "one", ["d"], ["b", "c"]), REUSED);
   await holds(session, "a", "b", "c", "d");
-  await refused(append(session, "many", Array(101).fill("x")), /up to 100 items/);
   await refused(append(session, " ", ["x"]), /non-empty/);
   await refused(session.applyHistoryTransaction({ operationId: "x", transaction: { type: "other" } }), /Unsupported/);
   await refused(session.addItems([{ ...user("x"), extra: new Date() }]), /plain JSON/);
   await append(session, "nothing", []);
   await holds(session, "a", "b", "c", "d");
+});
+
+withServer("transactions of any number of items are done once", async () => {
+  const many = Array.from({ length: 250 }, (_, n) => `item ${n}`);
+  const session = await holding(["a"]);
+  await append(session, "many", many);
+  await append(session.reopen(), "many", many);
+  await refused(append(session, "many", many.slice(1)), REUSED);
+  await holds(session, "a", ...many);
+  // The suffix begins within what was added in one commit.
+  await replace(session, "some", many.slice(240), ["x"]);
+  await replace(session.reopen(), "some", many.slice(240), ["x"]);
+  await holds(session, "a", ...many.slice(0, 240), "x");
+  await refused(replace(session, "some", many.slice(240), ["y"]), REUSED);
+  await replace(session, "more", ["x"], many);
+  await replace(session, "more", ["x"], many);
+  await holds(session, "a", ...many.slice(0, 240), ...many);
 });
 
 withServer("the suffix is replaced if it is the expected one, and once, also after it has changed", async () => {

@@ -295,7 +295,9 @@ withServer("long chats", async () => {
     (await stored(store, "chat")).map(({ id }) => id),
     messages.slice(0, 161).map(({ id }) => id),
   );
-  await assert.rejects(saveChat(store, { chat, messages: [user("edited", "m-0"), ...messages.slice(1, 161)] }), RangeError);
+  const edited = [user("edited", "m-0"), ...messages.slice(1, 160)];
+  await saveChat(store, { chat, messages: edited });
+  assert.deepEqual(await stored(store, "chat"), edited);
   await saveChat(store, { chat, messages: [user("edited", "m-0")] });
   await holds(store, "chat", "edited");
 });

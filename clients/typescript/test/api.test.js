@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { ConflictError, NotFoundError, PreconditionFailedError } from "conversation-store";
 
-import { interrupted, losing, open, withServer } from "./support.js";
+import { counting, interrupted, losing, open, withServer } from "./support.js";
 
 const user = (content) => ({ role: "user", content });
 const gather = async (pages) => {
@@ -113,6 +113,102 @@ withServer("pages of one history are of one version", async () => {
   );
   const found = await open({ owner, fetch }).messages.last("trip", Infinity);
   assert.deepEqual([found.messages.length, found.messages.at(-1).content, found.version], [21, "new", 3]);
+});
+
+withServer("a read of many messages ends while others write, and is of one version", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const { sent, fetch } = counting();
+  const [{ messages }, reader] = [open({ owner }), open({ owner, fetch })];
+  const add = (count) =>
+    messages.add(
+      "trip",
+      Array.from({ length: count }, () => user("old")),
+    );
+  for (let n = 0; n < 8; n += 1) await add(100);
+  let isOver = false;
+  const write = async () => {
+    for (let n = 0; !isOver; n += 1) {
+      await add(1);
+      await new Promise((done) => setTimeout(done, 10));
+    }
+  };
+  const writing = write();
+  try {
+    const began = performance.now();
+    for (const count of [Infinity, 250, Infinity]) {
+      const found = await reader.messages.last("trip", count);
+      const seqs = found.messages.map(({ seq }) => seq);
+      // Nothing was deleted: so there are no gaps, and each message is of a version of its own from the ninth on.
+      assert.deepEqual(
+        seqs,
+        seqs.map((_, at) => seqs[0] + at),
+      );
+      assert.deepEqual([seqs.at(-1), seqs.length], [800 + found.version - 8, count === Infinity ? seqs.at(-1) : 250]);
+    }
+    assert.ok(performance.now() - began < 20_000);
+    assert.ok(sent.length < 250, `${sent.length} requests`);
+  } finally {
+    isOver = true;
+    await writing;
+  }
+});
+
+withServer("what is deleted while many messages are read is not in them", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const { messages, items } = open({ owner });
+  for (let n = 0; n < 3; n += 1)
+    await messages.add(
+      "trip",
+      Array.from({ length: 100 }, (_, m) => ({ ...user("old"), id: `m-${n * 100 + m}` })),
+    );
+  // One is deleted and one added after the first page was read: as many as before, but others.
+  const act = async () => {
+    await items.delete("trip", "m-250");
+    await messages.add("trip", user("new"));
+  };
+  const isPage = ({ method }) => method === "GET";
+  const found = await open({ owner, fetch: interrupted(isPage, act) }).messages.last("trip", Infinity);
+  assert.deepEqual([found.messages.length, found.version], [300, 5]);
+  assert.ok(found.messages.every(({ id }) => id !== "m-250"));
+  assert.equal(found.messages.at(-1).content, "new");
+  // What is only added is read on: no page is read twice.
+  const sent = [];
+  const adding = interrupted(isPage, () => messages.add("trip", user("newer")));
+  const more = await open({ owner, fetch: (...call) => (sent.push(`${call[0]}`), adding(...call)) }).messages.last("trip", Infinity);
+  assert.deepEqual([more.messages.length, more.messages.at(-1).content, more.version], [301, "newer", 6]);
+  assert.deepEqual(new Set(sent).size, sent.length);
+  assert.equal(sent.length, 5);
+});
+
+withServer("a write on condition of version 0 is done where there is nothing", async () => {
+  const store = open();
+  const { version } = await store.messages.last("trip", 9);
+  assert.equal((await store.messages.add("trip", user("a"), { ifMatch: version })).version, 1);
+  const taken = { name: "PreconditionFailedError", code: "version_mismatch", version: 1 };
+  await assert.rejects(store.messages.add("trip", user("b"), { ifMatch: 0 }), taken);
+  await assert.rejects(store.messages.replace("trip", 0, [user("b")], { ifMatch: 0 }), taken);
+  await assert.rejects(store.conversations.update("trip", { title: "x" }, { ifMatch: 0 }), taken);
+  await assert.rejects(store.conversations.delete("trip", { ifMatch: 0 }), taken);
+  await assert.rejects(store.conversations.delete("none", { ifMatch: 0 }), NotFoundError);
+  const records = store.records("trip");
+  for (const key of ["plain", "a b?"]) {
+    const { revision } = await records.put(key, "first", { ifMatch: 0 });
+    const there = { name: "PreconditionFailedError", code: "revision_mismatch", revision };
+    await assert.rejects(records.put(key, "second", { ifMatch: 0 }), there);
+    await assert.rejects(records.putAll([{ key, value: "second", ifMatch: 0 }]), there);
+    await assert.rejects(
+      records.putAll([
+        { key: "other", value: "x" },
+        { key, value: "second", ifMatch: 0 },
+      ]),
+      there,
+    );
+    await assert.rejects(records.delete(key, { ifMatch: 0 }), there);
+    await assert.rejects(records.batch([{ key, delete: true, if_match: 0 }]), there);
+    assert.equal((await records.get(key)).text(), "first");
+    assert.equal(await records.delete(key, { ifMatch: revision }), true);
+    assert.equal(await records.delete(key, { ifMatch: 0 }), false);
+  }
 });
 
 withServer("items", async () => {

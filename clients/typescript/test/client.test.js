@@ -326,3 +326,127 @@ test("many keys and many records are several requests, none too long", async () 
     ["PUT /v1/records/a", "PUT /v1/records/b", "PUT /v1/records/c"],
   );
 });
+
+test("what is no id is refused before it is sent: it could name other data", async () => {
+  const { store, asked } = await against(() => added);
+  const { conversations, messages, items } = store;
+  const wrong = ["trip/items/m1", "trip%2Fitems%2Fm1", "trip?x", "trip#x", "a b", "a\\b", "", ".", "...", "ü", "a\n", "x".repeat(129)];
+  for (const id of [...wrong, 7, null, undefined, ["trip/items/m1"], { toString: () => "trip/items/m1" }]) {
+    const calls = [
+      () => conversations.get(id),
+      () => conversations.update(id, { title: "x" }),
+      () => conversations.delete(id),
+      () => messages.add(id, hello),
+      () => messages.replace(id, 0, []),
+      () => messages.list(id),
+      () => messages.last(id, 1),
+      () => items.add(id, []),
+      () => items.list(id),
+      () => items.get(id, "m1"),
+      async () => id !== undefined && store.records(id),
+    ];
+    if (typeof id !== "string" || id.length !== 129) {
+      calls.push(
+        () => items.get("trip", id),
+        () => items.delete("trip", id),
+      );
+    }
+    for (const call of calls.slice(0, id === undefined ? 10 : undefined)) {
+      await assert.rejects(call, (error) => error instanceof TypeError && /^an id must/.test(error.message), `${call} ${id}`);
+    }
+  }
+  assert.equal(asked.length, 0);
+  await items.get("!$()*+,-.:;=@[]^_|~Az09", "x".repeat(140)).catch(() => undefined);
+  await assert.rejects(items.get("trip", "x".repeat(141)), TypeError);
+  assert.deepEqual(
+    asked.map(({ url }) => url),
+    [`/v1/conversations/${encodeURIComponent("!$()*+,-.:;=@[]^_|~Az09")}/items/${"x".repeat(140)}`],
+  );
+});
+
+test("version 0 is that of what is not there: a write on condition of it is none without a condition", async () => {
+  const { store, asked } = await against(() => ({ json: { data: [{}], deleted: 1 }, headers: { etag: '"1"' } }));
+  const records = store.records("trip");
+  await store.messages.add("trip", hello, { ifMatch: 0, records: [{ key: "a", delete: true, if_match: 0 }] });
+  await store.messages.replace("trip", 0, [hello], { ifMatch: 0 });
+  await store.conversations.update("trip", { title: "x" }, { ifMatch: 0 });
+  await store.conversations.delete("trip", { ifMatch: 0 });
+  await store.items.delete("trip", "m1", { ifMatch: 0 });
+  await records.put("a", "1", { ifMatch: 0 });
+  for (const { headers } of asked) assert.deepEqual([headers["if-match"], headers["if-none-match"]], [undefined, "*"]);
+  const inBody = asked.splice(0).slice(0, 1);
+  await records.put("a b?", "1", { ifMatch: 0 });
+  await records.delete("a", { ifMatch: 0 });
+  await records.delete("a b?", { ifMatch: 0 });
+  await records.batch([{ key: "a", value: "1", if_match: 0 }]);
+  const two = [
+    { key: "a", value: "1", ifMatch: 0 },
+    { key: "b", value: "2", ifMatch: 0 },
+  ];
+  await records.putAll(two);
+  for (const { body } of [...inBody, ...asked]) {
+    for (const { if_match, if_none_match } of JSON.parse(body).records) assert.deepEqual([if_match, if_none_match], [undefined, "*"]);
+  }
+  await store.conversations.create({ records: [{ key: "a", value: "1", if_match: 0 }] });
+  assert.equal(JSON.parse(asked.at(-1).body).records[0].if_none_match, "*");
+  await records.put("a", "1", { ifMatch: 3 });
+  assert.equal(asked.at(-1).headers["if-match"], '"3"');
+});
+
+test("of many records each request has a key that follows from the caller's", async () => {
+  const { store, asked } = await against(() => ({ json: { data: [] } }));
+  const many = Array.from({ length: 250 }, (_, n) => ({ key: `key/${n}`, value: "x" }));
+  const keys = () => asked.splice(0).map(({ headers }) => headers["idempotency-key"]);
+  await store.records().putAll(many, { idempotencyKey: "mine" });
+  const first = keys();
+  await store.records().putAll(many, { idempotencyKey: "mine" });
+  assert.deepEqual(keys(), first);
+  assert.deepEqual([first[0], new Set(first).size, first.every(({ length }) => length <= 64)], ["mine", 3, true]);
+  await store.records().putAll(many, { idempotencyKey: null });
+  assert.deepEqual(keys(), [undefined, undefined, undefined]);
+  await store.records().putAll(many);
+  assert.equal(new Set(keys()).size, 3);
+});
+
+test("batches are counted in the bytes that they take", async () => {
+  const { store, asked } = await against(() => ({ json: { data: [] } }));
+  const values = ["\u0001".repeat(400_000), "\ud83d".repeat(400_000), '"'.repeat(700_000), "ü".repeat(1_000_000), "x".repeat(2_000_000)];
+  await store.records().putAll(values.flatMap((value, n) => [1, 2].map((m) => ({ key: `${n}-${m}`, value }))));
+  for (const { body } of asked) {
+    assert.ok(Buffer.byteLength(body) < 4 << 20, `${Buffer.byteLength(body)} bytes`);
+    assert.ok(JSON.stringify(body).length < 6_000_000, `${JSON.stringify(body).length} characters for Lambda`);
+  }
+  asked.length = 0;
+  const small = Array.from({ length: 90 }, (_, n) => ({ key: `${n}`, value: new Uint8Array(20_000) }));
+  await store.records().putAll(small);
+  assert.equal(asked.length, 1);
+});
+
+test("headers of the caller have no case, and do not stand beside the client's", async () => {
+  const headers = { "X-Owner-Id": "bob", Authorization: "Basic z", Accept: "text/x", "Content-Type": "text/plain", "X-Tenant": "t" };
+  const { store, asked } = await against(() => added, { owner: "ann", token: "t-1", headers });
+  await store.messages.add("trip", hello);
+  const { "x-owner-id": owner, authorization, accept, "content-type": type, "x-tenant": tenant } = asked[0].headers;
+  assert.deepEqual([owner, authorization, accept, type, tenant], ["ann", "Bearer t-1", "text/x", "application/json", "t"]);
+  const signed = await against(() => added, { headers, sign: async () => ({ Authorization: "AWS4 x" }) });
+  await signed.store.messages.add("trip", hello);
+  assert.equal(signed.asked[0].headers.authorization, "AWS4 x");
+});
+
+test("errors of what is in front of the store keep their message", async () => {
+  const bodies = {
+    '{"error":"Forbidden"}': "403: Forbidden",
+    '{"Message":"User is not authorized"}': "403: User is not authorized",
+    '{"message":"Missing Authentication Token"}': "403: Missing Authentication Token",
+    '{"error":"invalid_token","error_description":"It has expired"}': "403: It has expired",
+    '{"error":null,"message":"No."}': "403: No.",
+    '{"error":{"code":"invalid_owner","message":"No."}}': "403 invalid_owner: No.",
+    '{"message":null}': "403: the answer has no message",
+    null: "403: the answer has no message",
+    "": "403: ",
+  };
+  for (const [body, message] of Object.entries(bodies)) {
+    const { store } = await against(() => ({ status: 403, body }));
+    await assert.rejects(store.conversations.get("trip"), { name: "AuthenticationError", message });
+  }
+});

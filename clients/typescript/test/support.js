@@ -21,7 +21,8 @@ export async function serve(respond) {
     const parts = [];
     for await (const part of request) parts.push(part);
     const { method, url, headers } = request;
-    const received = { method, url, headers, body: Buffer.concat(parts).toString() };
+    const bytes = Buffer.concat(parts);
+    const received = { method, url, headers, bytes, body: bytes.toString() };
     asked.push(received);
     const answer = await respond(received, asked.length);
     if (answer === undefined) request.socket.destroy();
@@ -61,4 +62,51 @@ export function interrupted(isMeant, act) {
     }
     return answer;
   };
+}
+
+/** Numbers from 0 to 1, the same ones for the same seed. */
+function random(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let bits = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const LATE = 500;
+
+/**
+ * A front of the server that loses requests and answers, delays, doubles, and doubles late: the one at FAULTY_URL, or one of its own.
+ * `settled` waits until nothing comes late any more, and returns how often each of its own faults has happened.
+ */
+export async function faulty(seed = Number(process.env.SEED ?? 7)) {
+  const { FAULTY_URL } = process.env;
+  if (FAULTY_URL) return { baseUrl: FAULTY_URL, settled: () => pause(4 * LATE) };
+  const [dice, faults, late] = [random(seed), { lostRequest: 0, lostAnswer: 0, delayed: 0, doubled: 0, doubledLate: 0 }, []];
+  const deck = [];
+  const forward = async ({ method, url, headers: { host: _host, connection: _connection, ...headers }, bytes }) => {
+    const answer = await fetch(baseUrl + url, { method, headers, body: bytes.length > 0 ? bytes : undefined });
+    const { "content-encoding": _encoding, "transfer-encoding": _transfer, ...more } = Object.fromEntries(answer.headers);
+    return { status: answer.status, headers: more, body: Buffer.from(await answer.arrayBuffer()) };
+  };
+  const handle = async (request) => {
+    // Of twelve requests in a row each fault meets one.
+    if (deck.length === 0) deck.push(...Object.keys(faults), ...Array(7).fill("none"));
+    const [fault] = deck.splice(Math.floor(dice() * deck.length), 1);
+    if (fault in faults) faults[fault] += 1;
+    if (fault === "lostRequest") return undefined;
+    if (fault === "delayed") await pause(50 * dice());
+    if (fault === "doubled") late.push(forward(request));
+    const answer = await forward(request);
+    if (fault === "doubledLate") late.push(pause(LATE).then(() => forward(request)));
+    return fault === "lostAnswer" ? undefined : answer;
+  };
+  const front = await serve(handle);
+  const settled = async () => {
+    await Promise.all(late);
+    return faults;
+  };
+  return { baseUrl: front.baseUrl, settled };
 }
