@@ -13,7 +13,7 @@ import { digest } from "./digest.js";
 import { ConflictError, NotFoundError, PreconditionFailedError } from "./errors.js";
 import { BATCH, History } from "./history.js";
 import type { Change, Entry } from "./history.js";
-import { canonical } from "./json.js";
+import { canonical, withField } from "./json.js";
 import { conversationId } from "./keys.js";
 
 /** The type of a message that has an item with fields which the store would change or ignore. */
@@ -189,14 +189,17 @@ function toTexts(items: AgentInputItem[], name: string): string[] {
   });
 }
 
-/** The same messages, but for items that are not changed those that are stored, to the byte. */
+/** The same messages, but for items that are not changed as they are stored, to the byte; the ids are those of the new messages. */
 function resent(entries: Entry[], before: AgentInputItem[], texts: string[], items: AgentInputItem[]): string[] {
   const stored = new Map<string, string[]>();
   for (const [at, { text }] of entries.entries()) {
     const key = canonical(plain(before[at]));
     stored.set(key, [...(stored.get(key) ?? []), text]);
   }
-  return texts.map((text, at) => stored.get(canonical(plain(items[at])))?.shift() ?? text);
+  return texts.map((text, at) => {
+    const same = stored.get(canonical(plain(items[at])))?.shift();
+    return same === undefined ? text : withField(same, "id", JSON.parse(text).id);
+  });
 }
 
 const toItem = ({ message }: Entry): AgentInputItem => revived(itemOf(message)) as AgentInputItem;

@@ -108,19 +108,23 @@ async function save(
   wanted: Saved[] | undefined,
   activeStreamId?: string | null,
 ): Promise<void> {
-  let left = wanted;
+  let [left, isBatch] = [wanted, false];
   for (let stream = streamChange(state, activeStreamId); ;) {
     const write = left && planWrite(state.base, left, await readStored(history, state));
     if (!write && !stream) break;
     try {
-      const answer = write ? await send(history, state, write, stream) : (await store.records(history.id).batch([stream!])).data;
+      const answer = write
+        ? await send(history, state, { ...write, isBatch }, stream)
+        : (await store.records(history.id).batch([stream!])).data;
       // Where others have stored all of the messages meanwhile, no record was written: the stream is left for the next round.
       if (stream && answer) noteStream(state, answer);
       if (answer) stream = undefined;
       left = undefined;
     } catch (error) {
       const other = deletedOf(error, write);
-      if (other !== undefined) left = left?.filter(({ id }) => id !== other);
+      // To the store, the id of a message that has become a part of a batch is that of a deleted one: it has to stay in a batch.
+      if (other !== undefined && write!.removed.some(({ id }) => id === other) && !isBatch) isBatch = true;
+      else if (other !== undefined) left = left?.filter(({ id }) => id !== other);
       else if (!(error instanceof PreconditionFailedError)) throw error;
       // A newer stream answers, and is not ours to clear; or another writer came first: look at what it has left.
       else if (error.code === "revision_mismatch") stream = undefined;
@@ -135,6 +139,8 @@ interface Write {
   kept: Stored[];
   removed: Stored[];
   added: Saved[];
+  /** Whether what is added has to be a batch. */
+  isBatch?: boolean;
 }
 
 /** The commit that makes what is stored what is wanted; undefined if it is. */
@@ -167,10 +173,11 @@ async function readStored(history: History, state: State): Promise<Stored[]> {
 }
 
 /** The results of the records; undefined if they were not written. */
-async function send(history: History, state: State, { kept, removed, added }: Write, stream?: RecordChange) {
+async function send(history: History, state: State, { kept, removed, added, isBatch = false }: Write, stream?: RecordChange) {
   const { version, entries, records } = await history.write({
     removed: removed.map(({ entry }) => entry),
     added: added.map(({ text }) => text),
+    batch: { id: `batch_${crypto.randomUUID()}`, isRequired: isBatch },
     ifMatch: state.version,
     ...(stream && { records: [stream] }),
   });

@@ -44,6 +44,8 @@ export interface Change extends WriteOptions {
   added: string[];
   /** The position after which all goes, where that is not told by `removed`. */
   after?: number;
+  /** The id of the message that stands for those that come, if there must or may be one; by default that of the first of them. */
+  batch?: { id: string; isRequired: boolean };
   records?: RecordChange[];
 }
 
@@ -87,14 +89,20 @@ export class History {
   }
 
   /** Changes the end of the history in one commit. `ifMatch` is to be given with `removed`. */
-  async write({ removed = [], added, after, records, ...options }: Change): Promise<Written> {
+  async write({ removed = [], added, after, batch, records, ...options }: Change): Promise<Written> {
     const [first] = removed;
     const kept = first && first.place > 0 ? [JSON.stringify(batchOf(first.stored, first.place))] : [];
-    const { texts, parts } = await pack(added, MOST_MESSAGES - kept.length);
+    const { texts, parts } = await pack(added, MOST_MESSAGES - kept.length, batch);
     const where = parts.length > 0 ? await this.#storeParts(parts, options) : options;
-    const answer = await this.#send(after ?? (first && first.stored.seq - 1), [...kept, ...texts], { ...where, records });
-    const used = new Set(parts.map(({ key }) => key));
-    await this.#drop(removed.flatMap(({ stored, place }) => (place === 0 ? partsOf(stored) : [])).filter((key) => !used.has(key)));
+    const keys = parts.map(({ key }) => key);
+    const place = after ?? (first && first.stored.seq - 1);
+    const answer = await this.#send(place, [...kept, ...texts], { ...where, records }).catch(async (error: unknown) => {
+      // Who has a key may repeat the same request, which then has the same parts; no one else has these.
+      if (error instanceof PreconditionFailedError && options.idempotencyKey === undefined) await this.#drop(keys);
+      throw error;
+    });
+    const gone = removed.flatMap(({ stored, place }) => (place === 0 ? partsOf(stored) : []));
+    await this.#drop(gone.filter((key) => !keys.includes(key)));
     const { ifMatch = 0 } = where;
     // The answer to a request that was sent again has the present version, which may have changes of others.
     const isEnd = answer.version === Number(ifMatch) + 1 && kept.length + parts.length === 0;
@@ -178,10 +186,11 @@ function partsOf({ type, digest, parts }: Record<string, any>): string[] {
 const batchOf = ({ id, digest, parts }: Record<string, any>, count: number) => ({ type: BATCH, id, digest, count, parts });
 
 /** The messages, or one in their place and the records that have them. */
-async function pack(added: string[], most: number): Promise<{ texts: string[]; parts: NewRecord[] }> {
+async function pack(added: string[], most: number, given?: Change["batch"]): Promise<{ texts: string[]; parts: NewRecord[] }> {
   const sizes = added.map((text) => byteLength(JSON.stringify(text)));
   const size = sizes.reduce((sum, one) => sum + one, 0);
-  if (added.length <= most && size <= LARGEST_COMMIT && sizes.every((one) => one <= LARGEST_MESSAGE)) return { texts: added, parts: [] };
+  const fits = added.length <= most && size <= LARGEST_COMMIT && sizes.every((one) => one <= LARGEST_MESSAGE);
+  if (fits && !(given?.isRequired && added.length > 0)) return { texts: added, parts: [] };
   const parts: string[][] = [];
   let room = 0;
   for (const [at, text] of added.entries()) {
@@ -192,8 +201,8 @@ async function pack(added: string[], most: number): Promise<{ texts: string[]; p
     parts.at(-1)!.push(text);
     room -= sizes[at]!;
   }
-  const { id } = JSON.parse(added[0]!);
-  const batch = batchOf({ id, digest: (await digest(added.join(""))).slice(0, 32), parts: parts.length }, added.length);
+  const id: string = given?.id ?? JSON.parse(added[0]!).id;
+  const batch = batchOf({ id, digest: (await digest(id + added.join(""))).slice(0, 32), parts: parts.length }, added.length);
   const values = parts.map((part) => new TextEncoder().encode(`\0[${part.join(",")}]`));
   return { texts: [JSON.stringify(batch)], parts: partsOf(batch).map((key, at) => ({ key, value: values[at]! })) };
 }

@@ -22,6 +22,12 @@ export function elementsOf(text: string, field?: string): string[] {
   return found;
 }
 
+/** The text of an object with another value of a field that it has. */
+export function withField(text: string, field: string, value: string): string {
+  const at = fieldOf(text, field);
+  return text.slice(0, at) + JSON.stringify(value) + text.slice(endOf(text, at));
+}
+
 /** Where the value of a field of the outermost object begins. */
 function fieldOf(text: string, field: string): number {
   for (let at = beginOf(text, beginOf(text, 0) + 1); text[at] === '"';) {
@@ -30,7 +36,7 @@ function fieldOf(text: string, field: string): number {
     if (JSON.parse(text.slice(at, end)) === field) return value;
     at = afterComma(text, endOf(text, value));
   }
-  throw new TypeError(`The answer has no ${field}`);
+  throw new TypeError(`There is no field ${field}`);
 }
 
 /** Where the next token begins. */

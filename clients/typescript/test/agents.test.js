@@ -6,7 +6,7 @@ import { Agent, MemorySession, OutputGuardrailTripwireTriggered, Runner, Usage, 
 import { isSessionHistoryRewriteAwareSession, isSessionHistoryTransactionAwareSession } from "@openai/agents-core";
 import { ConversationStoreSession } from "conversation-store/agents";
 
-import { losing, open, withServer } from "./support.js";
+import { counting, interrupted, losing, open, withServer } from "./support.js";
 
 const runner = new Runner({ tracingDisabled: true });
 const MISMATCH = /suffix no longer matches/;
@@ -216,4 +216,173 @@ withServer("items are read in order, however many, and come back as they were gi
   assert.deepEqual([await empty.getItems(), await empty.popItem(), await empty.clearSession()], [[], undefined, undefined]);
   await empty.replaceHistoryWithCompaction(items(["a"]));
   await holds(empty, "a");
+});
+
+withServer("items of any number and size are added in one commit", async () => {
+  const { sent, fetch } = counting();
+  const session = await holding(["before"], { fetch });
+  const large = Array.from({ length: 22 }, (_, n) => `${n} ${"x".repeat(200_000)}`);
+  const huge = ["\u0001".repeat(300_000), '"'.repeat(400_000)];
+  const many = Array.from({ length: 150 }, (_, n) => `item ${n}`);
+  sent.length = 0;
+  for (const texts of [large, huge, many]) await session.addItems(items(texts));
+  assert.equal(sent.filter((request) => request.endsWith("/messages")).length, 3);
+  await holds(session, "before", ...large, ...huge, ...many);
+  for (const limit of [1, 100, 151]) {
+    assert.deepEqual(await session.getItems(limit), items([...huge, ...many]).slice(-limit));
+  }
+  await session.addItems([]);
+  // What is left of a batch stays one commit, and its records are there as long as it needs them.
+  assert.deepEqual(await session.popItem(), user("item 149"));
+  assert.deepEqual(await session.popItem(), user("item 148"));
+  await holds(session.reopen(), "before", ...large, ...huge, ...many.slice(0, -2));
+});
+
+withServer("of many items nothing is seen of a commit that fails, and the same ones can be added again", async () => {
+  let isDown = true;
+  const many = Array.from({ length: 350 }, (_, n) => `item ${n}`);
+  const owner = `test-${crypto.randomUUID()}`;
+  const broken = async (address, request) => {
+    if (isDown && request.method === "POST" && `${address}`.endsWith("/messages")) throw new TypeError("down");
+    return fetch(address, request);
+  };
+  const session = new ConversationStoreSession({ store: open({ owner, retries: 0, fetch: broken }), sessionId: "trip" });
+  await assert.rejects(session.addItems(items(many)), /down/);
+  await holds(session);
+  isDown = false;
+  await session.addItems(items(many));
+  await holds(session, ...many);
+});
+
+withServer("records of a batch are deleted with its items, also those of a commit that was never done", async () => {
+  const store = open();
+  const session = new ConversationStoreSession({ store, sessionId: "trip" });
+  const many = items(Array.from({ length: 150 }, (_, n) => `item ${n}`));
+  const keys = async () => (await store.records("trip").list({ prefix: "batch/" })).data.map(({ key }) => key);
+  await session.addItems(many);
+  assert.equal((await keys()).length, 1);
+  await session.replaceHistoryWithCompaction(many);
+  assert.equal((await keys()).length, 1);
+  assert.deepEqual(await session.getItems(), many);
+  await session.clearSession();
+  assert.deepEqual([await keys(), await session.getItems()], [[], []]);
+  await session.addItems(many);
+  for (let n = 150; n > 0; n -= 50)
+    await replace(
+      session,
+      `${n}`,
+      many.slice(n - 50, n).map(({ content }) => content),
+      [],
+    );
+  assert.deepEqual([await keys(), await session.getItems()], [[], []]);
+});
+
+withServer("a batch that is removed while it is read is read anew; one whose records are gone is an error", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const store = open({ owner });
+  const many = items(Array.from({ length: 150 }, (_, n) => `item ${n}`));
+  const session = new ConversationStoreSession({ store, sessionId: "trip" });
+  await session.addItems(many);
+  const isPage = ({ method }, { pathname }) => method === "GET" && pathname.endsWith("/messages");
+  const fetch = interrupted(isPage, () => session.replaceHistoryWithCompaction(items(["a"])));
+  await holds(new ConversationStoreSession({ store: open({ owner, fetch }), sessionId: "trip" }), "a");
+  await session.addItems(many);
+  await store.records("trip").deleteAll("batch/");
+  await assert.rejects(session.getItems(), /Records of the conversation trip are gone/);
+});
+
+withServer("batches have the format of the Python client", async () => {
+  const store = open();
+  const many = Array.from({ length: 150 }, (_, n) => `item ${n}`);
+  const session = new ConversationStoreSession({ store, sessionId: "trip" });
+  await session.addItems(items(many));
+  const [{ id, seq: _seq, created_at: _at, ...message }] = (await store.messages.list("trip")).data;
+  const { digest } = message;
+  assert.deepEqual(message, { type: "record_batch", digest, count: 150, parts: 1 });
+  assert.match(digest, /^[0-9a-f]{32}$/);
+  const [record] = (await store.records("trip").getAll([], ["batch/"])).values();
+  assert.deepEqual([record.key, record.bytes[0]], [`batch/${digest}/0000`, 0]);
+  const [first] = JSON.parse(new TextDecoder().decode(record.bytes.subarray(1)));
+  assert.deepEqual([first.id, first.content], [id, "item 0"]);
+  // Python's are compressed.
+  const source = JSON.stringify(many.slice(0, 7).map((content, n) => ({ id: `p-${n}`, ...user(content) })));
+  const deflated = new Blob([source]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+  const value = new Uint8Array(await new Blob(["\u0001", new Uint8Array(await new Response(deflated).arrayBuffer())]).arrayBuffer());
+  await store.records("trip").put(`batch/${"0".repeat(32)}/0000`, value);
+  await store.messages.replace("trip", 0, [{ type: "record_batch", id: "p-0", digest: "0".repeat(32), count: 5, parts: 1 }]);
+  await holds(session, ...many.slice(0, 5));
+});
+
+withServer("items come back as they were given, with bytes, and with fields that the store has for itself", async () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+  const result = { type: "function_call_result", name: "draw", callId: "call_1", status: "completed" };
+  const given = [
+    { ...result, output: [{ type: "image", image: { data: bytes, mediaType: "image/png" } }] },
+    { ...result, output: { type: "file", file: { data: new Uint8Array(), mediaType: "text/plain", filename: "a" } } },
+    { ...user("x"), seq: 7, created_at: 5, item_id: "mine" },
+    { ...user("x"), id: "own", item_id: null },
+    { type: "function_call", callId: "c", name: "f", arguments: "{}", created_at: 5, seq: 4 },
+    { type: "unknown", id: null, providerData: { $bytes: "AA==", $object: { $bytes: 1 } } },
+    { type: "unknown", providerData: { only: { $bytes: "AA==" }, more: { $object: { $object: {} } }, none: { $bytes: 7 } } },
+    { type: "agent_item", item: { type: "x" } },
+    { type: "record_batch", digest: "x", count: 1, parts: 1 },
+    { type: "unknown", providerData: { __proto__: null, text: "\ud83d" } },
+  ];
+  const [memory, session] = [new MemorySession(), await holding()];
+  await memory.addItems(given);
+  await session.addItems(given);
+  const found = await session.getItems();
+  assert.deepEqual(found, (await memory.getItems()).with(-1, { type: "unknown", providerData: { text: "\ud83d" } }));
+  assert.ok(found[0].output[0].image.data instanceof Uint8Array);
+  // Node's buffers are bytes; a suffix is compared with them.
+  const [expectedSuffix, replacement] = [
+    [{ ...given[0], output: [{ ...given[0].output[0], image: { data: Buffer.from(bytes), mediaType: "image/png" } }] }],
+    [user("y")],
+  ];
+  await session.clearSession();
+  await session.addItems([given[0]]);
+  await session.applyHistoryTransaction({ operationId: "one", transaction: { type: "replace_suffix", expectedSuffix, replacement } });
+  await holds(session, "y");
+});
+
+withServer("a rewriting leaves the other items as they are stored, to the last digit", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const store = open({ owner });
+  const session = new ConversationStoreSession({ store, sessionId: "trip" });
+  await session.addItems([user("How warm?"), call, user("exact")]);
+  const { data } = await store.messages.list("trip");
+  const exact = '{"type":"message","role":"user","content":"large","large":9007199254740993,"exact":1.10}';
+  const raw = { method: "POST", headers: { "content-type": "application/json", "x-owner-id": owner }, body: exact };
+  assert.equal(data.length, 3);
+  await fetch(`${process.env.BASE_URL}/v1/conversations/trip/messages`, raw);
+  const mutations = [{ type: "replace_function_call", callId: "call_1", replacement: { ...call, name: "other" } }];
+  await session.applyHistoryMutations({ mutations });
+  const after = await fetch(`${process.env.BASE_URL}/v1/conversations/trip/messages`, { headers: raw.headers });
+  const text = await after.text();
+  assert.ok(text.includes('"large":9007199254740993,"exact":1.10'), text);
+  assert.deepEqual(
+    (await session.getItems()).map(({ name, content }) => name ?? content),
+    ["How warm?", "other", "exact", "large"],
+  );
+});
+
+withServer("sessions of any name", async () => {
+  const store = open();
+  const names = [
+    "会".repeat(20),
+    "会".repeat(43),
+    `${"会".repeat(42)}议`,
+    "x".repeat(129),
+    "x".repeat(10_000),
+    "user/7",
+    "a\ud83d",
+    "a\ufffd",
+    "\ufeffbom",
+  ];
+  for (const sessionId of names) await new ConversationStoreSession({ store, sessionId }).addItems([user(sessionId.slice(0, 200))]);
+  for (const sessionId of names) {
+    const session = new ConversationStoreSession({ store, sessionId });
+    assert.equal(await session.getSessionId(), sessionId);
+    await holds(session, sessionId.slice(0, 200));
+  }
 });

@@ -7,7 +7,7 @@ import { MockLanguageModelV4, simulateReadableStream } from "ai/test";
 import { createChat, loadChat, nextMessages, saveChat } from "conversation-store/ai";
 import { z } from "zod";
 
-import { counting, losing, open, withServer } from "./support.js";
+import { counting, doublingLate, losing, open, withServer } from "./support.js";
 
 const usage = { inputTokens: { total: 1 }, outputTokens: { total: 1 } };
 const end = (unified) => ({ type: "finish", finishReason: { unified, raw: undefined }, usage });
@@ -306,6 +306,11 @@ withServer("mistakes are errors", async () => {
   const store = open();
   await assert.rejects(saveChat(store, { chat: "chat", messages: [say("a", "")] }), /generateMessageId/);
   await assert.rejects(saveChat(store, { chat: { id: "chat", messages: [] }, messages: [] }), /loadChat/);
+  for (const id of ["trip/items/m1", "..", "a?b"]) {
+    await assert.rejects(loadChat(store, id), TypeError);
+    await assert.rejects(saveChat(store, { chat: id, messages: [user("a", "a")] }), TypeError);
+    await assert.rejects(saveChat(store, { chat: id, activeStreamId: null }), TypeError);
+  }
   await assert.rejects(saveChat(store, { chat: "chat", messages: [user("a", "not an id")] }), {
     name: "BadRequestError",
     code: "invalid_id",
@@ -313,4 +318,96 @@ withServer("mistakes are errors", async () => {
   // Fields that the store has for itself do no harm.
   await saveChat(store, { chat: "chat", messages: [{ ...user("a", "a"), seq: 7, created_at: 1 }] });
   await holds(store, "chat", "a");
+});
+
+withServer("a stream is saved and cleared also where another request has stored the message", async () => {
+  const store = open();
+  await saveChat(store, { chat: "chat", messages: [user("hi", "m0")], activeStreamId: "s-0" });
+  for (const [n, activeStreamId] of ["s-1", null].entries()) {
+    const [one, other] = [await loadChat(store, "chat"), await loadChat(store, "chat")];
+    const message = user(`question ${n}`, `q-${n}`);
+    await saveChat(store, { chat: one, messages: nextMessages(one, message) });
+    await saveChat(store, { chat: other, messages: nextMessages(other, message), activeStreamId });
+    assert.equal((await loadChat(store, "chat")).activeStreamId, activeStreamId);
+    // The chat knows the stream that it has saved.
+    await saveChat(store, { chat: other, activeStreamId: null });
+    assert.equal((await loadChat(store, "chat")).activeStreamId, null);
+  }
+  await holds(store, "chat", "hi", "question 0", "question 1");
+});
+
+withServer("messages that are not edited are stored again as they were, to the last digit", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const store = open({ owner });
+  const url = `${process.env.BASE_URL}/v1/conversations/chat/messages`;
+  const headers = { "content-type": "application/json", "x-owner-id": owner };
+  const large = '{"id":"b1","role":"assistant","parts":[{"type":"data-x","data":9007199254740993,"more":1.10}]}';
+  await fetch(url, { method: "POST", headers, body: `{"messages":[${JSON.stringify(user("x", "b0"))},${large}]}` });
+  const chat = await loadChat(store, "chat");
+  await saveChat(store, { chat, messages: [user("edited", "b0"), chat.messages[1]] });
+  const exact = '"data":9007199254740993,"more":1.10';
+  const text = await (await fetch(url, { headers })).text();
+  assert.ok(text.includes(exact), text);
+  // Also where they become a part of a batch, and of another one.
+  const more = Array.from({ length: 120 }, (_, n) => user(`${n}`, `m-${n}`));
+  await saveChat(store, { chat, messages: [user("edited again", "b0"), chat.messages[1], ...more] });
+  assert.equal((await store.messages.list("chat")).data.length, 1);
+  const last = await loadChat(store, "chat");
+  await saveChat(store, { chat: last, messages: [user("short", "b0"), last.messages[1]] });
+  const [record] = (await store.records("chat").getAll([], ["batch/"])).values();
+  assert.ok(record.text().includes(exact), record.text());
+  await holds(store, "chat", "short", "");
+  // Edited, they are still there: to the store they were deleted when they became a part of the batch.
+  const short = await loadChat(store, "chat");
+  await saveChat(store, { chat: short, messages: [user("short", "b0"), { ...say("edited", "b1") }, user("new", "n")] });
+  await holds(store, "chat", "short", "edited", "new");
+});
+
+withServer("a save of any number and size of messages is one commit", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const { sent, fetch } = counting();
+  const store = open({ owner, fetch });
+  const large = Array.from({ length: 22 }, (_, n) => user("x".repeat(200_000), `l-${n}`));
+  await saveChat(store, { chat: "chat", messages: large, activeStreamId: "s-1" });
+  assert.equal(sent.filter((request) => request === "POST /v1/conversations/chat/messages").length, 1);
+  const chat = await loadChat(store, "chat");
+  assert.deepEqual([chat.messages, chat.activeStreamId], [large, "s-1"]);
+  // Another tab goes on meanwhile; an edit near the beginning keeps what it has added.
+  const other = await loadChat(store, "chat");
+  await saveChat(store, { chat: other, messages: [...large, user("more", "m")] });
+  await saveChat(store, { chat, messages: [large[0], user("edited", "l-1"), ...large.slice(2)], activeStreamId: null });
+  const found = await loadChat(store, "chat");
+  assert.deepEqual(found.messages, [large[0], user("edited", "l-1"), ...large.slice(2), user("more", "m")]);
+  assert.equal(found.activeStreamId, null);
+  assert.equal((await store.messages.list("chat")).data.length, 2);
+  // What an edit discards leaves no records.
+  await saveChat(store, { chat: found, messages: [user("short", "l-0")] });
+  assert.deepEqual((await store.records("chat").list()).data, []);
+});
+
+withServer("a save of many messages that fails leaves nothing to see, and doubles of its requests change nothing", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const store = open({ owner });
+  let isDown = true;
+  const broken = async (address, request) => {
+    if (isDown && `${address}`.endsWith("/messages") && request.method !== "GET") throw new TypeError("down");
+    return fetch(address, request);
+  };
+  const messages = Array.from({ length: 250 }, (_, n) => user(`${n}`, `m-${n}`));
+  const deaf = open({ owner, retries: 0, fetch: broken });
+  const chat = await loadChat(deaf, "chat");
+  await assert.rejects(saveChat(deaf, { chat, messages }), /down/);
+  assert.deepEqual(await stored(store, "chat"), []);
+  isDown = false;
+  await saveChat(deaf, { chat, messages });
+  assert.deepEqual(await stored(store, "chat"), messages);
+  const { fetch: doubled, late } = doublingLate(({ method }) => method !== "GET");
+  const again = open({ owner, fetch: doubled });
+  const loaded = await loadChat(again, "chat");
+  await saveChat(again, { chat: loaded, messages: [user("first", "m-0"), ...messages.slice(1)] });
+  await saveChat(again, { chat: loaded, messages: [user("second", "m-0"), user("third", "t")] });
+  await late();
+  await holds(store, "chat", "second", "third");
+  // Of the commit of which nobody knows whether it was done the records are left.
+  assert.equal((await store.records("chat").list()).data.length, 1);
 });

@@ -23,7 +23,7 @@ import { ERROR, RESUME, emptyCheckpoint, uuid6 } from "@langchain/langgraph-chec
 import { ConversationStoreSaver } from "conversation-store/langgraph";
 import { z } from "zod";
 
-import { counting, interrupted, losing, open, withServer } from "./support.js";
+import { counting, doublingLate, interrupted, losing, open, withServer } from "./support.js";
 
 const at = (thread_id) => ({ configurable: { thread_id, checkpoint_ns: "" } });
 const metadata = { source: "loop", step: 0, parents: {} };
@@ -347,5 +347,88 @@ withServer("threads of any name; deleted, they can be used again, and the conver
   assert.equal((await store.conversations.get("other")).message_count, 1);
   await putValues(saver, at("other"), { thread: "again" });
   assert.equal((await saver.getTuple(at("other"))).checkpoint.channel_values.thread, "again");
-  await assert.rejects(putValues(saver, at("x".repeat(129)), {}), /too long/);
+});
+
+withServer("threads whose names are too long for an id, and numbers", async () => {
+  const store = open();
+  const saver = new ConversationStoreSaver(store);
+  const threads = ["x".repeat(129), "x".repeat(5000), "会".repeat(43), `${"会".repeat(42)}议`, "a\ud83d", "a\ufffd", "7"];
+  for (const thread of threads) await putValues(saver, at(thread), { thread });
+  for (const thread of threads) assert.equal((await saver.getTuple(at(thread))).checkpoint.channel_values.thread, thread);
+  const listed = await gather(saver.list({ configurable: {} }));
+  assert.deepEqual(listed.map(({ config }) => config.configurable.thread_id).sort(), [...threads].sort());
+  for (const { config, checkpoint } of listed) assert.equal(checkpoint.channel_values.thread, config.configurable.thread_id);
+  assert.deepEqual((await gather(saver.list(at(threads[1])))).length, 1);
+  const { config } = await saver.getTuple({ configurable: { thread_id: 7 } });
+  assert.equal(config.configurable.thread_id, "7");
+  await putValues(saver, { configurable: { thread_id: 8 } }, { n: 8 });
+  assert.equal((await saver.getTuple(at("8"))).checkpoint.channel_values.n, 8);
+  await saver.deleteThread(7);
+  assert.equal(await saver.getTuple(at("7")), undefined);
+  assert.equal(await saver.getTuple({ configurable: { thread_id: null } }), undefined);
+});
+
+withServer("a conversation with an id of no thread doubles no checkpoint in a list", async () => {
+  const store = open();
+  const saver = new ConversationStoreSaver(store);
+  await putValues(saver, at("x"), {});
+  for (const id of ["~x", "~~zz", "~", "~~78", `~~~${"0".repeat(64)}`, "~~FF"]) await store.conversations.create({ id });
+  const listed = await gather(saver.list({ configurable: {} }));
+  assert.deepEqual(
+    listed.map(({ config }) => config.configurable.thread_id),
+    ["x"],
+  );
+});
+
+withServer("a double of a write that arrives late takes nothing back", async () => {
+  const owner = `test-${crypto.randomUUID()}`;
+  const { fetch, late } = doublingLate(({ method }) => method !== "GET");
+  const [doubled, saver] = [new ConversationStoreSaver(open({ owner, fetch })), new ConversationStoreSaver(open({ owner }))];
+  const config = await putValues(saver, at("trip"), {});
+  const writes = async () => (await saver.getTuple(config))?.pendingWrites;
+  for (const [channel, first, second] of [
+    [RESUME, ["a"], ["a", "b"]],
+    [INTERRUPT, "first", "second"],
+    [ERROR, "first", "second"],
+  ]) {
+    await doubled.putWrites(config, [[channel, first]], channel);
+    await saver.putWrites(config, [[channel, second]], channel);
+    await late();
+    assert.deepEqual(
+      (await writes()).filter(([task]) => task === channel),
+      [[channel, channel, second]],
+    );
+  }
+  // Checkpoints and writes do not come back after the thread was deleted.
+  const next = await putValues(doubled, config, { a: 1 });
+  await doubled.putWrites(next, [["a", 1]], "task");
+  await saver.deleteThread("trip");
+  await late();
+  assert.deepEqual(await gather(saver.list(at("trip"))), []);
+  assert.deepEqual((await saver.getTuple(next)) ?? null, null);
+  // And what is written after the deletion stays.
+  await doubled.deleteThread("trip");
+  const again = await putValues(saver, at("trip"), { again: true });
+  await late();
+  assert.deepEqual((await saver.getTuple(again)).checkpoint.channel_values, { again: true });
+});
+
+withServer("runtimes whose streams know no raw deflate", async () => {
+  // Node before 20.12, for example.
+  const { CompressionStream, DecompressionStream } = globalThis;
+  const without = (Stream) =>
+    class extends Stream {
+      constructor(format) {
+        if (!["gzip", "deflate"].includes(format)) throw new TypeError(`${format} is not known`);
+        super(format);
+      }
+    };
+  Object.assign(globalThis, { CompressionStream: without(CompressionStream), DecompressionStream: without(DecompressionStream) });
+  try {
+    const saver = new ConversationStoreSaver(open());
+    const config = await putValues(saver, at("trip"), { text: "x".repeat(1000) });
+    assert.equal((await saver.getTuple(config)).checkpoint.channel_values.text.length, 1000);
+  } finally {
+    Object.assign(globalThis, { CompressionStream, DecompressionStream });
+  }
 });

@@ -42,6 +42,17 @@ export function losing(isLost) {
   };
 }
 
+/** A fetch that sends those requests again that are meant, after their answers; `late` waits for the answers to all of these. */
+export function doublingLate(isMeant) {
+  const again = [];
+  const doubled = async (address, request) => {
+    const answer = await fetch(address, request);
+    if (isMeant(request, new URL(address))) again.push(() => fetch(address, { ...request, signal: undefined }));
+    return answer;
+  };
+  return { fetch: doubled, late: () => Promise.all(again.splice(0).map((send) => send())) };
+}
+
 /** A fetch that keeps what it sent. */
 export function counting(sent = []) {
   const counted = (address, request) => {
