@@ -62,7 +62,7 @@ clients: .venv-clients/requirements.installed ## Build the packages of the clien
 	@cd clients/python && ../../.venv-clients/bin/hatchling build -t wheel -d ../../target/clients
 	@cd clients/typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && npm pack --silent --pack-destination ../../target/clients
 
-build: $(INFRA)/requirements.installed ## Build the Lambda zips for arm64 and x86_64, in target/lambda (ARCHITECTURES)
+build: $(INFRA)/requirements.installed ## Build the Lambda zips for arm64 and x86_64, in target/lambda (ARCHITECTURES, ONLY)
 	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
 
 deploy: $(TEMPLATES) ## Build and deploy to AWS with the settings in samconfig.toml (ENV: dev, staging, prod)
@@ -135,11 +135,11 @@ $(TEMPLATES): $(wildcard infra/*.yaml) infra/macros.jinja infra/render.py $(INFR
 define install
 @echo 'Installing $<, once'
 @python3 -m venv $(@D)
-@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile -r $<
 @cp $< $@
 endef
 
 # Checks offline: its advisory database would need git and the network.
 $(TOOLS)/bin/cargo-deny:
 	@echo 'Building $(CARGO_DENY), once'
-	@cargo install --quiet --locked --debug --no-default-features --root $(TOOLS) $(CARGO_DENY)
+	@CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --no-default-features --root $(TOOLS) $(CARGO_DENY)

@@ -92,8 +92,8 @@ impl Wheels {
              (Debian and Ubuntu: python3-venv)",
         )?;
         let mut install = Command::new(venv.join("bin/python"));
-        // Each list is complete, or of programs alone.
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        // Each list is complete, or of programs alone. Most modules are never imported: Python compiles those that are.
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]);
         install.args(["--no-deps", "--only-binary=:all:", "-r"]).arg(workspace().join(self.file));
         step(&mut install, self.failure)
     }
