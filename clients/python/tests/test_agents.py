@@ -9,7 +9,8 @@ from typing import Any
 import faults
 import pytest
 from agents import Agent, Model, ModelResponse, RunConfig, Runner, SessionSettings, Usage, function_tool
-from agents.memory import OpenAIResponsesCompactionSession, Session
+from agents.extensions.memory.encrypt_session import EncryptedSession
+from agents.memory import OpenAIResponsesCompactionSession, Session, SQLiteSession
 from openai.types.responses import (
     ResponseCompletedEvent,
     ResponseFunctionToolCall,
@@ -168,6 +169,62 @@ async def test_messages_that_others_have_added_are_items(session: ConversationSt
     assert await session.get_items() == [user("Hello!")]
 
 
+def same(items: Any) -> str:
+    """Items as text, since no two infinities and keys of one spelling are alike."""
+    return json.dumps(json.loads(json.dumps(items)), sort_keys=True)
+
+
+ODD: list[Any] = [
+    {"type": "item_reference", "id": "rs_1"},
+    {"id": "msg_1"},
+    {"__enc__": 1, "v": 1, "kid": "hkdf-v1", "payload": "x"},
+    {"role": "user", "content": "x", "seq": 5, "created_at": 7},
+    {"type": "x", "item_id": "own"},
+    {"type": "message", "role": "user", "content": "x", "metadata": "text", "name": 7},
+    {"role": "narrator", "content": "x"},
+    {"type": 7},
+    {"type": "message"},
+    {"role": "user", "content": 7},
+    {"role": "user", "content": ["text"]},
+    {"role": "user", "content": "x", "tool_calls": {"a": 1}},
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function"}]},
+    {"role": "user", "content": None},
+    {"type": "record_batch", "digest": "0" * 32, "parts": 1, "count": 1},
+    {"type": "agents_item", "item": {"role": "user", "content": "nested"}},
+    {"type": "agents_item"},
+    {"role": "user", "content": "x", "numbers": [float("inf"), 1e300, 12345678901234567890]},
+    {"type": "function_call_output", "call_id": "c", "output": [], "deep": json.loads("[" * 150 + "]" * 150)},
+    {"type": "function_call_output", "call_id": "c", "output": "x\ud83d\0", "deep": json.loads("[" * 80 + "]" * 80)},
+    {"type": "mcp_call", "id": "m", "name": "n", "arguments": "{}", "output": None, "status": None},
+    {"role": "user", "content": "x", "id": None, 7: "seven"},
+    {},
+]
+
+
+@pytest.mark.parametrize("item", ODD, ids=range(len(ODD)))
+async def test_items_that_the_store_would_refuse_or_change_are_kept_as_sqlite_keeps_them(
+    session: ConversationStoreSession, item: Any
+) -> None:
+    sqlite = SQLiteSession("trip")
+    for each in (session, sqlite):
+        await each.add_items([user("before"), item, user("after")])
+    assert same(await session.get_items()) == same(await sqlite.get_items())
+    await session.pop_item()
+    await sqlite.pop_item()
+    assert same(await session.pop_item()) == same(await sqlite.pop_item())
+
+
+async def test_an_encrypted_session_remembers(session: ConversationStoreSession) -> None:
+    client = Compacts()
+    encrypted = EncryptedSession("trip", compacting(session, client, after=4), "k" * 40)
+    for number in (1, 2, 4):
+        await Runner.run(agent(), f"turn {number}", session=encrypted, run_config=QUIET)
+    assert all("__enc__" in it for it in await session.get_items())
+    assert words(await encrypted.get_items()) == ["compaction", "turn 4", "answer to turn 4"]
+    await encrypted.run_compaction({"force": True})
+    assert words(await encrypted.get_items()) == ["compaction"]
+
+
 # --- any number and size
 
 
@@ -299,6 +356,29 @@ async def test_what_has_changed_meanwhile_is_not_compacted(session: Conversation
     await Runner.run(agent(), "turn 1", session=compacted, run_config=QUIET)
     assert len(client.inputs) == 1
     assert words(await session.get_items()) == ["turn 1", "answer to turn 1", "meanwhile"]
+
+
+@pytest.mark.parametrize("encrypts", [False, True])
+async def test_what_has_come_meanwhile_outlives_a_compaction_by_hand(
+    session: ConversationStoreSession, encrypts: bool
+) -> None:
+    def mine(client: Compacts) -> Any:
+        compacted = compacting(session, client, after=100)
+        return EncryptedSession("trip", compacted, "k" * 40) if encrypts else compacted
+
+    other: Any = ConversationStoreSession("trip", session.store)
+    theirs = EncryptedSession("trip", other, "k" * 40) if encrypts else other
+    compacted = mine(Compacts(lambda: theirs.add_items([user("meanwhile")])))
+    await Runner.run(agent(), "turn 1", session=compacted, run_config=QUIET)
+    with pytest.raises(VersionMismatch):
+        await compacted.run_compaction({"force": True})
+    assert words(await compacted.get_items()) == ["turn 1", "answer to turn 1", "meanwhile"]
+    # What others have added before is compacted, too, though the SDK has read the session earlier.
+    quiet = mine(Compacts())
+    await Runner.run(agent(), "turn 2", session=quiet, run_config=QUIET)
+    await theirs.add_items([user("again")])
+    await quiet.run_compaction({"force": True})
+    assert words(await quiet.get_items()) == ["compaction"]
 
 
 async def test_only_what_the_model_has_seen_is_compacted(session: ConversationStoreSession) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,9 +15,9 @@ import httpx
 import pytest
 
 import conversation_store as package
-from conversation_store import CONTRACT_VERSION, AsyncConversationStore, ConversationStore, Delete, Put
+from conversation_store import CONTRACT_VERSION, AsyncConversationStore, ConversationStore, Delete, Put, operations
 from conversation_store.bulk import _batches, _urls
-from conversation_store.keys import conversation_id, expand, name_of, pack, squeeze, unpack
+from conversation_store.keys import conversation_id, expand, name_of, pack, pack_short, squeeze, unpack
 
 Answer = httpx.Response | Exception
 SPOKEN = {"x-contract-version": CONTRACT_VERSION}
@@ -32,13 +33,18 @@ def refused(status: int, headers: dict[str, str] | None = None, **problem: Any) 
 
 
 class Server:
-    """Gives scripted answers and keeps the requests."""
+    """Gives scripted answers and keeps the requests; those for its version, unless it has none, are apart."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, version: str | None = CONTRACT_VERSION) -> None:
         self.answers = list(answers)
         self.requests: list[httpx.Request] = []
+        self.asked = 0
+        self.version = version
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/health" and self.version:
+            self.asked += 1
+            return httpx.Response(200, json={"status": "ok"}, headers={"x-contract-version": self.version})
         self.requests.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -131,9 +137,51 @@ def test_errors_have_types(status: int, problem: dict[str, Any], kind: type[pack
 def test_a_gateways_own_error_and_no_json() -> None:
     denied = httpx.Response(403, json={"message": "Forbidden"})
     with pytest.raises(package.Unauthenticated, match="Forbidden"):
-        Server(denied).store().health()
+        Server(denied, version=None).store().health()
     with pytest.raises(package.Unavailable, match="HTTP 502"):
-        Server(httpx.Response(502, text="<html>")).store(retries=0).health()
+        Server(httpx.Response(502, text="<html>"), version=None).store(retries=0).health()
+
+
+def failing(*answers: Answer) -> package.ApiError:
+    with pytest.raises(package.ApiError) as raised:
+        Server(*answers).store(retries=0).get_conversation("trip")
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"status": 503, "message": "Service Unavailable"}, "Service Unavailable"),
+        ({"error": {"status": "UNAVAILABLE", "message": "down", "code": 503, "param": 1, "self": 2}}, "down"),
+        ({"Message": "User is not authorized"}, "User is not authorized"),
+        ({"error": "upstream timed out"}, "upstream timed out"),
+        ({"message": {"not": "text"}, "code": "conversation_not_found"}, "HTTP 503"),
+        (["what"], "HTTP 503"),
+    ],
+)
+def test_errors_of_gateways_of_all_forms(body: Any, message: str) -> None:
+    error = failing(httpx.Response(503, json=body, headers={"x-request-id": "req-1"}))
+    assert isinstance(error, package.Unavailable) and message in error.message
+    assert (error.status, error.code, error.param, error.request_id) == (503, None, None, "req-1")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>Sign in</html>", headers=SPOKEN),
+        httpx.Response(200, json=["no conversation"], headers=SPOKEN),
+        httpx.Response(200, json={"error": "none"}, headers=SPOKEN),
+        httpx.Response(200, stream=httpx.ByteStream(b"xx"), headers={**SPOKEN, "content-encoding": "gzip"}),
+    ],
+)
+def test_what_is_no_answer_of_the_api_is_an_error_of_this_package(answer: httpx.Response) -> None:
+    assert isinstance(failing(answer), package.InvalidResponse)
+
+
+def test_a_record_without_an_etag_and_an_odd_retry_after() -> None:
+    with pytest.raises(package.InvalidResponse, match="etag"):
+        Server(httpx.Response(200, content=b"x", headers=SPOKEN)).store().get_record("trip", "a")
+    assert isinstance(failing(refused(503, {"retry-after": "Fri, 27 Nov 2026 23:00:00 GMT"})), package.Unavailable)
 
 
 def test_not_modified() -> None:
@@ -141,6 +189,34 @@ def test_not_modified() -> None:
     with pytest.raises(package.NotModified):
         server.store().list_messages("trip", if_none_match=7)
     assert server.requests[0].headers["if-none-match"] == '"7"'
+
+
+def test_an_odd_version_is_an_incompatible_server() -> None:
+    with pytest.raises(package.IncompatibleServer, match="weird"):
+        failing(httpx.Response(200, json=CONVERSATION, headers={"x-contract-version": "weird"}))
+
+
+def test_an_incompatible_server_writes_nothing() -> None:
+    server = Server(ok(CONVERSATION), version="9.1.0")
+    with pytest.raises(package.IncompatibleServer, match=r"9\.1\.0"):
+        server.store().create_conversation(id="trip")
+    assert server.requests == [] and server.asked == 1
+
+
+@pytest.mark.anyio
+async def test_the_version_is_asked_once_and_only_before_a_first_write() -> None:
+    server = Server(*[ok(CONVERSATION)] * 4)
+    store = server.store()
+    store.create_conversation(id="trip")
+    store.create_conversation(id="trip")
+    server.store().get_conversation("trip")
+    server.store(check_version=False).create_conversation(id="trip")
+    assert server.asked == 1 and len(server.requests) == 4
+    other = Server(ok(CONVERSATION), version="9.1.0")
+    async with AsyncConversationStore("http://store", transport=httpx.MockTransport(other)) as asynchronous:
+        with pytest.raises(package.IncompatibleServer):
+            await asynchronous.create_conversation(id="trip")
+    assert other.requests == []
 
 
 @pytest.mark.parametrize(("version", "warned"), [(CONTRACT_VERSION, False), ("0.99.0", False), (None, True)])
@@ -208,6 +284,99 @@ def test_requests_are_signed_as_aws_does(monkeypatch: pytest.MonkeyPatch) -> Non
     assert got.headers["authorization"].endswith(f"Signature={signature}")
 
 
+def test_a_space_in_a_query_is_signed_and_sent_as_aws_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.auth import SigV4Auth
+
+    for name, value in {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    signed: list[str] = []
+    canonical = SigV4Auth.canonical_request
+
+    def noting(*args: Any) -> Any:
+        signed.append(canonical(*args))
+        return signed[-1]
+
+    monkeypatch.setattr(SigV4Auth, "canonical_request", noting)
+    server = Server(ok({"data": [], "has_more": False}))
+    server.store(auth=package.AwsAuth("eu-west-1")).list_records("trip", key=["a b", "a+b", "é~/*"], limit=7)
+    expected = "key=a%20b&key=a%2Bb&key=%C3%A9~%2F%2A&limit=7"
+    assert server.requests[0].url.raw_path.decode() == f"/v1/conversations/trip/records?{expected}"
+    assert signed[0].split("\n")[2].split("&") == sorted(expected.split("&"))
+    assert server.requests[0].url.params.get_list("key") == ["a b", "a+b", "é~/*"]
+
+
+@pytest.mark.anyio
+async def test_credentials_do_not_block_the_event_loop() -> None:
+    threads = []
+
+    class Session:
+        def get_credentials(self) -> Any:
+            from botocore.credentials import Credentials
+
+            threads.append(threading.current_thread())
+            return Credentials("key", "secret")
+
+    server = Server(ok({"id": "trip", "version": 3, "data": []}))
+    auth = package.AwsAuth("eu-west-1", session=Session())
+    async with AsyncConversationStore(
+        "http://store", auth=auth, transport=httpx.MockTransport(server), check_version=False
+    ) as store:
+        await store.add_messages("trip", [{"role": "user", "content": "é"}])
+    assert "Signature=" in server.requests[0].headers["authorization"]
+    assert threads and threading.main_thread() not in threads
+
+
+def test_event_loops_can_share_a_client() -> None:
+    """As ADK's `Runner.run`, which makes a loop for each call."""
+    opened: list[Any] = []
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return ok(CONVERSATION)
+
+    class Client(httpx.AsyncClient):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            opened.append(self)
+
+    store = AsyncConversationStore("http://store", transport=Transport())
+    store._made = lambda: Client(base_url="http://store", transport=Transport())
+
+    async def twice() -> None:
+        await store.get_conversation("trip")
+        await store.get_conversation("trip")
+        assert not opened[-1].is_closed
+
+    for _ in range(3):
+        asyncio.run(twice())
+    # One for each loop, which was closed with it.
+    assert len(opened) == 3 and all(it.is_closed for it in opened)
+    assert len(store._clients) <= 1
+
+    async def ends() -> None:
+        await store.get_conversation("trip")
+        await store.aclose()
+        assert opened[-1].is_closed
+        with pytest.raises(RuntimeError, match="closed"):
+            await store.get_conversation("trip")
+
+    asyncio.run(ends())
+
+
+@pytest.mark.anyio
+async def test_steps_may_pause(waits: list[float]) -> None:
+    def steps() -> package.Steps[str]:
+        for attempt in range(12):
+            yield from operations.pause(attempt)
+        return (yield from operations.get_conversation("trip")).id
+
+    server = Server(ok(CONVERSATION), ok(CONVERSATION))
+    assert server.store().run(steps()) == "trip" and len(waits) == 12
+    assert waits[0] <= 0.02 and 0.32 <= waits[5] <= 0.64 and waits[-1] <= 2
+    async with AsyncConversationStore("http://store", transport=httpx.MockTransport(server)) as store:
+        assert await store.run(steps()) == "trip" and len(waits) == 24
+
+
 def test_texts_that_utf8_cannot_say_are_sent() -> None:
     server = Server(*[ok({"id": "trip", "version": 3, "data": []})] * 2)
     server.store().add_messages("trip", [{"role": "user", "content": "caf\u00e9 \ud83d"}])
@@ -270,9 +439,15 @@ def test_names_of_threads_are_ids_and_back(name: str) -> None:
     assert (conversation_id(name) == name) is (name in ("trip", "a~b"))
 
 
-def test_names_that_are_too_long_are_refused() -> None:
-    with pytest.raises(ValueError, match="too long"):
-        conversation_id("☃" * 50)
+def test_names_that_are_too_long_have_an_id_of_their_own() -> None:
+    names = ["☃" * 50, "☃" * 51, "x" * 129, "~" * 40, "a\ud83d", "~~." + "0" * 64, conversation_id("x" * 129)]
+    ids = [conversation_id(name) for name in names]
+    assert len(set(ids)) == len(names) and max(map(len, ids)) <= 128
+    assert [name_of(id) for id in ids] == [None, None, None, *names[3:]]
+    long = ["☃" * 50, "x" * 121, "a\ud83d", "b\ud83d"]
+    parts = [pack_short(name) for name in [*long, "x" * 120, "user/42"]]
+    assert len(set(parts)) == 6 and all(it.startswith("~.") and len(it) == 66 for it in parts[:4])
+    assert [unpack(it) for it in parts[4:]] == ["x" * 120, "user/42"]
 
 
 def test_parts_of_keys() -> None:

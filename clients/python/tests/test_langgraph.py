@@ -23,7 +23,7 @@ from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
-from conversation_store import AsyncConversationStore, ConversationStore, Put, RevisionMismatch, TooLarge
+from conversation_store import AsyncConversationStore, ConversationStore, Put, RevisionMismatch, StoreError, TooLarge
 from conversation_store.langgraph import ConversationStoreSaver, _stored
 
 CONFIG: Any = {"configurable": {"thread_id": "trip"}}
@@ -49,6 +49,7 @@ def counting() -> Counting:
 @pytest.fixture
 def saver(base_url: str, owner: str, counting: Counting) -> Iterator[ConversationStoreSaver]:
     with ConversationStore(base_url, owner=owner, transport=counting) as store:
+        store.health()  # A client whose first request is a write asks for the server's version before it.
         yield ConversationStoreSaver(store)
 
 
@@ -287,10 +288,17 @@ def put_steps(saver: ConversationStoreSaver, thread: str, count: int, ns: str = 
     return configs
 
 
-@pytest.mark.parametrize("thread", ["user/42", "~trip", "thread über", "a" * 128])
-def test_threads_of_any_name(saver: ConversationStoreSaver, thread: str) -> None:
-    put_steps(saver, thread, 1)
+@pytest.mark.parametrize("thread", ["user/42", "~trip", "thread über", "a" * 128, "a" * 600, "日" * 400, "é\ud83d" * 9])
+def test_threads_of_any_name(saver: ConversationStoreSaver, store: ConversationStore, thread: str) -> None:
+    put_steps(saver, thread, 1, run_id="run")
     assert [it.config["configurable"]["thread_id"] for it in saver.list(None)] == [thread]
+    saver.copy_thread(thread, "copy")
+    saver.copy_thread(thread, thread + "2")
+    saver.copy_thread("copy", "copy" * 60)
+    expected = {thread, thread + "2", "copy", "copy" * 60}
+    assert {it.config["configurable"]["thread_id"] for it in saver.list(None)} == expected
+    saver.delete_for_runs(["run"])
+    assert list(saver.list(None)) == [] and keys(store, None) == {}
 
 
 def test_lists(saver: ConversationStoreSaver) -> None:
@@ -420,14 +428,18 @@ def test_pruning_collects_values_that_no_checkpoint_has(
         kept = graph.invoke(Command(resume="Porto"), CONFIG)
     lost = _stored.blob_key("", "guide", 77)
     store.put_record("trip", lost, b"\0\0\xc0")
+    values = keys(store, "trip")["lg/b"]
     saver.prune(["trip"])
     assert graph.get_state(CONFIG).values == kept and len(ids(saver, CONFIG)) == 1
     [latest] = saver.list(CONFIG)
     assert latest.parent_config is None
-    # The guide, the places, and one that is so new that its checkpoint may be about to come.
-    assert keys(store, "trip") == {"lg/b": 3, "lg/c": 1}
-    monkeypatch.setattr("conversation_store.langgraph._ORPHANED_SECONDS", -60)
+    # A run that began from a deleted checkpoint may store another one that has any of its values.
+    assert keys(store, "trip") == {"lg/b": values, "lg/c": 1, "lg/u": 1}
     saver.prune(["trip"])
+    assert keys(store, "trip") == {"lg/b": values, "lg/c": 1, "lg/u": 1}
+    monkeypatch.setattr("conversation_store.langgraph._drop._UNUSED_SECONDS", -60)
+    saver.prune(["trip"])
+    # The guide and the places.
     assert keys(store, "trip") == {"lg/b": 2, "lg/c": 1} and graph.get_state(CONFIG).values == kept
     saver.prune(["trip"], strategy="delete")
     assert keys(store, "trip") == {}
@@ -456,6 +468,220 @@ def test_pruning_drops_calls_of_subgraphs(saver: ConversationStoreSaver) -> None
             assert len({it.config["configurable"]["checkpoint_ns"] for it in saver.list(CONFIG)}) == 2
         ends[each] = graph.invoke(Command(resume="Porto"), CONFIG)
     assert ends[saver]["places"][-1] == "Porto" and len(set(map(str, ends.values()))) == 1
+
+
+class Profile(TypedDict, total=False):
+    log: Annotated[list[str], operator.add]
+    profile: str
+
+
+@pytest.mark.parametrize("seconds", [0, 4000])
+def test_a_run_keeps_all_values_while_others_prune(
+    saver: ConversationStoreSaver, base_url: str, owner: str, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """Also a run that takes longer than unused values are kept."""
+    now, at = time.time(), time.monotonic()
+    later = 0.0
+    monkeypatch.setattr("conversation_store.langgraph._drop.time.time", lambda: now + later)
+    monkeypatch.setattr("conversation_store.langgraph.time.monotonic", lambda: at + later)
+    with ConversationStore(base_url, owner=owner) as store:
+        other = ConversationStoreSaver(store)
+
+        def meanwhile(state: Profile) -> Profile:
+            nonlocal later
+            if state["log"][-1] == "slow":
+                graph(other).invoke({"log": ["quick"], "profile": "second" * 20}, CONFIG)
+                other.prune(["trip"])
+                later += seconds
+                graph(other).invoke({"log": ["quick"], "profile": "third" * 20}, CONFIG)
+                other.prune(["trip"])
+            return {"log": [f"{state['log'][-1]} done"]}
+
+        def graph(which: ConversationStoreSaver) -> Any:
+            builder = StateGraph(Profile)
+            builder.add_node("work", meanwhile)
+            builder.add_edge(START, "work")
+            return builder.compile(checkpointer=which)
+
+        graph(saver).invoke({"log": ["begun"], "profile": "first" * 20}, CONFIG)
+        graph(saver).invoke({"log": ["slow"]}, CONFIG)
+        expected = {"log": ["begun", "begun done", "slow", "slow done"], "profile": "first" * 20}
+        # The branch of the slow run is the latest, and is whole: for another process, and after another prune.
+        assert graph(other).get_state(CONFIG).values["profile"] in ("first" * 20, "third" * 20)
+        slow = [it for it in graph(other).get_state_history(CONFIG) if it.values["log"][-1] == "slow done"]
+        assert [it.values for it in slow] == [expected]
+        later += 2 * 4000
+        other.prune(["trip"])
+        other.prune(["trip"])
+        assert graph(other).get_state(CONFIG).values["profile"]
+
+
+def test_prunes_keep_what_is_used_and_in_the_end_nothing_else(
+    saver: ConversationStoreSaver, store: ConversationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    later = 0.0
+    monkeypatch.setattr("conversation_store.langgraph._drop.time.time", lambda: now + later)
+    graph = trip(saver)
+    for turn in range(8):
+        graph.invoke({"places": [f"Lisbon {turn}"], "guide": {"turn": str(turn)}}, CONFIG)
+        graph.invoke(Command(resume="Porto"), CONFIG)
+        later += 1000
+        saver.prune(["trip"])
+        assert len(graph.get_state(CONFIG).values["places"]) == 2 * turn + 2
+    later += 4000
+    saver.prune(["trip"])
+    assert keys(store, "trip") == {"lg/b": 2, "lg/c": 1}
+
+
+class Meddling(httpx.HTTPTransport):
+    """Does something before a request, or loses its answer, once."""
+
+    before: Any = None
+    loses: Any = None
+    late: list[httpx.Request]
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.before and self.before[0](request):
+            act, self.before = self.before[1], None
+            act()
+        answer = super().handle_request(request)
+        if self.loses and self.loses(request):
+            self.loses = None
+            answer.read()
+            raise httpx.ReadError("lost", request=request)
+        if request.method != "GET":
+            self.late = [*getattr(self, "late", []), request]
+        return answer
+
+    def again(self, request: httpx.Request) -> None:
+        """A duplicate arrives late."""
+        super().handle_request(request).read()
+
+
+@pytest.fixture
+def meddling() -> Meddling:
+    return Meddling()
+
+
+@pytest.fixture
+def meddled(base_url: str, owner: str, meddling: Meddling) -> Iterator[ConversationStoreSaver]:
+    with ConversationStore(base_url, owner=owner, transport=meddling) as store:
+        yield ConversationStoreSaver(store)
+
+
+def reads_values(request: httpx.Request) -> bool:
+    return request.method == "GET" and b"lg%2Fb" in request.url.query
+
+
+def test_a_checkpoint_that_goes_while_it_is_read_is_read_again(
+    meddled: ConversationStoreSaver, meddling: Meddling, store: ConversationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ConversationStoreSaver(store)
+    graph = trip(meddled)
+    graph.invoke({"places": ["Lisbon"], "guide": {"a": "b"}}, CONFIG)
+
+    def act() -> None:
+        trip(other).invoke(Command(resume="Porto"), CONFIG)
+        monkeypatch.setattr("conversation_store.langgraph._drop._UNUSED_SECONDS", -60)
+        other.prune(["trip"])
+
+    meddling.before = (reads_values, act)
+    assert graph.get_state(CONFIG).values["places"] == ["Lisbon", "Porto"] and meddling.before is None
+    # What tasks wrote goes with its checkpoint: that is not read without it.
+    graph.invoke({"places": ["Faro"]}, CONFIG)
+    asked = graph.get_state(CONFIG).config
+
+    def ends() -> None:
+        trip(other).invoke(Command(resume="Sintra"), CONFIG)
+        other.prune(["trip"])
+
+    meddling.before = (reads_values, ends)
+    assert meddled.get_tuple(asked) is None
+    meddling.before = (reads_values, lambda: other.delete_thread("trip"))
+    assert meddled.get_tuple(CONFIG) is None
+    graph.invoke({"places": ["Lisbon"], "guide": {"a": "b"}}, CONFIG)
+    meddling.before = (reads_values, lambda: other.delete_thread("trip"))
+    assert list(meddled.list(CONFIG)) == []
+
+
+def test_a_checkpoint_that_lacks_a_value_is_an_error(
+    meddled: ConversationStoreSaver, meddling: Meddling, store: ConversationStore
+) -> None:
+    trip(meddled).invoke({"places": ["Lisbon"], "guide": {"a": "b"}}, CONFIG)
+    store.delete_records("trip", "lg/b/guide/")
+    with pytest.raises(StoreError, match="lacks lg/b/guide/"):
+        meddled.get_tuple(CONFIG)
+    with pytest.raises(StoreError, match="lacks lg/b/guide/"):
+        list(meddled.list(CONFIG))
+    with pytest.raises(StoreError):
+        trip(meddled).invoke({"places": ["Faro"]}, CONFIG)
+
+
+def test_the_history_of_a_delta_channel_is_whole_or_an_error(
+    meddled: ConversationStoreSaver, meddling: Meddling, store: ConversationStore
+) -> None:
+    other = ConversationStoreSaver(store)
+    for turn in range(3):
+        diary(meddled).invoke({"lines": [f"turn {turn}"]}, CONFIG)
+    config = diary(meddled).get_state(CONFIG).config
+    where: dict[str, Any] = {"config": config, "channels": ["lines"]}
+    whole = meddled.get_delta_channel_history(**where)
+    assert whole["lines"]["writes"]
+
+    def act() -> None:
+        diary(other).invoke({"lines": [f"turn {number}" for number in range(9)]}, CONFIG)
+        diary(other).invoke({"lines": ["more"]}, CONFIG)
+        diary(other).invoke({"lines": ["more"]}, CONFIG)
+        other.prune(["trip"])
+
+    meddling.before = (lambda request: request.method == "GET" and b"lg%2Fw" in request.url.query, act)
+    with pytest.raises(StoreError):
+        meddled.get_delta_channel_history(**where)
+
+
+def test_late_duplicates_undo_nothing(
+    meddled: ConversationStoreSaver, meddling: Meddling, store: ConversationStore
+) -> None:
+    graph = trip(meddled)
+    graph.invoke({"places": ["Lisbon"]}, {**CONFIG, "metadata": {"run_id": "run"}})
+    meddled.delete_thread("trip")
+    graph.invoke({"places": ["Lisbon"], "guide": {"a": "b"}}, {**CONFIG, "metadata": {"run_id": "run"}})
+    config = graph.get_state(CONFIG).config
+    meddled.put_writes(config, [(RESUME, ["first"])], "task")
+    meddled.put_writes(config, [(RESUME, ["first", "second"])], "task")
+    meddled.put_writes(config, [(f"channel {number}", number) for number in range(3)], "other")
+    meddled.put(config, {**empty_checkpoint(), "id": config["configurable"]["checkpoint_id"] + "0"}, {"step": 9}, {})
+    meddled.delete_for_runs(["run"])
+    before = {it.key: it.value for page in store.record_pages("trip", values=True) for it in page.data}
+    index = {it.key for page in store.record_pages(None) for it in page.data}
+    sent = list(meddling.late)
+    assert len(sent) > 12 and all(it.headers.get("idempotency-key") for it in sent)
+    for request in sent:
+        meddling.again(request)
+    assert {it.key: it.value for page in store.record_pages("trip", values=True) for it in page.data} == before
+    assert {it.key for page in store.record_pages(None) for it in page.data} == index
+
+
+def changes_records(request: httpx.Request) -> bool:
+    return request.method == "POST" and b"if_match" in request.content
+
+
+def test_deletions_of_checkpoints_take_lost_answers_and_others(
+    meddled: ConversationStoreSaver, meddling: Meddling, store: ConversationStore
+) -> None:
+    graph, other = trip(meddled), ConversationStoreSaver(store)
+    graph.invoke({"places": ["Lisbon"]}, {**CONFIG, "metadata": {"run_id": "first"}})
+    graph.invoke(Command(resume="Porto"), {**CONFIG, "metadata": {"run_id": "second"}})
+    meddling.loses = changes_records
+    meddled.delete_for_runs(["first"])
+    assert meddling.loses is None and {it.metadata.get("run_id") for it in meddled.list(CONFIG)} == {"second"}
+    graph.invoke({"places": ["Faro"]}, CONFIG)
+    # Another one prunes after this one has chosen.
+    meddling.before = (lambda request: request.method == "POST", lambda: other.prune(["trip"]))
+    meddled.prune(["trip"])
+    assert meddling.before is None and len(ids(meddled, CONFIG)) == 1
+    assert graph.invoke(Command(resume="Sintra"), CONFIG)["places"][-2:] == ["Faro", "Sintra"]
 
 
 # --- faults

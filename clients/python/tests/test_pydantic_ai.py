@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import faults
+import httpx
 import pytest
 from pydantic_ai import Agent, BinaryContent, DeferredToolRequests, DeferredToolResults, ModelResponse, RunContext
 from pydantic_ai.conversation import Conversation
@@ -76,6 +77,7 @@ async def loaded(store: ConversationStore, id: str = "trip", **more: Any) -> lis
 
 
 FIRST = ["turn 1", "answer to turn 1"]
+HELLO = {"role": "user", "content": "Hello!"}
 
 
 async def test_a_conversation_goes_on(store: ConversationStore) -> None:
@@ -222,6 +224,104 @@ async def test_messages_of_others_are_not_touched_by_a_save(async_store: AsyncCo
     await take(store, "turn 2")
     assert await loaded(store) == [*FIRST, "turn 2", "answer to turn 2"]
     assert (await async_store.get_conversation("trip")).message_count == 6
+
+
+async def test_a_conversation_of_others_is_listed_once_it_is_saved(async_store: AsyncConversationStore) -> None:
+    store = ConversationStoreBackend(async_store)
+    await async_store.create_conversation(id="trip", metadata={"channel": "web"}, messages=[HELLO])
+    await take(store, "turn 1")
+    assert [it.conversation_id for it in await store.list_conversations()] == ["trip"]
+    assert (await async_store.get_conversation("trip")).metadata == {"channel": "web", "pydantic_ai": "1"}
+
+
+async def test_a_conversation_that_is_saved_while_others_are_listed_is_listed(base_url: str, owner: str) -> None:
+    class Saving(httpx.AsyncHTTPTransport):
+        """Saves the oldest conversation after the first page of a list."""
+
+        save: Any = None
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await super().handle_async_request(request)
+            if self.save and request.url.path == "/v1/conversations" and request.method == "GET":
+                save, self.save = self.save, None
+                await answer.aread()
+                await save()
+            return answer
+
+    transport = Saving()
+    async with AsyncConversationStore(base_url, owner=owner, transport=transport) as client:
+        store = ConversationStoreBackend(client)
+        for number in range(101):
+            await store.save(Conversation(conversation_id=f"c{number}"))
+
+        async def save() -> None:
+            await take(ConversationStoreBackend(client), "turn 1", "c0")
+
+        transport.save = save
+        listed = await store.list_conversations()
+        assert len(listed) == 101 and transport.save is None and listed[0].conversation_id == "c0"
+
+
+async def test_a_fork_may_have_the_id_of_a_deleted_conversation(store: ConversationStore) -> None:
+    await take(store, "turn 1")
+    await take(store, "turn 2")
+    await store.fork("trip", new_conversation_id="fork")
+    await store.delete("trip")
+    back = await store.fork("fork", new_conversation_id="trip", at=3)
+    assert said(back.messages) == [*FIRST, "turn 2"] == await loaded(store)
+    entries = await store.load_entries("trip") or []
+    assert [it.id for it in entries] == [it.id for it in await store.load_entries("fork") or []][:3]
+    await store.save(await agent.run("turn 5", conversation=await store.load("trip")))
+    assert await loaded(store) == [*FIRST, "turn 2", "turn 5", "answer to turn 5"]
+    tip = entries[-1].id
+    branched = await store.branch("trip", at=1, expected_revision=(await store.read_record("trip")).revision)  # type: ignore[union-attr]
+    assert said(branched.messages) == FIRST[:1]
+    with pytest.raises(ConversationConflict):
+        await store.fork("fork", new_conversation_id="trip")
+    again = await store.branch("trip", from_entry=tip, expected_revision=branched.revision)
+    assert len(again.messages) == 3
+    await store.delete("trip")
+    assert (await store.fork("fork", new_conversation_id="trip", at=0)).messages == []
+    assert await store.load("trip") and len(await store.list_conversations()) == 2
+
+
+async def test_a_fork_into_a_conversation_of_others(async_store: AsyncConversationStore) -> None:
+    store = ConversationStoreBackend(async_store)
+    await take(store, "turn 1")
+    await async_store.add_messages("there", [HELLO])
+    await store.fork("trip", new_conversation_id="there")
+    assert await loaded(store, "there") == FIRST
+    assert {it.conversation_id for it in await store.list_conversations()} == {"trip", "there"}
+
+
+async def test_a_long_history_puts_out_none_that_is_at_hand(
+    async_store: AsyncConversationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversation_store.pydantic_ai._HOMES", 8)
+    messages = (await take(ConversationStoreBackend(async_store), "turn 1", "short")).messages
+    await ConversationStoreBackend(async_store).save(Conversation(conversation_id="long", messages=messages * 10))
+    store = ConversationStoreBackend(async_store)
+    record = await store.read_record("short")
+    assert len((await store.load("long")).messages) == 20  # type: ignore[union-attr]
+    assert record and len(await store.read_history(record.head_id)) == 2
+    ids = ["short", "long"] * 4
+    assert [len((await store.load(id)).messages) for id in ids] == [2, 20] * 4  # type: ignore[union-attr]
+    found = await asyncio.gather(*map(store.load, ids))
+    assert [len(it.messages) for it in found if it] == [2, 20] * 4
+    long = await store.load("long")
+    branched = await store.branch("long", at=18, expected_revision=long.revision if long else None)
+    tip = (await store.read_record("long")).branches[0]  # type: ignore[union-attr]
+    back = await store.branch("long", from_entry=tip, expected_revision=branched.revision)
+    assert len(back.messages) == 20
+    with pytest.raises(LookupError, match="load its conversation"):
+        await ConversationStoreBackend(async_store).read_entry(tip)
+
+
+@pytest.mark.parametrize("id", ["日" * 60, "x" * 400])
+async def test_ids_of_any_length(store: ConversationStore, id: str) -> None:
+    await take(store, "turn 1", id)
+    assert [it.conversation_id for it in await store.list_conversations()] == [id]
+    assert await loaded(store, id) == FIRST
 
 
 async def test_one_of_many_saves(store: ConversationStore) -> None:

@@ -18,6 +18,7 @@ from .errors import (
     Conflict,
     IncompatibleServer,
     IncompatibleServerWarning,
+    InvalidResponse,
     NotFound,
     NotModified,
     RevisionMismatch,
@@ -45,7 +46,7 @@ from .models import (
     RecordDeletion,
     RecordPage,
 )
-from .operations import Request, Steps
+from .operations import Pause, Request, Steps
 
 __all__ = [
     "AddedMessages",
@@ -64,12 +65,14 @@ __all__ = [
     "Health",
     "IncompatibleServer",
     "IncompatibleServerWarning",
+    "InvalidResponse",
     "Item",
     "ItemPage",
     "Message",
     "MessagePage",
     "NotFound",
     "NotModified",
+    "Pause",
     "Put",
     "Record",
     "RecordDeletion",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from threading import Lock
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from .client import AsyncConversationStore, ConversationStore
 from .errors import StoreError
-from .operations import Request, Steps
+from .operations import Pause, Request, Steps
 
 P = ParamSpec("P")
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
-Pages: TypeAlias = Generator[Request[Any] | list[T], Any, None]
+Pages: TypeAlias = Generator[Request[Any] | Pause | list[T], Any, None]
 """Steps that yield lists of results on the way."""
 
 
@@ -104,7 +107,7 @@ def _next_page(pages: Pages[T]) -> Steps[list[T] | None]:
     """Asks what is asked until there is a page; None at the end."""
     try:
         asked = next(pages)
-        while isinstance(asked, Request):
+        while isinstance(asked, (Request, Pause)):
             try:
                 answer = yield asked
             except StoreError as error:
@@ -114,3 +117,34 @@ def _next_page(pages: Pages[T]) -> Steps[list[T] | None]:
         return asked
     except StopIteration:
         return None
+
+
+class Remembered(Generic[K, V]):
+    """Values by key, of which the longest unused go when there are too many. Threads can share it."""
+
+    def __init__(self, most: int) -> None:
+        """Takes how many there may be."""
+        self._most = most
+        self._kept: dict[K, V] = {}
+        self._lock = Lock()
+
+    def get(self, key: K) -> V | None:
+        """Returns a value, and moves it to those that go last."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            value = self._kept[key] = self._kept.pop(key)
+            return value
+
+    def put(self, key: K, value: V) -> None:
+        """Adds or replaces a value."""
+        with self._lock:
+            self._kept.pop(key, None)
+            self._kept[key] = value
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
+
+    def drop(self, unwanted: Callable[[K], bool]) -> None:
+        """Forgets the values of some keys."""
+        with self._lock:
+            self._kept = {key: value for key, value in self._kept.items() if not unwanted(key)}

@@ -5,26 +5,27 @@
         result = await Runner.run(agent, "Hello!", session=session)
 
 A session is the conversation of the same id (`keys.conversation_id` says which, if that is no id), an item one of its
-messages, or in a batch of `history`.
+messages, as `_agents_items` has it, or in a batch of `history`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
-from uuid import uuid4
 
 from agents.items import TResponseInputItem
 from agents.memory import SessionSettings
 from agents.memory.session_settings import resolve_session_limit
 
+from ._agents_items import item_of, messages_of
 from .adapters import Store, arun, awaiting
 from .errors import VersionMismatch
-from .history import Entry, History
+from .history import History
 from .keys import conversation_id
-from .models import Message
-from .operations import Steps
+from .operations import Steps, pause
 
 
 class ConversationStoreSession:
@@ -40,6 +41,8 @@ class ConversationStoreSession:
         self.session_settings: SessionSettings | None = session_settings or SessionSettings()
         self.store = store
         self._history = History(conversation_id(session_id))
+        self._read: deque[int] = deque(maxlen=2)  # The versions of the last reads.
+        self._fed: int | None = None  # The version of the read that feeds a compaction.
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:
@@ -57,23 +60,26 @@ class ConversationStoreSession:
         most = resolve_session_limit(limit, self.session_settings)
         if most is not None and most <= 0:
             return []
-        entries, _ = yield from self._history.newest(most)
-        return [_item(it) for it in entries]
+        entries, version = yield from self._history.newest(most)
+        self._read.append(version)
+        return [item_of(it) for it in entries]
 
     def _add_items(self, items: list[TResponseInputItem]) -> Steps[None]:
         """Adds items, however many, in one commit."""
         if items:
-            yield from self._history.add(_messages(items))
+            yield from self._history.add(messages_of(items))
 
     def _pop_item(self) -> Steps[TResponseInputItem | None]:
         """Removes the newest item and returns it: nobody else gets the same."""
-        while True:
+        for attempt in count():
             entries, version = yield from self._history.newest(1)
             try:
                 yield from self._history.replace(entries, version, [])
             except VersionMismatch:
+                yield from pause(attempt)
                 continue
-            return _item(entries[0]) if entries else None
+            return item_of(entries[0]) if entries else None
+        raise AssertionError
 
     def _clear_session(self) -> Steps[None]:
         """Removes all items in one commit. The session goes on under its id."""
@@ -83,13 +89,28 @@ class ConversationStoreSession:
     pop_item, clear_session = awaiting(_pop_item), awaiting(_clear_session)
 
     # What `OpenAIResponsesCompactionSession` looks for in a session that it compacts: a replacement in one commit, in
-    # place of a clearing and an addition, which is not done if what it replaces has changed.
+    # place of a clearing and an addition, which is not done if what it replaces has changed. It first reads what it
+    # compacts, by `_read_compaction_items`, which it asks each time, while it keeps what `get_items` returns. Having
+    # compacted that, it reads the session again, to restore it if need be, and replaces all of it.
+
+    async def _read_compaction_items(
+        self, limit: int | None, *, wrapper: Any = None
+    ) -> tuple[list[TResponseInputItem], bool]:
+        items = await self.get_items(limit)
+        self._fed = self._read[-1] if self._read else None
+        return items, limit is not None and len(items) < limit
 
     async def _atomic_replace_items(self, items: list[TResponseInputItem]) -> bool:
-        await arun(self, self._history.overwrite(_messages(items)))
+        # An `EncryptedSession` reads by `get_items`: then what it compacts is of the read before the last one.
+        version = self._fed if self._fed is not None else self._read[0] if self._read else None
+        self._fed = None
+        await arun(self, self._history.overwrite(messages_of(items), version=version))
         return True
 
-    async def _get_compaction_snapshot(self, limit: int) -> Any:
+    async def _get_compaction_snapshot(
+        self, limit: int, *, prune_prefix: Callable[[TResponseInputItem], bool] | None = None
+    ) -> Any:
+        # What `prune_prefix` says is expired stays: no commit can replace the end and delete from the beginning.
         from agents.memory.session import _CompactionSnapshot
 
         entries, version = await arun(self, self._history.newest(limit + 1))
@@ -97,12 +118,12 @@ class ConversationStoreSession:
 
         async def replace_suffix(start: int, output: list[TResponseInputItem]) -> bool:
             try:
-                await arun(self, self._history.replace(entries[start:], version, _messages(output)))
+                await arun(self, self._history.replace(entries[start:], version, messages_of(output)))
             except VersionMismatch:
                 return False
             return start < len(entries)
 
-        return _CompactionSnapshot([_item(it) for it in entries], complete, replace_suffix)
+        return _CompactionSnapshot([item_of(it) for it in entries], complete, replace_suffix)
 
 
 class Turn:
@@ -150,10 +171,10 @@ class Turn:
         wanted = None if limit is None else limit + self._dropped
         entries, version = await arun(self._session, self._session._history.newest(wanted))
         self._version = version if self._version is None else self._version
-        return [_item(it) for it in entries[: max(len(entries) - self._dropped, 0)]]
+        return [item_of(it) for it in entries[: max(len(entries) - self._dropped, 0)]]
 
     def _commit(self) -> Steps[None]:
-        history, messages = self._session._history, _messages(self._added)
+        history, messages = self._session._history, messages_of(self._added)
         if self._dropped == 0:
             if messages:
                 yield from history.add(messages, version=self._version)
@@ -165,16 +186,3 @@ class Turn:
             yield from history.replace(entries, version, messages)
         elif messages:
             yield from history.add(messages, version=version)
-
-
-def _messages(items: Sequence[Any]) -> list[Message]:
-    """Items as messages, with ids of their own: an item may come twice with one id, and again after it was removed."""
-    name = uuid4().hex
-    own = [{"item_id": it["id"]} if "id" in it else {} for it in items]
-    return [{**item, "id": f"item_{name}_{at}", **own[at]} for at, item in enumerate(items)]
-
-
-def _item(entry: Entry) -> Any:
-    own = {"id": entry.message["item_id"]} if "item_id" in entry.message else {}
-    hidden = ("id", "seq", "created_at", "item_id")
-    return {**own, **{name: value for name, value in entry.message.items() if name not in hidden}}

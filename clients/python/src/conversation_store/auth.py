@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, TypeAlias
@@ -45,8 +46,6 @@ class AwsAuth(httpx.Auth):
     Needs the extra `conversation-store[aws]`.
     """
 
-    requires_request_body = True
-
     def __init__(self, region: str | None = None, *, service: str = "execute-api", session: Any = None) -> None:
         """Finds credentials and region as AWS's SDKs do, in `session` (botocore's) or in a new one."""
         from botocore.session import Session
@@ -57,8 +56,19 @@ class AwsAuth(httpx.Auth):
         if not self._region:
             raise ValueError("AwsAuth needs a region: give it one, or set AWS_REGION or AWS_DEFAULT_REGION.")
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Adds the signature. Credentials that expire are renewed by botocore."""
+        request.read()
+        self._sign(request)
+        yield request
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Adds the signature, in a thread: botocore blocks where it asks for credentials."""
+        await request.aread()
+        await asyncio.to_thread(self._sign, request)
+        yield request
+
+    def _sign(self, request: httpx.Request) -> None:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
@@ -71,7 +81,6 @@ class AwsAuth(httpx.Auth):
         unsigned = AWSRequest(method=request.method, url=str(request.url), data=request.content, headers=signed)
         SigV4Auth(credentials.get_frozen_credentials(), self._service, self._region).add_auth(unsigned)
         request.headers.update(dict(unsigned.headers.items()))
-        yield request
 
 
 def auth_of(credentials: Credentials | None) -> httpx.Auth | None:

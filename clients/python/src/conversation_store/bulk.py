@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 from . import operations
 from .errors import TooLarge
-from .models import Change, Changed, Put, Record
+from .models import Change, Changed, Order, Put, Record
 from .operations import Request, Steps
 
 _URL_BYTES = 6000
@@ -19,12 +20,17 @@ _BATCH_BYTES = 3_900_000
 
 
 def read_many_records(
-    conversation_id: str | None, *, keys: Iterable[str] = (), prefixes: Iterable[str] = (), values: bool = True
+    conversation_id: str | None,
+    *,
+    keys: Iterable[str] = (),
+    prefixes: Iterable[str] = (),
+    order: Order | None = None,
+    values: bool = True,
 ) -> Steps[dict[str, Record]]:
-    """Reads all records of these keys, and all that begin with one of the prefixes."""
+    """Reads all records that begin with one of the prefixes, and then all of these keys, a page after the other."""
     found: dict[str, Record] = {}
-    for key, prefix in _urls([*(("key", it) for it in keys), *(("prefix", it) for it in prefixes)]):
-        first = operations.list_records(conversation_id, key=key, prefix=prefix, limit=1000, values=values)
+    for key, prefix in _urls([*(("prefix", it) for it in prefixes), *(("key", it) for it in keys)]):
+        first = operations.list_records(conversation_id, key=key, prefix=prefix, order=order, limit=1000, values=values)
         for record in (yield from all_of(first)):
             found[record.key] = record
     return found
@@ -43,8 +49,8 @@ def all_of(request: Request[Any] | None) -> Steps[list[Any]]:
 def write_many_records(conversation_id: str | None, changes: Iterable[Change]) -> Steps[list[Changed]]:
     """Stores and deletes records in their order, all or none where one batch takes them.
 
-    It sends no `Idempotency-Key`: a retry does the same again. A batch that is too large for what is in front of the
-    server is sent in halves.
+    Each batch has an `Idempotency-Key`. One that is too large for what is in front of the server is sent in halves,
+    each with a key of its own.
     """
     written: list[Changed] = []
     batches = deque(_batches(changes))
@@ -62,10 +68,10 @@ def write_many_records(conversation_id: str | None, changes: Iterable[Change]) -
 
 def _write_batch(conversation_id: str | None, batch: Sequence[Change]) -> Steps[list[Changed]]:
     first = batch[0]
-    if isinstance(first, Put) and _size(first) > _BATCH_BYTES:
+    if isinstance(first, Put) and size_of(first) > _BATCH_BYTES:
         conditions: dict[str, Any] = {"if_match": first.if_match, "if_absent": first.if_absent}
         return [(yield from operations.put_record(conversation_id, first.key, first.value, **conditions))]
-    return (yield from operations.write_records(conversation_id, batch, idempotency_key=False))
+    return (yield from operations.write_records(conversation_id, batch))
 
 
 def _urls(params: Sequence[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:
@@ -92,18 +98,20 @@ def _batches(changes: Iterable[Change]) -> Iterator[list[Change]]:
     batch: list[Change] = []
     size = 0
     for change in changes:
-        if batch and (size + _size(change) > _BATCH_BYTES or len(batch) == _BATCH_RECORDS):
+        if batch and (size + size_of(change) > _BATCH_BYTES or len(batch) == _BATCH_RECORDS):
             yield batch
             batch, size = [], 0
         batch.append(change)
-        size += _size(change)
+        size += size_of(change)
     if batch:
         yield batch
 
 
-def _size(change: Change) -> int:
-    """About the bytes of a change as JSON."""
+def size_of(change: Change) -> int:
+    """About the bytes of a change in a request, as Lambda counts them: as JSON within a JSON string."""
     if not isinstance(change, Put):
         return len(change.key) + 64
-    value = len(change.value) * 4 // 3 if isinstance(change.value, bytes) else len(change.json()["value"].encode()) * 2
-    return len(change.key) + value + 64
+    if isinstance(change.value, bytes):
+        return len(change.key) + len(change.value) * 4 // 3 + 64
+    text = json.dumps(change.value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return len(change.key) + len(text) + text.count(b'"') + text.count(b"\\") + 64

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from urllib.parse import quote, urlencode
+from weakref import WeakKeyDictionary
 
 import httpx
 
 from . import bulk, operations
 from .auth import Credentials, auth_of
-from .errors import IncompatibleServer, IncompatibleServerWarning, StoreError, Unavailable, error_of
+from .errors import IncompatibleServer, IncompatibleServerWarning, InvalidResponse, StoreError, Unavailable, error_of
 from .models import Page
-from .operations import Request, Steps
+from .operations import Pause, Request, Steps
 
 CONTRACT_VERSION = "0.1.0"
 """The version of the HTTP contract (`info.version` of infra/openapi.yaml) that this client is made for."""
@@ -24,6 +27,9 @@ CONTRACT_VERSION = "0.1.0"
 P = ParamSpec("P")
 T = TypeVar("T")
 PageT = TypeVar("PageT", bound=Page[Any])
+
+Outcome: TypeAlias = "httpx.Response | httpx.RequestError"
+_Closing: TypeAlias = AsyncGenerator[None, None]
 
 _LIMITS = httpx.Limits(keepalive_expiry=30.0)
 _TRANSIENT = {429, 502, 503, 504}
@@ -42,14 +48,14 @@ class _Client:
         self._retries = retries
         self._unchecked = check_version
 
-    def _wait(self, attempt: int, outcome: httpx.Response | httpx.TransportError) -> float | None:
+    def _wait(self, attempt: int, outcome: Outcome) -> float | None:
         """The seconds until the next attempt; None if there is none."""
         asked = 0.0
         if isinstance(outcome, httpx.Response):
             if outcome.status_code not in _TRANSIENT or outcome.headers.get("x-should-retry") == "false":
                 return None
             seconds = outcome.headers.get("retry-after", "")
-            asked = float(seconds) if seconds.isdigit() else 0.0
+            asked = float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0
         elif isinstance(outcome, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
             return None
         if attempt >= self._retries or asked > _LONGEST_WAIT:
@@ -57,13 +63,29 @@ class _Client:
         # Jitter, so that callers which failed together do not come back together.
         return asked + random.uniform(0.5, 1.0) * min(0.1 * 2.0**attempt, 5.0)
 
-    def _result(self, request: Request[T], outcome: httpx.Response | httpx.TransportError) -> T:
-        if isinstance(outcome, httpx.TransportError):
-            raise Unavailable(f"{request.method} {request.path}: {outcome!r}") from outcome
+    def _result(self, request: Request[T], outcome: Outcome) -> T:
+        where = f"{request.method} {request.path}"
+        if isinstance(outcome, httpx.RequestError):
+            kind = Unavailable if isinstance(outcome, httpx.TransportError) else InvalidResponse
+            raise kind(f"{where}: {outcome!r}") from outcome
         self._check(outcome)
         if not outcome.is_success:
             raise error_of(outcome)
-        return request.parse(outcome)
+        try:
+            return request.parse(outcome)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            id = outcome.headers.get("x-request-id")
+            text = f"{where}: the response is not one of the API: {error!r}"
+            raise InvalidResponse(text, outcome.status_code, request_id=id) from error
+
+    def _asks_first(self, request: Request[Any]) -> bool:
+        """Whether the version is asked before a request, since a server of another one must not do it."""
+        return self._unchecked and request.method not in ("GET", "HEAD")
+
+    def _learn(self, outcome: Outcome) -> None:
+        """Compares versions, if that is what was answered; otherwise the request itself says what is wrong."""
+        if isinstance(outcome, httpx.Response):
+            self._check(outcome)
 
     def _check(self, answer: httpx.Response) -> None:
         """Compares versions: another major one is another API, and an older server lacks operations.
@@ -75,7 +97,7 @@ class _Client:
             return
         told = f"The server speaks version {version or 'unknown'} of the contract, this client {CONTRACT_VERSION}"
         server, client = _release(version or "0.0"), _release(CONTRACT_VERSION)
-        if version and server[0] != client[0]:
+        if not server or (version and server[0] != client[0]):
             raise IncompatibleServer(f"{told}: install the client that goes with the server.")
         self._unchecked = False
         if server < client:
@@ -83,8 +105,15 @@ class _Client:
 
 
 def _release(version: str) -> list[int]:
-    """Major and minor; a patch changes no contract."""
-    return [int(part) for part in version.split(".")[:2]]
+    """Major and minor, none if that is no version; a patch changes no contract."""
+    parts = version.split(".")[:2]
+    return [int(part) for part in parts] if all(it.isascii() and it.isdigit() for it in parts) else []
+
+
+def _url(request: Request[Any]) -> str:
+    """Path and query; a space is `%20`, which AWS signs, and not `+`."""
+    query = urlencode(tuple(request.params), quote_via=quote, safe="")
+    return f"{request.path}?{query}" if query else request.path
 
 
 def _sync(build: Callable[P, Request[T] | Steps[T]]) -> Callable[Concatenate[ConversationStore, P], T]:
@@ -146,8 +175,9 @@ class ConversationStore(_Client):
         `auth` is a token, a function that returns one, or an `httpx.Auth` like `AwsAuth`. `owner` is sent as
         `x-owner-id`, for deployments that trust it. Requests are sent up to `retries` times again, after lost
         connections and after 429, 502, 503 and 504; every write has an `Idempotency-Key`, so that it takes effect once.
-        `check_version` compares the server's contract with the client's when the first answer comes: an
-        `IncompatibleServer` is raised, or an `IncompatibleServerWarning` given.
+        `check_version` compares the server's contract with the client's when the first answer comes, or in a request
+        before it if the first request is a write: an `IncompatibleServer` is raised, or an `IncompatibleServerWarning`
+        given.
         """
         super().__init__(retries, check_version)
         self._http = httpx.Client(
@@ -187,6 +217,8 @@ class ConversationStore(_Client):
 
     def send(self, request: Request[T]) -> T:
         """Sends one request, again where that is safe, and reads its answer."""
+        if self._asks_first(request):
+            self._learn(self._attempt(operations.health()))
         attempt = 0
         while (wait := self._wait(attempt, outcome := self._attempt(request))) is not None:
             time.sleep(wait)
@@ -199,6 +231,10 @@ class ConversationStore(_Client):
         try:
             request = next(todo)
             while True:
+                if isinstance(request, Pause):
+                    time.sleep(request.seconds)
+                    request = todo.send(None)
+                    continue
                 try:
                     answer = self.send(request)
                 except StoreError as error:
@@ -209,13 +245,10 @@ class ConversationStore(_Client):
             result: T = done.value
             return result
 
-    def _attempt(self, request: Request[T]) -> httpx.Response | httpx.TransportError:
+    def _attempt(self, request: Request[Any]) -> Outcome:
         try:
-            params = tuple(request.params) or None
-            return self._http.request(
-                request.method, request.path, params=params, headers=request.headers, content=request.content
-            )
-        except httpx.TransportError as error:
+            return self._http.request(request.method, _url(request), headers=request.headers, content=request.content)
+        except httpx.RequestError as error:
             return error
 
     def close(self) -> None:
@@ -232,7 +265,10 @@ class ConversationStore(_Client):
 
 
 class AsyncConversationStore(_Client):
-    """The same client for asyncio: each operation is awaited, and each list of pages is for `async for`."""
+    """The same client for asyncio: each operation is awaited, and each list of pages is for `async for`.
+
+    Event loops can share one, one after the other or in threads: each has connections of its own.
+    """
 
     def __init__(
         self,
@@ -247,7 +283,8 @@ class AsyncConversationStore(_Client):
     ) -> None:
         """Takes what `ConversationStore` takes; a token may come from an async function."""
         super().__init__(retries, check_version)
-        self._http = httpx.AsyncClient(
+        self._made: Callable[[], httpx.AsyncClient] = partial(
+            httpx.AsyncClient,
             base_url=_root(base_url),
             headers={"x-owner-id": owner} if owner else None,
             auth=auth_of(auth),
@@ -255,6 +292,10 @@ class AsyncConversationStore(_Client):
             limits=_LIMITS,
             transport=transport,
         )
+        self._lock = threading.Lock()
+        self._closed = False
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, _Closing]]
+        self._clients = WeakKeyDictionary()
 
     create_conversation = _async(operations.create_conversation)
     get_conversation = _async(operations.get_conversation)
@@ -284,6 +325,8 @@ class AsyncConversationStore(_Client):
 
     async def send(self, request: Request[T]) -> T:
         """Sends one request, again where that is safe, and reads its answer."""
+        if self._asks_first(request):
+            self._learn(await self._attempt(operations.health()))
         attempt = 0
         while (wait := self._wait(attempt, outcome := await self._attempt(request))) is not None:
             await asyncio.sleep(wait)
@@ -296,6 +339,10 @@ class AsyncConversationStore(_Client):
         try:
             request = next(todo)
             while True:
+                if isinstance(request, Pause):
+                    await asyncio.sleep(request.seconds)
+                    request = todo.send(None)
+                    continue
                 try:
                     answer = await self.send(request)
                 except StoreError as error:
@@ -306,18 +353,43 @@ class AsyncConversationStore(_Client):
             result: T = done.value
             return result
 
-    async def _attempt(self, request: Request[T]) -> httpx.Response | httpx.TransportError:
+    async def _attempt(self, request: Request[Any]) -> Outcome:
+        http = await self._http()
         try:
-            params = tuple(request.params) or None
-            return await self._http.request(
-                request.method, request.path, params=params, headers=request.headers, content=request.content
-            )
-        except httpx.TransportError as error:
+            return await http.request(request.method, _url(request), headers=request.headers, content=request.content)
+        except httpx.RequestError as error:
             return error
 
+    async def _http(self) -> httpx.AsyncClient:
+        """The connections of the running loop, which another loop cannot use."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("This AsyncConversationStore is closed.")
+            for ended in [it for it in self._clients if it.is_closed()]:
+                del self._clients[ended]
+            if loop in self._clients:
+                return self._clients[loop][0]
+            client = self._made()
+            closing = _closing(client)
+            self._clients[loop] = client, closing
+        # A loop that ends, as in `asyncio.run`, closes the generators that have begun in it.
+        await anext(closing)
+        return client
+
     async def aclose(self) -> None:
-        """Closes the connections."""
-        await self._http.aclose()
+        """Closes the connections, also those of other loops."""
+        running = asyncio.get_running_loop()
+        with self._lock:
+            self._closed = True
+            clients = dict(self._clients)
+            self._clients.clear()
+        for loop, (client, closing) in clients.items():
+            if loop is running:
+                await closing.aclose()
+                await client.aclose()
+            elif loop.is_running():
+                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
 
     async def __aenter__(self) -> AsyncConversationStore:
         """The client itself."""
@@ -326,3 +398,11 @@ class AsyncConversationStore(_Client):
     async def __aexit__(self, *_: object) -> None:
         """Closes the connections."""
         await self.aclose()
+
+
+async def _closing(client: httpx.AsyncClient) -> _Closing:
+    """Closes a client when it is closed."""
+    try:
+        yield
+    finally:
+        await client.aclose()

@@ -101,6 +101,18 @@ class ServerError(ApiError):
     """A defect of the server, whose log has the reason under `request_id`: 500."""
 
 
+class InvalidResponse(ApiError):
+    """The response is not one of the API, such as the page of a proxy: check `base_url`.
+
+    A write may or may not have been stored.
+    """
+
+
+def is_no_conversation(error: ApiError) -> bool:
+    """Whether the API says that there is no such conversation; the 404 of a gateway says nothing about that."""
+    return error.code == "conversation_not_found"
+
+
 _BY_STATUS: dict[int, type[ApiError]] = {
     401: Unauthenticated,
     403: Unauthenticated,
@@ -118,22 +130,28 @@ def error_of(response: httpx.Response) -> StoreError:
     """The exception for an answer that is no success."""
     if response.status_code == 304:
         return NotModified(f"Not modified since {response.headers.get('etag')}.")
-    problem = _problem_of(response)
-    message = problem.pop("message", None) or f"HTTP {response.status_code} {response.reason_phrase}".strip()
+    message, problem = _problem_of(response)
+    message = message or f"HTTP {response.status_code} {response.reason_phrase}".strip()
     kind = _BY_STATUS.get(response.status_code, ServerError if response.status_code >= 500 else BadRequest)
     if response.status_code == 412:
         kind = RevisionMismatch if problem.get("code") == "revision_mismatch" else VersionMismatch
-    problem.setdefault("request_id", response.headers.get("x-request-id"))
-    return kind(message, response.status_code, **problem)
+    return kind(message, response.status_code, request_id=response.headers.get("x-request-id"), **problem)
 
 
-def _problem_of(response: httpx.Response) -> dict[str, Any]:
-    """The contract's `Problem`, or what a gateway in front of the functions says in its place."""
+def _problem_of(response: httpx.Response) -> tuple[str | None, dict[str, Any]]:
+    """The message, and what else is known of the contract's `Problem`; of a gateway's own error only the message."""
     try:
         body = response.json()
     except ValueError:
-        return {}
+        return None, {}
     if not isinstance(body, dict):
-        return {}
-    problem = body.get("error", body)
-    return dict(problem) if isinstance(problem, dict) else {"message": str(problem)}
+        return None, {}
+    problem = body.get("error")
+    if not isinstance(problem, dict):
+        # API Gateway and load balancers say `message`, other services of AWS `Message`, and some proxies `error`.
+        messages = [body.get("message"), body.get("Message"), problem]
+        return next((it for it in messages if it and isinstance(it, str)), None), {}
+    kinds: dict[str, type] = {"code": str, "param": str, "version": int, "revision": int}
+    known = {name: problem[name] for name, kind in kinds.items() if isinstance(problem.get(name), kind)}
+    message = problem.get("message")
+    return message if isinstance(message, str) else None, known

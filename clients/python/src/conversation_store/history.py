@@ -1,42 +1,24 @@
 """Messages of a conversation, of which any number and size are one commit: for adapters.
 
-What is too much or too large for the messages of one commit is stored before it, in records `batch/{digest}/{part}`.
-The commit then adds one message of type `record_batch` in its place: nobody sees a part of it.
+What is too much or too large for the messages of one commit is in records, as `batches` has it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 from . import operations
-from .bulk import all_of, read_many_records, write_many_records
-from .errors import NotFound, VersionMismatch
-from .keys import expand, squeeze
-from .models import AddedMessages, Change, Delete, Message, Put, Record
-from .operations import Steps
+from .batches import PREFIX, Entry, batched, deletions, entries_of, parts_of
+from .bulk import all_of, read_many_records, size_of, write_many_records
+from .errors import NotFound, StoreError, VersionMismatch, is_no_conversation
+from .models import AddedMessages, Change, Delete, Message, MessagePage
+from .operations import Steps, pause
 
-BATCHES = "batch/"
-"""What the keys of the records of batches begin with."""
-
-_TYPE = "record_batch"
 _PAGE = 100
-_MESSAGES = 99  # One less than a commit may have: what is left of a batch may come before them.
-_MESSAGE_BYTES, _COMMIT_BYTES, _PART_BYTES = 250_000, 2_900_000, 500_000
 _ORPHANED_SECONDS = 3600
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A message, the stored message that it is, or is in, and its place in that."""
-
-    message: Message
-    stored: Message
-    place: int = 0
 
 
 class History:
@@ -49,13 +31,21 @@ class History:
 
     def newest(self, limit: int | None = None) -> Steps[tuple[list[Entry], int]]:
         """Reads the newest messages, oldest first, and the version that has them: 0 if there is no conversation."""
-        while True:
+        torn: int | None = None
+        for attempt in count():
             stored, version = yield from self._pages(limit)
-            keys = [key for it in stored for key in _parts_of(it)]
+            keys = [key for it in stored for key in parts_of(it)]
             parts = yield from read_many_records(self.id, keys=keys)
-            if len(parts) == len(keys):  # Otherwise a batch was removed after its message was read.
-                entries = [entry for it in stored for entry in _entries(it, parts)]
+            if len(parts) == len(keys):
+                entries = [entry for it in stored for entry in entries_of(it, parts)]
                 return entries[max(len(entries) - limit, 0) if limit is not None else 0 :], version
+            # A batch was removed after its message was read. Then the conversation has another version.
+            if version == torn:
+                lost = next(key for key in keys if key not in parts)
+                raise StoreError(f"Conversation {self.id} lacks record {lost}, in which messages are.")
+            torn = version
+            yield from pause(attempt)
+        raise AssertionError
 
     def newest_until(self, enough: Callable[[list[Entry]], bool]) -> Steps[tuple[list[Entry], int]]:
         """Reads so many of the newest messages that they are enough, or all."""
@@ -78,38 +68,82 @@ class History:
             first = suffix[0]
             kept = [{**first.stored, "count": first.place}] if first.place else []
             gone = [it.stored for it in suffix if not it.place]
-            yield from self._write(messages, first.stored["seq"] - 1, version, _deletions(gone), kept)
+            yield from self._write(messages, first.stored["seq"] - 1, version, deletions(gone), kept)
 
-    def overwrite(self, messages: Sequence[Message], records: Sequence[Change] = ()) -> Steps[None]:
-        """Replaces all messages by others, with changes of records."""
-        found = yield from all_of(operations.list_records(self.id, prefix=BATCHES, limit=1000))
+    def overwrite(
+        self, messages: Sequence[Message], records: Sequence[Change] = (), *, version: int | None = None
+    ) -> Steps[None]:
+        """Replaces all messages by others, with changes of records; with a version only if it is at that."""
+        found = yield from all_of(operations.list_records(self.id, prefix=PREFIX, limit=1000))
         orphaned = [Delete(it.key) for it in found if it.updated_at < time.time() - _ORPHANED_SECONDS]
-        while True:
+        for attempt in count():
             # What is replaced has to be read only if there may be batches in it.
-            entries, version = (yield from self.newest()) if found else ([], None)
-            changes = {it.key: it for it in [*orphaned, *_deletions(it.stored for it in entries)]}
+            entries, now = (yield from self.newest()) if found else ([], version)
+            if version is not None and now != version:
+                raise VersionMismatch("The conversation was changed since it was read.", version=now)
+            if now == 0 and not messages:
+                return
+            changes = {it.key: it for it in [*orphaned, *deletions(it.stored for it in entries)]}
             try:
-                yield from self._write(messages, 0, version, [*records, *changes.values()])
+                yield from self._write(messages, 0, now, [*records, *changes.values()])
                 return
             except VersionMismatch:
-                continue
+                if version is not None:
+                    raise
+                yield from pause(attempt)
 
     def _pages(self, limit: int | None) -> Steps[tuple[list[Message], int]]:
-        stored: list[Message] = []
-        before: int | None = None
-        version = 0
-        while True:
-            size = _PAGE if limit is None else min(max(limit - len(stored), 1), _PAGE)
+        """Reads the newest stored messages, or all, and the version that has them.
+
+        Pages that were read stay read where the conversation changes meanwhile. Messages that were added are read at
+        the end. Whether others were deleted is seen by how many there are: positions are not given out again, and a
+        message does not change.
+        """
+        counted: int | None = None  # How many messages there were at the version of the first page, if that was asked.
+        for attempt in count():
             try:
-                page = yield from operations.list_messages(self.id, limit=size, before=before, min_version=self.seen)
-            except NotFound:
-                return [], 0
-            if before and page.version != version:  # Pages of two versions are no history: begin again.
-                stored, before = [], None
-                continue
-            stored, before, version = page.data + stored, page.before, page.version
-            if not page.has_more or (limit is not None and len(stored) >= limit):
-                return stored, version
+                page = yield from self._page(limit or 1 if limit is not None else _PAGE, min_version=self.seen)
+                if attempt:
+                    conversation = yield from operations.get_conversation(self.id, min_version=page.version)
+                    counted = conversation.message_count
+                    if conversation.version != page.version:
+                        yield from pause(attempt)
+                        continue
+                stored, version, older, moved = page.data, page.version, page, False
+                while older.has_more and (limit is None or len(stored) < limit):
+                    size = _PAGE if limit is None else limit - len(stored)
+                    older = yield from self._page(size, before=older.before, min_version=version)
+                    stored = older.data + stored
+                    moved = moved or older.version != version
+                if not moved:
+                    return stored, version
+                # Of a history that was read to its beginning all messages can be counted, of others those that came.
+                first = len(stored) if older.has_more else 0
+                if first == 0 or counted is not None:
+                    caught = yield from self._caught_up(stored, (counted or 0) - first if first else 0)
+                    if caught is not None:
+                        return caught
+            except NotFound as error:
+                if is_no_conversation(error):
+                    return [], 0
+                raise
+            yield from pause(attempt)
+        raise AssertionError
+
+    def _caught_up(self, stored: list[Message], unread: int) -> Steps[tuple[list[Message], int] | None]:
+        """Adds what was added since; None if one of the messages was deleted. So many older ones were not read."""
+        for attempt in count():
+            page = yield from self._page(_PAGE, after=stored[-1]["seq"])
+            stored = stored + page.data
+            if not page.has_more:
+                conversation = yield from operations.get_conversation(self.id, min_version=page.version)
+                if conversation.version == page.version:
+                    return (stored, page.version) if conversation.message_count == unread + len(stored) else None
+                yield from pause(min(attempt, 2))
+        raise AssertionError
+
+    def _page(self, size: int, **where: Any) -> Steps[MessagePage]:
+        return (yield from operations.list_messages(self.id, limit=min(size, _PAGE), **where))
 
     def _write(
         self,
@@ -119,7 +153,7 @@ class History:
         records: Sequence[Change],
         kept: Sequence[Message] = (),
     ) -> Steps[AddedMessages]:
-        messages, parts = _batched(messages)
+        messages, parts = batched(messages, sum(map(size_of, records[:100])))
         new = {it.key for it in parts}
         records = [it for it in records if it.key not in new]
         where: dict[str, Any] = {"if_match": version} if version else {"if_absent": True} if version == 0 else {}
@@ -135,48 +169,13 @@ class History:
         except VersionMismatch as error:
             self.seen = max(self.seen or 0, error.version)
             raise
-        except NotFound:
-            if after is None or not messages:
+        except NotFound as error:
+            # There is nothing to replace. Any other 404 is not about the conversation: nothing was stored.
+            if after is None or not is_no_conversation(error):
+                raise
+            if not messages:
                 return AddedMessages(self.id, 0, [], [])
-            return (yield from self._write(messages, None, None, ()))
+            return (yield from self._write(messages, None, 0, ()))
         self.seen = max(self.seen or 0, added.version)
         yield from write_many_records(self.id, records[100:])
         return added
-
-
-def _batched(messages: Sequence[Message]) -> tuple[Sequence[Message], list[Put]]:
-    """The messages, or one in their place and the records that have them."""
-    encoded = [json.dumps(it, allow_nan=False) for it in messages]
-    sizes = [len(json.dumps(it)) for it in encoded]  # As JSON strings, which is how Lambda counts.
-    if len(messages) <= _MESSAGES and max(sizes, default=0) <= _MESSAGE_BYTES and sum(sizes) <= _COMMIT_BYTES:
-        return messages, []
-    parts: list[list[str]] = []
-    room = 0
-    for text in encoded:
-        if not parts or len(text) > room:
-            parts.append([])
-            room = _PART_BYTES
-        parts[-1].append(text)
-        room -= len(text)
-    digest = hashlib.sha256("".join(encoded).encode()).hexdigest()[:32]
-    batch = {"type": _TYPE, "id": messages[0]["id"], "digest": digest, "count": len(messages), "parts": len(parts)}
-    values = [squeeze(f"[{','.join(part)}]".encode(), b"") for part in parts]
-    return [batch], [Put(key, value) for key, value in zip(_parts_of(batch), values, strict=True)]
-
-
-def _parts_of(stored: Message) -> list[str]:
-    """The keys of the records that a stored message stands for."""
-    if stored.get("type") != _TYPE:
-        return []
-    return [f"{BATCHES}{stored['digest']}/{part:04}" for part in range(stored["parts"])]
-
-
-def _entries(stored: Message, parts: Mapping[str, Record]) -> list[Entry]:
-    if stored.get("type") != _TYPE:
-        return [Entry(stored, stored)]
-    messages = [it for key in _parts_of(stored) for it in json.loads(expand(parts[key].value or b"", b""))]
-    return [Entry(message, stored, place) for place, message in enumerate(messages[: stored["count"]])]
-
-
-def _deletions(stored: Iterable[Message]) -> list[Change]:
-    return [Delete(key) for it in stored for key in _parts_of(it)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from base64 import b64decode, b64encode
@@ -10,6 +11,7 @@ from uuid import UUID
 
 _ID = re.compile(r"(?!\.+$)[!$(-.0-;=@-\[\]^_a-z|~]{1,128}")
 _NO_ID = re.compile(rb"[^!$(-.0-;=@-\[\]^_a-z|]")
+_DIGEST = "~~."  # No name is written in this way: hexadecimal digits would follow.
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SORTED = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
@@ -19,21 +21,23 @@ def conversation_id(name: str) -> str:
     """The conversation of a thread or session of another system: the name itself, if it can be an id.
 
     Another name, and one that begins with `~`, follows a `~`, with `~` and two hexadecimal digits in the place of each
-    byte that an id cannot have: `user/7` is `~user~2F7`. Raises ValueError if that is longer than an id.
+    byte that an id cannot have: `user/7` is `~user~2F7`. If that is longer than an id, it is `~~.` and a digest.
     """
     if _ID.fullmatch(name) and not name.startswith("~"):
         return name
-    id = "~" + _NO_ID.sub(lambda byte: b"~%02X" % ord(byte[0]), name.encode()).decode()
-    if len(id) > 128:
-        raise ValueError(f"{name!r} is too long for the id of a conversation: that has 128 characters, this {len(id)}.")
-    return id
+    data = name.encode("utf-8", "surrogatepass")
+    id = "~" + _NO_ID.sub(lambda byte: b"~%02X" % ord(byte[0]), data).decode()
+    return id if len(id) <= 128 else _DIGEST + hashlib.sha256(data).hexdigest()
 
 
-def name_of(conversation_id: str) -> str:
-    """The name that `conversation_id` was given."""
+def name_of(conversation_id: str) -> str | None:
+    """The name that `conversation_id` was given, None if the id is a digest of it."""
     if not conversation_id.startswith("~"):
         return conversation_id
-    return re.sub(rb"~(..)", lambda byte: bytes([int(byte[1], 16)]), conversation_id[1:].encode()).decode()
+    if conversation_id.startswith(_DIGEST):
+        return None
+    data = re.sub(rb"~(..)", lambda byte: bytes([int(byte[1], 16)]), conversation_id[1:].encode())
+    return data.decode("utf-8", "surrogatepass")
 
 
 def pack(name: str) -> str:
@@ -43,6 +47,17 @@ def pack(name: str) -> str:
     return _UUID.sub(
         lambda uuid: "~" + _translate(b64encode(UUID(uuid[0]).bytes)[:22], _BASE64, _SORTED).decode(), name
     )
+
+
+def pack_short(name: str) -> str:
+    """A name as `pack` has it, or where that has more than 120 bytes, or is no Unicode text, `~.` and a digest."""
+    try:
+        part = pack(name)
+        if len(part.encode()) <= 120:
+            return part
+    except UnicodeEncodeError:  # An unpaired surrogate.
+        pass
+    return "~." + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def unpack(part: str) -> str:

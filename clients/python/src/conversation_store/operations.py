@@ -13,6 +13,7 @@ The clients have them as methods; code that is to run with either client is a ge
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,23 @@ class Request(Generic[T]):
         return answer
 
 
-Steps: TypeAlias = Generator[Request[Any], Any, T]
+@dataclass(frozen=True)
+class Pause:
+    """Asks whoever runs these steps to wait."""
+
+    seconds: float
+
+    def __iter__(self) -> Generator[Pause, Any, None]:
+        """Waits."""
+        yield self
+
+
+def pause(attempt: int) -> Pause:
+    """Waits before another attempt: longer each time, with jitter, so that those who met do not meet again."""
+    return Pause(random.uniform(0.5, 1.0) * min(0.02 * 2.0**attempt, 2.0))
+
+
+Steps: TypeAlias = Generator[Request[Any] | Pause, Any, T]
 """Code that asks for the answers of requests, whichever client sends them."""
 
 KEEP: Any = object()
@@ -263,7 +280,11 @@ def put_record(
     if_absent: bool = False,
     idempotency_key: str | None = None,
 ) -> Request[Record]:
-    """Stores up to 4 MiB under a key of a conversation, which is created if it is new, or of the owner (None)."""
+    """Stores up to 4 MiB under a key of a conversation, which is created if it is new, or of the owner (None).
+
+    Gateways change some keys in a path: those with ``? # % \\`` or control characters, and those with an empty segment,
+    `.` or `..`. These go as base64 in a batch, which takes bytes up to 3 MB.
+    """
     if not _fits_path(key):
         change = Put(key, value, content_type, if_match, if_absent)
         return _alone(write_records(conversation_id, [change], idempotency_key=idempotency_key))
@@ -322,7 +343,7 @@ def delete_records(
     """Deletes up to 100,000 records whose keys begin with a prefix, in one commit.
 
     If the answer has `has_more`, there are more: send another such request. Without an `Idempotency-Key` (False) a
-    retry deletes what has come since, too.
+    retry, or a duplicate that arrives late, deletes what has come since, too.
     """
     headers = _key(idempotency_key)
     return Request("DELETE", _records(conversation_id), _one(RecordDeletion), [("prefix", prefix)], headers)
@@ -333,8 +354,8 @@ def write_records(
 ) -> Request[list[Changed]]:
     """Stores and deletes up to 100 records, all or none.
 
-    The server keeps an `Idempotency-Key` as long as the conversation. Without one (False) a retry does the same again,
-    which is right where a key has one writer or one value.
+    The server remembers an `Idempotency-Key` for a week at least. Without one (False) a retry does the same again, and
+    a duplicate that arrives late undoes what came after it.
     """
 
     def parse(answer: httpx.Response) -> list[Changed]:

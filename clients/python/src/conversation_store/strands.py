@@ -27,10 +27,11 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 
 from . import operations
 from .adapters import Store, arun, blocking, merged
+from .batches import Entry
 from .bulk import all_of
 from .client import ConversationStore
 from .errors import ApiError, Conflict, RevisionMismatch, VersionMismatch
-from .history import Entry, History
+from .history import History
 from .keys import conversation_id, expand, pack, squeeze
 from .models import Record
 from .operations import Steps

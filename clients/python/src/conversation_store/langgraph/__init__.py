@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
@@ -31,19 +32,19 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .. import operations
-from ..adapters import Pages, Store, aiterating, awaiting, blocking, iterating
+from ..adapters import Pages, Remembered, Store, aiterating, awaiting, blocking, iterating
 from ..bulk import all_of, read_many_records, write_many_records
-from ..errors import Conflict, NotFound, RevisionMismatch, TooLarge
-from ..keys import conversation_id, name_of, pack, unpack
+from ..errors import Conflict, NotFound, RevisionMismatch, TooLarge, is_no_conversation
+from ..keys import conversation_id, unpack
 from ..models import Delete, Put, RecordPage
-from ..operations import Request, Steps
-from . import _stored
-from ._stored import Codec, Saved, address, config_of
+from ..operations import Request, Steps, pause
+from . import _read, _stored
+from ._drop import drop, is_recent
+from ._stored import Codec, address, config_of
 
 _Next: TypeAlias = Request[RecordPage] | None
 _PAGE = 100
-_RUNS_REMEMBERED = 1000
-_ORPHANED_SECONDS = 3600
+_REMEMBERED = 1000
 
 
 class ConversationStoreSaver(BaseCheckpointSaver[Any]):
@@ -57,7 +58,8 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         """Takes a client and, for example to encrypt values, another serializer."""
         super().__init__(serde=serde)
         self.store = store
-        self._runs: dict[tuple[str, str], None] = {}
+        self._marked = Remembered[tuple[str, str], bool](_REMEMBERED)  # Threads, and runs that are in the index.
+        self._seen = Remembered[tuple[str, str, str], float](_REMEMBERED)  # When a checkpoint was read or stored.
 
     @property
     def _codec(self) -> Codec:
@@ -74,9 +76,18 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         thread, ns, id = address(config)
         key = _stored.checkpoint_key(ns, id or "")
         where: dict[str, Any] = {"key": [key]} if id else {"prefix": key, "order": "desc", "limit": 1}
-        page = yield from operations.list_records(conversation_id(thread), values=True, **where)
-        tuples = yield from self._tuples(thread, [self._codec.saved(record) for record in page.data])
-        return tuples[0] if tuples else None
+        for attempt in count():
+            now = time.monotonic()
+            page = yield from operations.list_records(conversation_id(thread), values=True, **where)
+            if not page.data:
+                return None
+            saved = self._codec.saved(page.data[0])
+            tuples = yield from _read.tuples(self._codec, thread, [saved])
+            if tuples:
+                self._seen.put((thread, ns, saved.id), now)
+                return tuples[0]
+            yield from pause(attempt)  # It was deleted meanwhile: there may be a later one.
+        raise AssertionError
 
     def _list(
         self,
@@ -94,7 +105,7 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         after = _stored.checkpoint_key(ns, until) if until and ns is not None else None
         left = math.inf if limit is None else max(limit, 0)
         size = int(_PAGE if filter else min(left or 1, _PAGE))
-        for thread in [configurable["thread_id"]] if config else (yield from self._threads()):
+        for thread in [configurable["thread_id"]] if config else (yield from _read.threads()):
             request: _Next = operations.list_records(
                 conversation_id(str(thread)), prefix=prefix, after=after, order="desc", limit=size, values=True
             )
@@ -107,7 +118,7 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
                 found.sort(key=lambda it: it.id, reverse=True)
                 while found and left:
                     count = int(min(left, _PAGE))
-                    yield (yield from self._tuples(str(thread), found[:count]))
+                    yield (yield from _read.tuples(self._codec, str(thread), found[:count]))
                     left, found = left - len(found[:count]), found[count:]
 
     def _put(
@@ -117,18 +128,27 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> Steps[RunnableConfig]:
-        """Stores a checkpoint, and the values of the channels that changed, in one commit."""
+        """Stores a checkpoint, and the values of the channels that changed, in one commit.
+
+        If its parent was not seen for a while, it stores all values: some may have been deleted with the parent.
+        """
         thread, ns, parent = address(config)
+        conversation, now = conversation_id(thread), time.monotonic()
         told: dict[str, Any] = {**get_checkpoint_metadata(config, metadata)}
-        changes = self._codec.checkpoint_puts(ns, parent, checkpoint, told, new_versions)
-        mark = (str(told["run_id"]), thread) if told.get("run_id") else None
-        if mark and mark not in self._runs:
+        seen = self._seen.get((thread, ns, parent or ""))
+        complete = seen is None or not is_recent(now - seen)
+        changes = _stored.name_puts(thread)
+        changes += self._codec.checkpoint_puts(ns, parent, checkpoint, told, new_versions, complete)
+        run = str(told.get("run_id") or "")
+        if run and not self._marked.get((thread, run)):
             # By this `delete_for_runs` finds the thread. It is there before the checkpoint is.
-            yield from operations.write_records(None, [Put(_stored.mark_key(*mark), "")], idempotency_key=False)
-            changes.insert(0, Put(_stored.mark_key(mark[0]), ""))
-        yield from write_many_records(conversation_id(thread), changes)
-        if mark and mark not in self._runs:
-            self._runs = dict.fromkeys([*self._runs, mark][-_RUNS_REMEMBERED:])
+            mark = _stored.mark_key(run)
+            yield from operations.write_records(None, [Put(_stored.index_key(mark, conversation), "")])
+            changes.insert(0, Put(mark, ""))
+        yield from write_many_records(conversation, changes)
+        if run:
+            self._marked.put((thread, run), True)
+        self._seen.put((thread, ns, checkpoint["id"]), now)
         return config_of(thread, ns, checkpoint["id"])
 
     def _put_writes(
@@ -140,12 +160,13 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         rows = [(WRITES_IDX_MAP.get(channel, place), channel, value) for place, (channel, value) in enumerate(writes)]
         there: list[Any] = []
         revision: int | None = None
-        while True:
+        for attempt in count():
             changes = self._codec.task_puts(key, task_path, rows, there, revision)
             try:
                 yield from write_many_records(conversation_id(thread), changes)
                 return
             except RevisionMismatch:
+                yield from pause(attempt)
                 found = yield from read_many_records(conversation_id(thread), keys=[key])
                 revision = found[key].revision if found else None
                 there = self._codec.load(found[key])[1] if found else []
@@ -154,19 +175,22 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         """Deletes the checkpoints of a thread. The conversation and its messages stay."""
         conversation = conversation_id(thread_id)
         marks = yield from read_many_records(conversation, prefixes=[_stored.MARKS], values=False)
-        yield from write_many_records(None, [Delete(f"{mark}/{pack(thread_id)}") for mark in marks])
-        self._runs = {mark: None for mark in self._runs if mark[1] != thread_id}
-        while (yield from operations.delete_records(conversation, _stored.ALL, idempotency_key=False)).has_more:
+        yield from write_many_records(None, [Delete(_stored.index_key(mark, conversation)) for mark in marks])
+        for remembered in (self._marked, self._seen):
+            remembered.drop(lambda it: it[0] == thread_id)
+        while (yield from operations.delete_records(conversation, _stored.ALL)).has_more:
             pass
 
     def _copy_thread(self, source_thread_id: str, target_thread_id: str) -> Steps[None]:
         """Copies the checkpoints of a thread: to a new one in one commit, as a fork without messages, else by pages."""
         source, target = conversation_id(source_thread_id), conversation_id(target_thread_id)
         marks = yield from read_many_records(source, prefixes=[_stored.MARKS], values=False)
-        yield from write_many_records(None, [Put(f"{mark}/{pack(target_thread_id)}", "") for mark in marks])
+        yield from write_many_records(None, [Put(_stored.index_key(mark, target), "") for mark in marks])
         try:
             yield from operations.create_conversation(id=target, fork_of=source, at=0, records_prefix=_stored.ALL)
-        except NotFound:
+        except NotFound as error:
+            if not is_no_conversation(error):
+                raise
             return
         except (Conflict, TooLarge):
             for prefix in _stored.IN_ORDER:
@@ -175,15 +199,16 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
                     page = yield from request
                     yield from write_many_records(target, [Put(it.key, it.value or b"") for it in page.data])
                     request = request.next_page(page)
+        yield from write_many_records(target, _stored.name_puts(target_thread_id))
 
     def _delete_for_runs(self, run_ids: Sequence[str]) -> Steps[None]:
         """Deletes the checkpoints of runs in all threads, with their writes and the values that no other has."""
         for run_id in run_ids:
             mark = _stored.mark_key(run_id)
             index = yield from read_many_records(None, prefixes=[f"{mark}/"], values=False)
-            for thread in [unpack(key.rpartition("/")[2]) for key in index]:
-                yield from self._drop(thread, partial(_stored.of_run, run_id))
-                yield from write_many_records(conversation_id(thread), [Delete(mark)])
+            for conversation in [unpack(key.rpartition("/")[2]) for key in index]:
+                yield from drop(conversation, self._codec, partial(_stored.of_run, run_id))
+                yield from write_many_records(conversation, [Delete(mark)])
             yield from write_many_records(None, [Delete(key) for key in index])
 
     def _prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> Steps[None]:
@@ -191,52 +216,16 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         if strategy not in ("keep_latest", "delete"):
             raise ValueError(f"Unknown prune strategy: {strategy!r}")
         for thread in thread_ids:
-            yield from self._delete_thread(thread) if strategy == "delete" else self._drop(thread, _stored.superseded)
-
-    def _drop(self, thread: str, choose: Callable[[Sequence[Saved]], Sequence[Saved]]) -> Steps[None]:
-        """Deletes chosen checkpoints, with their writes and the values that no other has. Runs may go on meanwhile."""
-        conversation = conversation_id(thread)
-        # Values are read before checkpoints: one that is stored meanwhile, with its checkpoint, is then no orphan.
-        blobs = yield from read_many_records(conversation, prefixes=[_stored.BLOBS], values=False)
-        records = yield from read_many_records(conversation, prefixes=[_stored.CHECKPOINTS])
-        writes = yield from read_many_records(conversation, prefixes=[_stored.WRITES], values=False)
-        changes = self._codec.removal(blobs.values(), records.values(), writes, choose, time.time() - _ORPHANED_SECONDS)
-        yield from write_many_records(conversation, changes)
+            if strategy == "delete":
+                yield from self._delete_thread(thread)
+            else:
+                yield from drop(conversation_id(thread), self._codec, _stored.superseded)
 
     def _get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Steps[Mapping[str, DeltaChannelHistory]]:
         """Returns for each channel the value of the nearest ancestor that has one, and what was written since."""
-        thread, ns, wanted = address(config)
-        prefix = _stored.checkpoint_key(ns)
-        after = f"{prefix}{pack(wanted)}~" if wanted else None  # The first key is that of the checkpoint itself.
-        where: dict[str, Any] = {"prefix": prefix, "after": after, "order": "desc", "limit": _PAGE}
-        request: _Next = operations.list_records(conversation_id(thread), values=True, **where)
-        chain: list[Saved] = []
-        while request and wanted != "" and not all(any(it.has(name) for it in chain[1:]) for name in channels):
-            page = yield from request
-            for saved in map(self._codec.saved, page.data):
-                if wanted in (None, saved.id):
-                    chain.append(saved)
-                    wanted = saved.parent or ""
-            request = request.next_page(page)
-        paths = {name: _stored.back_to_value(chain[1:], name) for name in channels}
-        steps = {it.key: it for path in paths.values() for it in path}.values()
-        keys = [key for it in steps for name, key in it.blobs.items() if name in paths]
-        found = yield from read_many_records(conversation_id(thread), keys=keys, prefixes=[it.writes for it in steps])
-        writes = self._codec.writes(found)
-        return {name: self._codec.history(path, name, found, writes) for name, path in paths.items()}
-
-    def _threads(self) -> Steps[Sequence[str]]:
-        conversations = yield from all_of(operations.list_conversations(limit=_PAGE))
-        return [name_of(it.id) for it in conversations]
-
-    def _tuples(self, thread: str, checkpoints: Sequence[Saved]) -> Steps[list[CheckpointTuple]]:
-        keys = dict.fromkeys(key for it in checkpoints for key in it.blobs.values())
-        prefixes = [it.writes for it in checkpoints]
-        found = yield from read_many_records(conversation_id(thread), keys=keys, prefixes=prefixes)
-        writes = self._codec.writes(found)
-        return [self._codec.tuple(thread, it, found, writes[it.writes]) for it in checkpoints]
+        return (yield from _read.delta_history(self._codec, config, channels))
 
     get_tuple, aget_tuple = blocking(_get_tuple), awaiting(_get_tuple)
     list, alist = iterating(_list), aiterating(_list)

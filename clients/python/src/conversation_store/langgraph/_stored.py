@@ -4,16 +4,18 @@
     lg/b{namespace}/{channel}/{version}  such a value, stored when it has changed
     lg/w{namespace}/{checkpoint}/{task}  what a task wrote; an error, schedule, interrupt or resume at `/1` to `/4`
     lg/r/{run}                           marks that a run has checkpoints in this thread
+    lg/n                                 the name of the thread, where the conversation's id is a digest of it
+    lg/u                                 since when values are unused, as `_drop` has it
 
-Among the owner's records, `lg/r/{run}/{thread}` marks that a run has checkpoints in a thread. Parts of keys are as
-`keys.pack` makes them, values as LangGraph's serializer does, deflated.
+Among the owner's records, `lg/r/{run}/{conversation}` marks that a run has checkpoints in a thread. Parts of keys are
+as `keys.pack` makes them, values as LangGraph's serializer does, deflated.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
@@ -28,8 +30,8 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from ..keys import expand, pack, squeeze, unpack
-from ..models import Change, Delete, Put, Record
+from ..keys import conversation_id, expand, name_of, pack, squeeze, unpack
+from ..models import Put, Record
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 """Writes of a task, each with its place, its channel and its value."""
@@ -38,7 +40,7 @@ Writes: TypeAlias = Mapping[str, list[PendingWrite]]
 """The writes of checkpoints, by what their keys begin with."""
 
 ALL = "lg/"
-BLOBS, CHECKPOINTS, MARKS, WRITES = "lg/b", "lg/c", "lg/r", "lg/w"
+BLOBS, CHECKPOINTS, MARKS, NAME, WRITES = "lg/b", "lg/c", "lg/r", "lg/n", "lg/w"
 IN_ORDER = (MARKS, BLOBS, WRITES, CHECKPOINTS)
 """Checkpoints come last: what belongs to one is there before it is."""
 
@@ -75,9 +77,21 @@ def blob_key(ns: str, channel: str, version: str | int | float) -> str:
     return f"{BLOBS}{pack(ns)}/{pack(channel)}/{f'{version:x}' if isinstance(version, int) else pack(f'={version}')}"
 
 
-def mark_key(run: str, thread: str | None = None) -> str:
-    """The key of a run's mark in a thread, or with `thread` of that among the owner's records."""
-    return f"{MARKS}/{pack(run)}" if thread is None else f"{MARKS}/{pack(run)}/{pack(thread)}"
+def mark_key(run: str) -> str:
+    """The key of a run's mark in a thread."""
+    return f"{MARKS}/{pack(run)}"
+
+
+def index_key(mark: str, conversation: str) -> str:
+    """The key of the same mark among the owner's records."""
+    return f"{mark}/{pack(conversation)}"
+
+
+def name_puts(thread: str) -> list[Put]:
+    """The record of a thread's name, if that does not follow from the id of its conversation."""
+    if name_of(conversation_id(thread)) is not None:
+        return []
+    return [Put(NAME, thread.encode("utf-8", "surrogatepass"))]
 
 
 def address(config: RunnableConfig) -> tuple[str, str, str | None]:
@@ -157,13 +171,16 @@ class Codec:
         checkpoint: Checkpoint,
         metadata: dict[str, Any],
         new_versions: ChannelVersions,
+        complete: bool,
     ) -> list[Put]:
-        """The records of a checkpoint: those of the large values that are new, and the last, which is its own."""
+        """The records of a checkpoint: those of the large values that are new, or all, and the last, its own."""
         values = checkpoint["channel_values"]
         small = {name: value for name, value in values.items() if is_small(value)}
         large = [name for name in checkpoint["channel_versions"] if name in values and name not in small]
         rest = {name: value for name, value in checkpoint.items() if name not in ("id", "channel_values")}
         new = {name: version for name, version in new_versions.items() if name in values and name not in small}
+        if complete:
+            new |= {name: checkpoint["channel_versions"][name] for name in large}
         puts = [Put(blob_key(ns, name, version), self.dump(values[name])) for name, version in new.items()]
         return [*puts, self.put(Saved(ns, checkpoint["id"], parent, rest, metadata, small, large))]
 
@@ -190,7 +207,7 @@ class Codec:
 
     def values(self, saved: Saved, found: Mapping[str, Record]) -> dict[str, Any]:
         """The values of a checkpoint's channels."""
-        return saved.small | {name: self.load(found[key]) for name, key in saved.blobs.items() if key in found}
+        return saved.small | {name: self.load(found[key]) for name, key in saved.blobs.items()}
 
     def writes(self, found: Mapping[str, Record]) -> Writes:
         """Writes by what their keys begin with, in the order in which LangGraph applies them."""
@@ -212,33 +229,9 @@ class Codec:
         mine = [write for it in reversed(path) for write in writes[it.writes] if write[1] == channel]
         history: DeltaChannelHistory = {"writes": mine}
         if path and path[-1].has(channel):
-            history["seed"] = self.values(path[-1], found)[channel]
+            last = path[-1]
+            history["seed"] = last.small[channel] if channel in last.small else self.load(found[last.blobs[channel]])
         return history
-
-    def removal(
-        self,
-        blobs: Iterable[Record],
-        records: Iterable[Record],
-        writes: Iterable[str],
-        choose: Callable[[Sequence[Saved]], Sequence[Saved]],
-        before: float,
-    ) -> list[Change]:
-        """What is to change for chosen checkpoints to go.
-
-        Their children have no parent then. Values go that no other checkpoint has, also if no chosen one had them and
-        they are older than `before`. The order leaves nothing behind if it is stopped halfway and begun again.
-        """
-        checkpoints = [self.saved(record) for record in records]
-        gone = {it.key: it for it in choose(checkpoints)}
-        kept = [it for it in checkpoints if it.key not in gone]
-        children = [replace(it, parent=None) for it in kept if checkpoint_key(it.ns, it.parent or "") in gone]
-        prefixes = {it.writes for it in gone.values()}
-        used = {key for it in kept for key in it.blobs.values()}
-        freed = {key for it in gone.values() for key in it.blobs.values()}
-        old = {it.key for it in blobs if it.updated_at is not None and it.updated_at < before}
-        keys = [*(key for key in writes if writes_prefix(key) in prefixes), *gone]
-        keys += [it.key for it in blobs if it.key not in used and it.key in freed | old]
-        return [*map(self.put, children), *map(Delete, keys)]
 
     def tuple(
         self, thread: str, saved: Saved, found: Mapping[str, Record], writes: list[PendingWrite]
