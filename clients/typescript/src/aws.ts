@@ -9,7 +9,7 @@ export interface SigV4Options {
   /** Credentials, or a function that gets them, like those of `@aws-sdk/credential-providers`. */
   credentials: SignatureV4Init["credentials"];
   /** The service that verifies the signature: by default API Gateway; `lambda` for the URL of a function. */
-  service?: string;
+  service?: string | undefined;
 }
 
 /**
