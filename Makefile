@@ -57,10 +57,12 @@ check-infra: $(INFRA)/requirements.installed ## Lint and test the templates, dep
 	@$(BUILD)
 	@$(LOCAL) test -- emulator
 
-clients: .venv-clients/requirements.installed ## Build the packages of the clients in target/clients: a wheel, an npm tarball
+clients: .venv-clients/requirements.installed ## Build the packages of the clients in target/clients: a wheel, a tarball, a crate
 	@rm -rf target/clients && mkdir -p target/clients
 	@cd clients/python && ../../.venv-clients/bin/hatchling build -t wheel -d ../../target/clients
 	@cd clients/typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && npm pack --silent --pack-destination ../../target/clients
+	@cargo package --quiet --no-verify --allow-dirty --package conversation-client --target-dir target/clients/crate
+	@mv target/clients/crate/package/*.crate target/clients && rm -r target/clients/crate
 
 build: $(INFRA)/requirements.installed ## Build the Lambda zips for arm64 and x86_64, in target/lambda (ARCHITECTURES, ONLY)
 	@PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" infra/build $(ARCHITECTURES)
