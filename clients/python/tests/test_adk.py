@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import faults
+import httpx
 import pytest
 from google.adk.agents import LlmAgent
 from google.adk.errors import StaleSessionError
@@ -23,7 +24,7 @@ from google.adk.sessions.sqlite_session_service import SqliteSessionService
 from google.adk.tools.tool_context import ToolContext
 from google.genai import types
 
-from conversation_store import AsyncConversationStore
+from conversation_store import AsyncConversationStore, NotFound
 from conversation_store.adk import ConversationStoreSessionService
 
 pytestmark = pytest.mark.anyio
@@ -218,6 +219,92 @@ async def test_state_that_is_no_json_is_kept_as_well_as_it_can_be(ours: Sessions
     assert state["when"] == "2026-01-02T00:00:00" and "len" in state["call"] and state["nan"] is None
 
 
+async def test_bytes_of_any_kind_are_kept_as_well_as_they_can_be(ours: Sessions) -> None:
+    session = await ours.new(state={"text": b"text"})
+    await ours.append(session, sets(binary=b"\xff\x00", app__list=[b"\xff"]))
+    assert (await ours.read(session)).state == {"text": "text", "binary": "_wA=", "app:list": ["_w=="]}
+
+
+LONG = ["k" * 600, "日" * 200, "nul\0nul", "cut \ud83d", "~.odd"]
+
+
+@pytest.mark.parametrize("name", LONG, ids=range(len(LONG)))
+async def test_names_of_any_characters_and_length(ours: Sessions, name: str) -> None:
+    session = await ours.new(name, user=name, app=name, state={name: 1, f"app:{name}": 2, f"user:{name}": 3})
+    assert (session.id, session.user_id, session.app_name) == (name.strip(), name, name)
+    other = await ours.new("other", user=name, app=name)
+    await ours.new("other", user=name + "x", app=name)
+    await ours.new(name, user=name, app=name + "x")
+    await ours.append(session, said("x", id=name, actions=EventActions(state_delta={name: 4, f"user:{name}": 5})))
+    await ours.append(session, said("y", actions=EventActions(state_delta={name + "x": 6})))
+    shared = {f"app:{name}": 2, f"user:{name}": 5}
+    stored = await ours.read(session)
+    assert stored.state == {name: 4, name + "x": 6, **shared} and stored.events[0].id == name
+    assert (await ours.read(other)).state == shared
+    listed = (await ours.service.list_sessions(app_name=name, user_id=name)).sessions
+    assert {it.id: it.state for it in listed} == {name: stored.state, "other": shared}
+    everyone = (await ours.service.list_sessions(app_name=name)).sessions
+    assert {(it.user_id, it.id) for it in everyone} == {(name, name), (name, "other"), (name + "x", "other")}
+    assert await ours.service.get_user_state(app_name=name, user_id=name) == {name: 5}
+
+
+async def test_large_values_of_state_are_one_commit_with_their_event(ours: Sessions) -> None:
+    session = await ours.new()
+    large = {"quotes": '"' * 1_000_000, "user:quotes": '"' * 1_000_000}
+    await ours.append(session, said("x", actions=EventActions(state_delta=large)))
+    many = {f"k{number}": "y" * 500_000 for number in range(9)} | {
+        f"app:k{number}": "\\" * 400_000 for number in range(9)
+    }
+    await ours.append(session, said("y", actions=EventActions(state_delta=many)))
+    assert (await ours.read(session)).state == {**large, **many}
+    await ours.append(session, sets(k1="small", app__k1="small", quotes=None))
+    expected = {**large, **many, "k1": "small", "app:k1": "small", "quotes": None}
+    assert (await ours.read(session)).state == expected
+
+
+def test_a_runner_that_makes_a_loop_for_each_call(base_url: str, owner: str) -> None:
+    store = AsyncConversationStore(base_url, owner=owner)
+    service = ConversationStoreSessionService(store)
+    blocking = Runner(
+        app_name="app",
+        agent=LlmAgent(name="agent", model=Script(model="script")),
+        session_service=service,
+        auto_create_session=True,
+    )
+    for number in (1, 2, 4):
+        content = types.Content(role="user", parts=[types.Part(text=f"turn {number}")])
+        [event] = blocking.run(user_id="user", session_id="s", new_message=content)
+        assert event.content and event.content.parts and event.content.parts[0].text == f"answer to turn {number}"
+    session = asyncio.run(service.get_session(app_name="app", user_id="user", session_id="s"))
+    assert len(texts(session)) == 6
+    asyncio.run(store.aclose())
+
+
+async def test_a_404_of_a_gateway_is_no_success(base_url: str, owner: str) -> None:
+    class Gateway(httpx.AsyncHTTPTransport):
+        lost = False
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if self.lost:
+                return httpx.Response(404, json={"message": "Not Found"})
+            return await super().handle_async_request(request)
+
+    transport = Gateway()
+    async with AsyncConversationStore(base_url, owner=owner, transport=transport) as store:
+        ours = Sessions(ConversationStoreSessionService(store))
+        session = await ours.new()
+        transport.lost = True
+        for request in (
+            ours.append(session, said("x")),
+            ours.read(session),
+            ours.service.delete_session(app_name="app", user_id="user", session_id=session.id),
+        ):
+            with pytest.raises(NotFound):
+                await request
+        transport.lost = False
+        assert session.events == [] and texts(await ours.read(session)) == []
+
+
 async def test_any_number_of_values_is_one_commit(ours: Sessions) -> None:
     many = {f"key {number}": number for number in range(250)}
     shared = {f"app:key {number}": number for number in range(150)}
@@ -260,9 +347,9 @@ async def test_whoever_reads_a_session_does_what_a_killed_writer_left(ours: Sess
 
 
 async def records(ours: Sessions, session: Session) -> list[str]:
-    from conversation_store.adk import _conversation
+    from conversation_store._adk_state import conversation
 
-    id = _conversation(session.app_name, session.user_id, session.id)
+    id = conversation(session.app_name, session.user_id, session.id)
     return [it.key for it in (await ours.service.store.list_records(id)).data]
 
 

@@ -150,6 +150,39 @@ def test_messages(any_repository: Any) -> None:
         repository.update_message("trip", "a", message(12))
 
 
+def test_what_json_has_not_is_kept_as_strands_keeps_it(any_repository: Any) -> None:
+    opened(any_repository)
+    block = {"toolResult": {"toolUseId": "x", "status": "success", "content": [{"json": {"v": [float("nan"), 1.5]}}]}}
+    any_repository.create_message("trip", "a", message(0, block))
+    any_repository.create_message("trip", "a", message(1))
+    assert str(any_repository.read_message("trip", "a", 0).to_message()["content"]) == str([block])
+    deep = {"toolResult": {"toolUseId": "x", "status": "success", "content": [{"json": {"v": nested(150)}}]}}
+    any_repository.update_message("trip", "a", message(0, deep))
+    listed = any_repository.list_messages("trip", "a")
+    assert listed[0].to_message()["content"] == [deep] and listed[1].message_id == 1
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else "x"
+
+
+@pytest.mark.parametrize("name", ["日" * 60, "x" * 200])
+def test_names_of_any_length(repository: ConversationStoreRepository, name: str) -> None:
+    repository.create_session(Session(name, SessionType.AGENT))
+    repository.create_agent(name, SessionAgent(name, {"key": "value"}, {}))
+    repository.create_agent(name, SessionAgent(name + "x", {"key": "other"}, {}))
+    for agent_id in (name, name + "x"):
+        for number in range(2):
+            repository.create_message(name, agent_id, message(number, agent_id[-1]))
+    with pytest.raises(SessionException, match="another message 1"):
+        repository.create_message(name, name, message(1))
+    assert said(it.to_message() for it in repository.list_messages(name, name + "x")) == ["x"] * 2
+    stored = repository.read_agent(name, name)
+    assert stored and stored.state == {"key": "value"} and len(repository.list_messages(name, name)) == 2
+    repository.update_message(name, name, message(1, "changed"))
+    assert said(it.to_message() for it in repository.list_messages(name, name))[1] == "changed"
+
+
 def test_orchestrators(any_repository: Any) -> None:
     repository = any_repository
     repository.create_session(Session("trip", SessionType.AGENT))
@@ -314,6 +347,22 @@ def test_snapshots(store: ConversationStore) -> None:
 
     asyncio.run(travel())
     assert [it.key for it in store.list_records("trip").data] == ["mine"]
+
+
+def test_a_storage_and_a_repository_may_share_a_conversation(
+    repository: ConversationStoreRepository, store: ConversationStore
+) -> None:
+    opened(repository)
+    storage = ConversationStoreStorage(store, "trip")
+
+    async def use() -> None:
+        assert await storage.list("") == []
+        for key in ("session", "agent/a"):
+            await storage.write(key, b"mine")
+            await storage.delete(key)
+
+    asyncio.run(use())
+    assert repository.read_session("trip") and repository.read_agent("trip", "a")
 
 
 def test_a_stale_snapshot_is_refused(store: ConversationStore) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from .batches import TYPE as BATCH
-from .batches import Entry
+from .batches import Entry, is_storable
 from .models import Message
 
 _WRAPPED = "agents_item"
@@ -22,7 +22,6 @@ _RESERVED = frozenset({"seq", "created_at", "item_id"})
 _TAKEN = frozenset({_WRAPPED, BATCH, "item_reference", ""})  # Types that the store, or this package, takes for more.
 _ROLES = frozenset({"system", "developer", "user", "human", "assistant", "ai", "tool", "function"})
 _LISTS = ("parts", "tool_calls")
-_DEPTH = 90  # The store takes 100 levels; answers have some around a message.
 
 
 def messages_of(items: Sequence[Any]) -> list[Message]:
@@ -42,28 +41,11 @@ def item_of(entry: Entry) -> Any:
 
 def _message(item: Any, id: str) -> Message:
     text = json.dumps(item)
-    if not _is_json(item):
+    if not is_storable(item):
         return {"type": _WRAPPED, "id": id, "json": text}
     if not _is_plain(item):
         return {"type": _WRAPPED, "id": id, "item": item}
     return {**item, "id": id, **({"item_id": item["id"]} if "id" in item else {})}
-
-
-def _is_json(item: Any) -> bool:
-    """Whether an item is JSON that does not nest too deep."""
-    try:
-        json.dumps(item, allow_nan=False)
-    except ValueError:
-        return False
-    levels = [item]
-    for _ in range(_DEPTH):
-        inner = [
-            it.values() if isinstance(it, Mapping) else it for it in levels if isinstance(it, (Mapping, list, tuple))
-        ]
-        levels = [it for each in inner for it in each]
-        if not levels:
-            return True
-    return False
 
 
 def _is_plain(item: Any) -> bool:

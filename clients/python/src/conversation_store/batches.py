@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .keys import expand, squeeze
 from .models import Change, Delete, Message, Put, Record
@@ -21,6 +22,7 @@ PREFIX = "batch/"
 TYPE = "record_batch"
 """The type of the message that stands for a batch."""
 
+_DEPTH = 90  # The store takes 100 levels of a message; what is stored may be within one.
 _DIGEST = re.compile("[0-9a-f]{32}")
 _MESSAGES = 99  # One less than a commit may have: what is left of a batch may come before them.
 _MESSAGE_BYTES, _COMMIT_BYTES, _PART_BYTES = 250_000, 2_900_000, 500_000
@@ -90,3 +92,20 @@ def entries_of(stored: Message, parts: Mapping[str, Record]) -> list[Entry]:
 def deletions(stored: Iterable[Message]) -> list[Change]:
     """What deletes the records of stored messages."""
     return [Delete(key) for it in stored for key in parts_of(it)]
+
+
+def is_storable(value: Any) -> bool:
+    """Whether a value is JSON, without NaN and infinities, that does not nest too deep for the store."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    levels = [value]
+    for _ in range(_DEPTH):
+        inner = [
+            it.values() if isinstance(it, Mapping) else it for it in levels if isinstance(it, (Mapping, list, tuple))
+        ]
+        levels = [it for each in inner for it in each]
+        if not levels:
+            return True
+    return False

@@ -8,7 +8,8 @@
 
 A session of a repository is the conversation of the same id (`keys.conversation_id` says which, if that is no id). What
 agents say are its messages, or in a batch of `history`; what else is known of session and agents is in records,
-`strands/session`, `strands/agent/{agent}` and `strands/multi/{id}`. Those of a storage are `strands/{key}`, deflated.
+`strands/session`, `strands/agent/{agent}` and `strands/multi/{id}`. Those of a storage are `strands/storage/{key}`,
+deflated.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -26,18 +28,18 @@ from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import Session, SessionAgent, SessionMessage
 
 from . import operations
+from ._strands_messages import agent_of, fields_of, message_of, number_of, read_back
 from .adapters import Store, arun, blocking, merged
 from .batches import Entry
 from .bulk import all_of
 from .client import ConversationStore
 from .errors import ApiError, Conflict, RevisionMismatch, VersionMismatch
 from .history import History
-from .keys import conversation_id, expand, pack, squeeze
+from .keys import conversation_id, expand, pack_short, squeeze
 from .models import Record
-from .operations import Steps
+from .operations import Steps, pause
 
-_ALL = "strands/"
-_SESSION, _AGENT, _MULTI = "strands/session", "strands/agent/", "strands/multi/"
+_SESSION, _AGENT, _MULTI, _STORAGE = "strands/session", "strands/agent/", "strands/multi/", "strands/storage/"
 
 
 class ConversationStoreRepository(SessionRepository):
@@ -66,11 +68,11 @@ class ConversationStoreRepository(SessionRepository):
     def _create_agent(self, /, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> Steps[None]:
         """Creates an agent in a session."""
         made = self._agents[session_id, session_agent.agent_id] = session_agent.to_dict()
-        yield from self._create(session_id, _AGENT + pack(session_agent.agent_id), made)
+        yield from self._create(session_id, _AGENT + pack_short(session_agent.agent_id), made)
 
     def _read_agent(self, /, session_id: str, agent_id: str, **kwargs: Any) -> Steps[SessionAgent | None]:
         """Returns an agent of a session."""
-        found = yield from self._read(session_id, _AGENT + pack(agent_id))
+        found = yield from self._read(session_id, _AGENT + pack_short(agent_id))
         if found is None:
             return None
         stored = self._agents[session_id, agent_id] = json.loads(found.text)
@@ -85,28 +87,30 @@ class ConversationStoreRepository(SessionRepository):
             return merged(base, mine, before) | {"state": merged(base["state"], mine["state"], before["state"])}
 
         place = session_id, session_agent.agent_id
-        yield from self._change(session_id, _AGENT + pack(session_agent.agent_id), changed)
+        yield from self._change(session_id, _AGENT + pack_short(session_agent.agent_id), changed)
         self._agents[place] = session_agent.to_dict()
 
     def _create_multi_agent(self, /, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> Steps[None]:
         """Creates the state of an orchestrator."""
-        yield from self._create(session_id, _MULTI + pack(multi_agent.id), multi_agent.serialize_state())
+        yield from self._create(session_id, _MULTI + pack_short(multi_agent.id), multi_agent.serialize_state())
 
     def _read_multi_agent(self, /, session_id: str, multi_agent_id: str, **kwargs: Any) -> Steps[dict[str, Any] | None]:
         """Returns the state of an orchestrator."""
-        found = yield from self._read(session_id, _MULTI + pack(multi_agent_id))
+        found = yield from self._read(session_id, _MULTI + pack_short(multi_agent_id))
         return json.loads(found.text) if found else None
 
     def _update_multi_agent(self, /, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> Steps[None]:
         """Changes the state of an orchestrator."""
-        yield from self._change(session_id, _MULTI + pack(multi_agent.id), lambda _: multi_agent.serialize_state())
+        yield from self._change(
+            session_id, _MULTI + pack_short(multi_agent.id), lambda _: multi_agent.serialize_state()
+        )
 
     def _create_message(
         self, /, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any
     ) -> Steps[None]:
         """Adds the message of an agent, unless there is another one of the same number."""
         try:
-            yield from History(conversation_id(session_id)).add([_message(agent_id, session_message)])
+            yield from History(conversation_id(session_id)).add([message_of(agent_id, session_message)])
         except Conflict as error:
             number = session_message.message_id
             raise SessionException(f"There is another message {number} of agent {agent_id}: restore it.") from error
@@ -116,37 +120,35 @@ class ConversationStoreRepository(SessionRepository):
     ) -> Steps[SessionMessage | None]:
         """Returns a message of an agent."""
         entries, _ = yield from self._since(session_id, agent_id, message_id)
-        found = [_read_back(it) for it in entries if _agent_of(it) == agent_id]
+        found = [read_back(it) for it in entries if agent_of(it) == agent_id]
         return next((it for it in found if it.message_id == message_id), None)
 
     def _update_message(
         self, /, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any
     ) -> Steps[None]:
         """Replaces a message of an agent, with what was there of it. Messages after it stay."""
-        while True:
+        for attempt in count():
             entries, version = yield from self._since(session_id, agent_id, session_message.message_id)
-            found = [
-                _agent_of(it) == agent_id and _read_back(it).message_id == session_message.message_id for it in entries
-            ]
+            found = [agent_of(it) == agent_id and number_of(it) == session_message.message_id for it in entries]
             if True not in found:
                 raise SessionException(f"Message {session_message.message_id} does not exist")
             suffix = entries[found.index(True) :]
-            session_message.created_at = suffix[0].message["message"]["created_at"]
+            session_message.created_at = fields_of(suffix[0])["created_at"]
             # Ids that were deleted cannot come back: what is stored again gets others.
             after = [{**it.message, "id": f"{it.message['id'][:95]}_{uuid4().hex}"} for it in suffix[1:]]
-            changed = _message(agent_id, session_message, uuid4().hex)
+            changed = message_of(agent_id, session_message, uuid4().hex)
             try:
                 yield from History(conversation_id(session_id)).replace(suffix, version, [changed, *after])
                 return
             except VersionMismatch:
-                continue
+                yield from pause(attempt)
 
     def _list_messages(
         self, /, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
     ) -> Steps[list[SessionMessage]]:
         """Returns `limit` messages of an agent from number `offset` on, or all."""
         entries, _ = yield from self._since(session_id, agent_id, offset)
-        found = [_read_back(it) for it in entries if _agent_of(it) == agent_id]
+        found = [read_back(it) for it in entries if agent_of(it) == agent_id]
         messages = [it for it in found if it.message_id >= offset]
         return messages if limit is None else messages[:limit]
 
@@ -161,29 +163,29 @@ class ConversationStoreRepository(SessionRepository):
         try:
             yield from operations.put_record(conversation_id(session_id), key, json.dumps(value), if_absent=True)
         except RevisionMismatch as error:
-            raise SessionException(f"{key.removeprefix(_ALL)} of session {session_id} already exists") from error
+            raise SessionException(f"{key} of session {session_id} already exists") from error
 
     def _read(self, session_id: str, key: str) -> Steps[Record | None]:
         page = yield from operations.list_records(conversation_id(session_id), key=[key], values=True)
         return page.data[0] if page.data else None
 
     def _change(self, session_id: str, key: str, change: Callable[[Any], Any]) -> Steps[None]:
-        while True:
+        for attempt in count():
             before = yield from self._read(session_id, key)
             if before is None:
-                raise SessionException(f"{key.removeprefix(_ALL)} of session {session_id} does not exist")
+                raise SessionException(f"{key} of session {session_id} does not exist")
             value = json.dumps(change(json.loads(before.text)))
             try:
                 yield from operations.put_record(conversation_id(session_id), key, value, if_match=before.revision)
                 return
             except RevisionMismatch:
-                continue
+                yield from pause(attempt)
 
     def _since(self, session_id: str, agent_id: str, number: int) -> Steps[tuple[list[Entry], int]]:
         """The newest entries, from the message of an agent with a number on, or before."""
 
         def reached(entries: builtins.list[Entry]) -> bool:
-            own = [it.message["message"]["message_id"] for it in entries if _agent_of(it) == agent_id]
+            own = [number_of(it) for it in entries if agent_of(it) == agent_id]
             return own[:1] != [] and own[0] <= number
 
         return (yield from History(conversation_id(session_id)).newest_until(reached))
@@ -210,41 +212,27 @@ class ConversationStoreStorage(Storage):
         """Stores a value."""
         known = self._revisions.get(key) if self._conditional else None
         where: dict[str, Any] = {"if_match": known or None, "if_absent": known == 0}
-        stored = await self._run(operations.put_record(self._id, _ALL + key, squeeze(data, b""), **where))
+        stored = await self._run(operations.put_record(self._id, _STORAGE + key, squeeze(data, b""), **where))
         self._revisions[key] = stored.revision
 
     async def read(self, key: str) -> bytes | None:
         """Returns a value, None if there is none."""
-        page = await self._run(operations.list_records(self._id, key=[_ALL + key], values=True))
+        page = await self._run(operations.list_records(self._id, key=[_STORAGE + key], values=True))
         self._revisions[key] = page.data[0].revision if page.data else 0
         return expand(page.data[0].value or b"", b"") if page.data else None
 
     async def delete(self, key: str) -> None:
         """Deletes a value, if there is one."""
-        await self._run(operations.delete_record(self._id, _ALL + key))
+        await self._run(operations.delete_record(self._id, _STORAGE + key))
         self._revisions[key] = 0
 
     async def list(self, query: str) -> builtins.list[str]:
         """Returns the keys that begin with a prefix, in order."""
-        found = await self._run(all_of(operations.list_records(self._id, prefix=_ALL + query, limit=1000)))
-        return sorted(it.key.removeprefix(_ALL) for it in found)
+        found = await self._run(all_of(operations.list_records(self._id, prefix=_STORAGE + query, limit=1000)))
+        return sorted(it.key.removeprefix(_STORAGE) for it in found)
 
     async def _run(self, steps: Any) -> Any:
         try:
             return await arun(self, steps)
         except ApiError as error:
             raise StorageError(str(error)) from error
-
-
-def _message(agent_id: str, message: SessionMessage, suffix: str = "") -> dict[str, Any]:
-    """The stored form of a message; by its id there is one of each number."""
-    id = conversation_id("_".join(["strands", agent_id, str(message.message_id), *filter(None, [suffix])]))
-    return {"type": "strands_message", "id": id, "agent": agent_id, "message": message.to_dict()}
-
-
-def _agent_of(entry: Entry) -> str | None:
-    return entry.message["agent"] if entry.message.get("type") == "strands_message" else None
-
-
-def _read_back(entry: Entry) -> SessionMessage:
-    return SessionMessage.from_dict(entry.message["message"])
