@@ -1,7 +1,15 @@
 // Chats of the AI SDK: its stock client and server around a route like the one of its persistence guide, with a scripted model.
 import assert from "node:assert/strict";
 
-import { AbstractChat, DefaultChatTransport, convertToModelMessages, createUIMessageStreamResponse, generateId, isStepCount } from "ai";
+import {
+  AbstractChat,
+  DefaultChatTransport,
+  consumeStream,
+  convertToModelMessages,
+  createUIMessageStreamResponse,
+  generateId,
+  isStepCount,
+} from "ai";
 import { lastAssistantMessageIsCompleteWithToolCalls, streamText, toUIMessageStream, tool, validateUIMessages } from "ai";
 import { MockLanguageModelV4, simulateReadableStream } from "ai/test";
 import { createChat, loadChat, nextMessages, saveChat } from "conversation-store/ai";
@@ -410,4 +418,23 @@ withServer("a save of many messages that fails leaves nothing to see, and double
   await holds(store, "chat", "second", "third");
   // Of the commit of which nobody knows whether it was done the records are left.
   assert.equal((await store.records("chat").list()).data.length, 1);
+});
+
+withServer("an answer is saved also if the browser disconnects", async () => {
+  const store = open();
+  const chat = await loadChat(store, "chat");
+  const messages = nextMessages(chat, user("question", "q"));
+  await saveChat(store, { chat, messages, activeStreamId: "s-1" });
+  const words = Array.from({ length: 20 }, (_, n) => ({ type: "text-delta", id: "1", delta: `${n} ` }));
+  const chunks = [{ type: "text-start", id: "1" }, ...words, { type: "text-end", id: "1" }, end("stop")];
+  const model = new MockLanguageModelV4({ doStream: async () => ({ stream: simulateReadableStream({ chunks, chunkDelayInMs: 10 }) }) });
+  const result = streamText({ model, messages: await convertToModelMessages(messages) });
+  const onEnd = ({ messages }) => saveChat(store, { chat, messages, activeStreamId: null });
+  const stream = toUIMessageStream({ stream: result.stream, originalMessages: messages, generateMessageId: generateId, onEnd });
+  const reader = createUIMessageStreamResponse({ stream, consumeSseStream: consumeStream }).body.getReader();
+  for (let n = 0; n < 4; n += 1) await reader.read();
+  await reader.cancel();
+  await settled(store, "chat");
+  const [, answer] = await stored(store, "chat");
+  assert.equal(textOf(answer), words.map(({ delta }) => delta).join(""));
 });
