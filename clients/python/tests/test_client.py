@@ -21,7 +21,15 @@ from conversation_store.keys import conversation_id, expand, name_of, pack, pack
 
 Answer = httpx.Response | Exception
 SPOKEN = {"x-contract-version": CONTRACT_VERSION}
-CONVERSATION = {"id": "trip", "version": 2, "message_count": 1, "created_at": 1, "updated_at": 1, "new_field": 1}
+CONVERSATION = {
+    "id": "trip",
+    "version": 2,
+    "message_count": 1,
+    "created_at": 1,
+    "updated_at": 1,
+    "metadata": {},
+    "new_field": 1,
+}
 
 
 def ok(body: Any, **headers: str) -> httpx.Response:
@@ -44,7 +52,9 @@ class Server:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/health" and self.version:
             self.asked += 1
-            return httpx.Response(200, json={"status": "ok"}, headers={"x-contract-version": self.version})
+            return httpx.Response(
+                200, json={"status": "ok", "version": self.version}, headers={"x-contract-version": self.version}
+            )
         self.requests.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):

@@ -174,7 +174,7 @@ class History:
             if after is None or not is_no_conversation(error):
                 raise
             if not messages:
-                return AddedMessages(self.id, 0, [], [])
+                return AddedMessages(self.id, 0, [])
             return (yield from self._write(messages, None, 0, ()))
         self.seen = max(self.seen or 0, added.version)
         yield from write_many_records(self.id, records[100:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -28,8 +28,8 @@ class Conversation:
     message_count: int
     created_at: int
     updated_at: int
+    metadata: dict[str, str]
     title: str | None = None
-    metadata: dict[str, str] | None = None
     last_message_at: int | None = None
     forked_from: str | None = None
     forked_at: int | None = None
@@ -81,14 +81,19 @@ class Put:
 
 @dataclass(frozen=True)
 class Delete:
-    """A record to delete in a batch, only if it is at revision `if_match`."""
+    """A record to delete in a batch.
+
+    With `if_match` only if it is at that revision. With `if_absent` the batch is done only if it is not there.
+    """
 
     key: str
     if_match: int | Literal["*"] | None = None
+    if_absent: bool = False
 
     def json(self) -> dict[str, Any]:
         """The change as the contract has it."""
-        return {"key": self.key, "delete": True, **({} if self.if_match is None else {"if_match": self.if_match})}
+        more = {"if_match": self.if_match, "if_none_match": "*" if self.if_absent else None}
+        return {"key": self.key, "delete": True, **{name: it for name, it in more.items() if it is not None}}
 
 
 @dataclass(frozen=True)
@@ -127,12 +132,12 @@ class ConversationPage(Page[Conversation]):
     after: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MessagePage(Page[Message]):
     """Messages, oldest first; `before` and `after` are the positions of the neighbouring pages."""
 
+    after: int
     before: int | None = None
-    after: int | None = None
     version: int = 0
 
 
@@ -158,7 +163,9 @@ class AddedMessages:
     id: str
     version: int
     data: list[Message]
-    records: list[Changed]
+    records: list[Changed] = field(default_factory=list)
+    first_id: str | None = None
+    last_id: str | None = None
     deleted: int = 0
 
 
@@ -167,14 +174,14 @@ class Health:
     """The state of the API, and with `deep` of its stores; `version` is that of the contract it speaks."""
 
     status: str
-    version: str | None = None
+    version: str
     postgres: str | None = None
     redis: str | None = None
 
 
 @cache
 def _names(kind: Any) -> frozenset[str]:
-    return frozenset(field.name for field in fields(kind))
+    return frozenset(it.name for it in fields(kind))
 
 
 def read(kind: Callable[..., T], data: Mapping[str, Any]) -> T:

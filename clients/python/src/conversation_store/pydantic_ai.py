@@ -158,7 +158,7 @@ class ConversationStoreBackend(ConversationStore):
                 raise
         for attempt in count():
             there = yield from operations.get_conversation(id)
-            metadata = {**(there.metadata or {}), **_METADATA}
+            metadata = {**there.metadata, **_METADATA}
             if metadata == there.metadata:
                 return
             try:
