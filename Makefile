@@ -11,10 +11,14 @@ CONTRACT := $(or $(CARGO_TARGET_DIR),target)/debug/contract
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
 # Built by themselves, the functions have the features that they are deployed with.
 FUNCTIONS := cargo build --quiet --release -p conversation-functions --bins
-# What is measured: as it is deployed (release), or built in a fifth of the time (fast), to see that the benchmarks run.
+# What is measured and searched with: as it is deployed (release), as programs that work hard here (fast), or as the tests have built it
+# already (dev), to see that all of it runs.
 PROFILE_MEASURED := release
-MEASURED := $(if $(filter fast,$(PROFILE_MEASURED)),$(FAST),$(FUNCTIONS) && cargo build --quiet --release -p conversation-bench -p conversation-local --bins)
-BENCH := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE_MEASURED)/conversation-bench
+PROFILE_SEARCHED := fast
+folder = $(if $(filter dev,$(1)),debug,$(1))
+SEARCHED := $(if $(filter dev,$(PROFILE_SEARCHED)),$(BUILD),$(FAST))
+MEASURED := $(if $(filter dev,$(PROFILE_MEASURED)),$(BUILD),$(FUNCTIONS) && cargo build --quiet --release -p conversation-bench -p conversation-local --bins)
+BENCH := $(or $(CARGO_TARGET_DIR),target)/$(call folder,$(PROFILE_MEASURED))/conversation-bench
 # The tools that build, deploy and check infra/.
 INFRA := .venv-infra
 ON_AWS := PATH="$(CURDIR)/$(INFRA)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(INFRA)/bin/python
@@ -39,7 +43,7 @@ test: ## Run all tests, or those whose names contain NAME
 	@exec $(LOCAL) test -- $(if $(filter command,$(origin NAME)),$(NAME))
 
 model: ## Model-check the cache protocol, then with each rule disabled (ARGS: --short, --long, --defence NAME)
-	@$(FAST)
+	@cargo build --quiet --profile fast -p conversation-model
 	@exec $(or $(CARGO_TARGET_DIR),target)/fast/conversation-model $(ARGS)
 
 check: $(TOOLS)/bin/cargo-deny ## Check formatting, lints, documentation, licences, and the contract against routes, template and reference
@@ -83,8 +87,8 @@ destroy: $(INFRA)/requirements.installed ## Delete a deployment, leaving a snaps
 	@$(SAM) delete --config-env $(ENV)
 
 chaos: ## Inject faults and verify every read, a linearizability-style check (DURATION s, SEED, PROTOCOL, PROFILE)
-	@$(FAST)
-	@exec $(or $(CARGO_TARGET_DIR),target)/fast/chaos
+	@$(SEARCHED)
+	@exec $(or $(CARGO_TARGET_DIR),target)/$(call folder,$(PROFILE_SEARCHED))/chaos
 
 soak: ## Run mixed traffic with faults and check for lost messages and leaks (MINUTES, RATE, SEED)
 	@$(FUNCTIONS)
