@@ -98,7 +98,7 @@ mod tests {
         for (status, headers) in [
             (503, &[("x-should-retry", "false"), ("retry-after", "1")][..]),
             (503, &[("retry-after", "31")]),
-            (503, &[("retry-after", "Thu, 21 Oct 2199 07:28:00 GMT")]),
+            (503, &[("retry-after", "Mon, 21 Oct 2199 07:28:00 GMT")]),
             (200, &[]),
             (304, &[]),
             (409, &[]),

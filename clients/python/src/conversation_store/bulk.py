@@ -46,18 +46,20 @@ def all_of(request: Request[Any] | None) -> Steps[list[Any]]:
     return data
 
 
-def write_many_records(conversation_id: str | None, changes: Iterable[Change]) -> Steps[list[Changed]]:
+def write_many_records(
+    conversation_id: str | None, changes: Iterable[Change], *, keyed: bool = True
+) -> Steps[list[Changed]]:
     """Stores and deletes records in their order, all or none where one batch takes them.
 
-    Each batch has an `Idempotency-Key`. One that is too large for what is in front of the server is sent in halves,
-    each with a key of its own.
+    Each batch has an `Idempotency-Key`, unless the changes do without: those of which each depends on what is there. A
+    batch that is too large for what is in front of the server is sent in halves, each with a key of its own.
     """
     written: list[Changed] = []
     batches = deque(_batches(changes))
     while batches:
         batch = batches.popleft()
         try:
-            written += yield from _write_batch(conversation_id, batch)
+            written += yield from _write_batch(conversation_id, batch, keyed)
         except TooLarge:
             if len(batch) == 1:
                 raise
@@ -66,12 +68,12 @@ def write_many_records(conversation_id: str | None, changes: Iterable[Change]) -
     return written
 
 
-def _write_batch(conversation_id: str | None, batch: Sequence[Change]) -> Steps[list[Changed]]:
-    first = batch[0]
+def _write_batch(conversation_id: str | None, batch: Sequence[Change], keyed: bool) -> Steps[list[Changed]]:
+    first, key = batch[0], None if keyed else False
     if isinstance(first, Put) and size_of(first) > _BATCH_BYTES:
         conditions: dict[str, Any] = {"if_match": first.if_match, "if_absent": first.if_absent}
         return [(yield from operations.put_record(conversation_id, first.key, first.value, **conditions))]
-    return (yield from operations.write_records(conversation_id, batch))
+    return (yield from operations.write_records(conversation_id, batch, idempotency_key=key))
 
 
 def _urls(params: Sequence[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:

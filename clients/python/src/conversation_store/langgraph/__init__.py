@@ -162,8 +162,10 @@ class ConversationStoreSaver(BaseCheckpointSaver[Any]):
         revision: int | None = None
         for attempt in count():
             changes = self._codec.task_puts(key, task_path, rows, there, revision)
+            # A key would take as many bytes as the writes; what only adds to what is there depends on its revision.
+            keyed = any(place < 0 for place, _, _ in rows)
             try:
-                yield from write_many_records(conversation_id(thread), changes)
+                yield from write_many_records(conversation_id(thread), changes, keyed=keyed)
                 return
             except RevisionMismatch:
                 yield from pause(attempt)
