@@ -74,13 +74,21 @@ impl Browser {
         }
     }
 
-    /// Clicks what a person would.
+    /// Clicks what a person would; once more where the page has just put another in its place.
     pub(crate) async fn click(&self, selector: &str) {
-        let found =
-            self.ask(Method::POST, "/element", json!({ "using": "css selector", "value": selector })).await;
-        let id = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str);
-        let path = format!("/element/{}/click", id.unwrap_or_else(|| panic!("{selector}: {found}")));
-        assert_eq!(self.ask(Method::POST, &path, json!({})).await, Value::Null);
+        for _ in 0..20 {
+            let found = self
+                .ask(Method::POST, "/element", json!({ "using": "css selector", "value": selector }))
+                .await;
+            let id = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str);
+            let path = format!("/element/{}/click", id.unwrap_or_else(|| panic!("{selector}: {found}")));
+            let answer = self.ask(Method::POST, &path, json!({})).await;
+            if answer["error"] != "stale element reference" {
+                assert_eq!(answer, Value::Null, "{selector}");
+                return;
+            }
+        }
+        panic!("{selector} never stays");
     }
 }
 
