@@ -11,8 +11,8 @@ CONTRACT := $(or $(CARGO_TARGET_DIR),target)/debug/contract
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
 # Built by themselves, the functions have the features that they are deployed with.
 FUNCTIONS := cargo build --quiet --release -p conversation-functions --bins
-# What is measured and searched with: as it is deployed (release), as programs that work hard here (fast), or as the tests have built it
-# already (dev), to see that all of it runs.
+# What is measured is built as it is deployed, and what searches for faults to be fast. With dev both are what the tests have built already,
+# to see that they run.
 PROFILE_MEASURED := release
 PROFILE_SEARCHED := fast
 folder = $(if $(filter dev,$(1)),debug,$(1))

@@ -15,6 +15,7 @@ import { BATCH, History } from "./history.js";
 import type { Change, Entry } from "./history.js";
 import { canonical, withField } from "./json.js";
 import { conversationId } from "./keys.js";
+import { pauseAfter } from "./last.js";
 
 /** The type of a message that has an item with fields which the store would change or ignore. */
 const WRAPPED = "agent_item";
@@ -63,11 +64,12 @@ export class ConversationStoreSession implements SessionHistoryTransactionAwareS
 
   /** The newest item, which no one else gets. */
   async popItem(): Promise<AgentInputItem | undefined> {
-    for (;;) {
+    for (let attempt = 0; ; attempt += 1) {
       const { entries, version } = await this.#newest(1);
       const [newest] = entries;
       if (!newest) return undefined;
       if (await this.#isWritten({ removed: [newest], added: [], ifMatch: version })) return toItem(newest);
+      await pauseAfter(attempt);
     }
   }
 
@@ -93,7 +95,7 @@ export class ConversationStoreSession implements SessionHistoryTransactionAwareS
 
   /** Rewrites the history from the first item that changes, as it is when nobody else changes it meanwhile. */
   async applyHistoryMutations({ mutations }: SessionHistoryRewriteArgs): Promise<void> {
-    for (;;) {
+    for (let attempt = 0; ; attempt += 1) {
       const { entries, version } = await this.#newest(Infinity);
       const before = entries.map(toItem);
       const changed = applySessionHistoryMutations(before, mutations);
@@ -102,6 +104,7 @@ export class ConversationStoreSession implements SessionHistoryTransactionAwareS
       const removed = entries.slice(first);
       const added = resent(removed, before.slice(first), toTexts(changed.slice(first), crypto.randomUUID()), changed.slice(first));
       if (await this.#isWritten({ removed, added, ifMatch: version })) return;
+      await pauseAfter(attempt);
     }
   }
 

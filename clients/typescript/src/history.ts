@@ -5,7 +5,7 @@ import { digest } from "./digest.js";
 import { ConversationStoreError, PreconditionFailedError } from "./errors.js";
 import type { Transport } from "./http.js";
 import { elementsOf } from "./json.js";
-import { readLast } from "./last.js";
+import { pauseAfter, readLast } from "./last.js";
 import { byteLength } from "./records.js";
 import type { NewRecord, StoredRecord } from "./records.js";
 import type { AddedMessages, Message, RecordChange, RecordResult, WriteOptions } from "./types.js";
@@ -117,7 +117,7 @@ export class History {
       (updated_at < Date.now() / 1000 - ORPHANED ? orphans : keys).push(key);
     }
     const hasBatches = keys.length + orphans.length > 0;
-    for (;;) {
+    for (let attempt = 0; ; attempt += 1) {
       // What is replaced has to be read only if there may be batches in it.
       const { entries, version } = hasBatches ? await this.newest(Infinity) : { entries: [], version: 0 };
       try {
@@ -125,6 +125,7 @@ export class History {
         return await this.#drop(orphans.filter((key) => !entries.some(({ stored }) => partsOf(stored).includes(key))));
       } catch (error) {
         if (!(error instanceof PreconditionFailedError)) throw error;
+        await pauseAfter(attempt);
       }
     }
   }
@@ -171,15 +172,23 @@ const entryOf = (stored: Message, text: string): Entry => ({ text, message: stor
 
 /** What a stored message is, or stands for. */
 async function entriesOf(stored: Message, text: string, parts: Map<string, StoredRecord>): Promise<Entry[]> {
-  if (stored["type"] !== BATCH) return [entryOf(stored, text)];
+  if (!isBatch(stored)) return [entryOf(stored, text)];
   const values = await Promise.all(partsOf(stored).map((key) => expand(parts.get(key)!.bytes)));
   const texts = values.flatMap((value) => elementsOf(value)).slice(0, stored["count"]);
   return texts.map((source, place) => ({ text: source, message: JSON.parse(source), stored, place }));
 }
 
+/** Does a message stand for others? What somebody else calls a `record_batch` does not. */
+function isBatch({ type, digest, count, parts, ...more }: Record<string, any>): boolean {
+  const isCount = (value: unknown) => Number.isInteger(value) && (value as number) > 0;
+  const isOurs = Object.keys(more).every((field) => ["id", "seq", "created_at"].includes(field));
+  return isOurs && type === BATCH && /^[0-9a-f]{32}$/.test(digest) && isCount(count) && isCount(parts);
+}
+
 /** The keys of the records that a stored message stands for. */
-function partsOf({ type, digest, parts }: Record<string, any>): string[] {
-  if (type !== BATCH) return [];
+function partsOf(stored: Record<string, any>): string[] {
+  if (!isBatch(stored)) return [];
+  const { digest, parts } = stored;
   return Array.from({ length: parts }, (_, part) => `${BATCHES}${digest}/${String(part).padStart(4, "0")}`);
 }
 

@@ -110,5 +110,5 @@ async function found<A>(answer: Promise<A>): Promise<A | undefined> {
 }
 
 /** Readers that were disturbed together do not come back together. */
-const pauseAfter = (restart: number, options?: T.RequestOptions): Promise<void> =>
+export const pauseAfter = (restart: number, options?: T.RequestOptions): Promise<void> =>
   sleep(Math.min(20 * 2 ** restart, 1000) * Math.random(), options?.signal);

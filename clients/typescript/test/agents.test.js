@@ -313,6 +313,17 @@ withServer("batches have the format of the Python client", async () => {
   await holds(session, ...many.slice(0, 5));
 });
 
+withServer("a message that others call a batch is an item", async () => {
+  const store = open();
+  const foreign = { type: "record_batch", digest: "mine", count: 2, parts: 1 };
+  await store.messages.add("trip", foreign);
+  const session = new ConversationStoreSession({ store, sessionId: "trip" });
+  assert.deepEqual(
+    (await session.getItems()).map(({ id: _id, ...item }) => item),
+    [foreign],
+  );
+});
+
 withServer("items come back as they were given, with bytes, and with fields that the store has for itself", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(60_000));
   const result = { type: "function_call_result", name: "draw", callId: "call_1", status: "completed" };
