@@ -62,7 +62,7 @@ macro_rules! keyed {
 macro_rules! repeatable {
     ($operation:ty) => {
         impl Call<$operation> {
-            /// Sends no `Idempotency-Key`, which the server would keep as long as the conversation, or for good if the records are the
+            /// Sends no `Idempotency-Key`, which the server would keep as long as the conversation, or for seven days if the records are the
             /// owner's. A retry then does the same again: right where a record has one writer or one value.
             pub fn without_idempotency_key(mut self) -> Self {
                 self.operation.idempotency = Key::None;
