@@ -35,7 +35,7 @@ pub fn build() -> Result<()> {
 /// Removes the variables that cargo sets for programs that it runs. They would make a nested cargo run build scripts
 /// again that depend on them.
 #[expect(clippy::disallowed_methods, reason = "these are cargo's variables, no settings")]
-pub(crate) fn without_cargo_variables(command: &mut Command) {
+pub fn without_cargo_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let set = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
         if set.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {

@@ -27,7 +27,7 @@ mod watch;
 mod wheels;
 
 pub use authorizer::Authorizer;
-pub use cargo::build;
+pub use cargo::{build, without_cargo_variables};
 pub use certificates::Certificates;
 pub use console::console;
 pub use folders::{function_names, workspace};

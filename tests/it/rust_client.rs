@@ -10,7 +10,7 @@ use conversation_client::{
     Auth, Bytes, CONTRACT_VERSION, Change, Client, Error, Match, Message, MessagePage, Method, Order, Record,
     Request, Scope, Written,
 };
-use conversation_local::workspace;
+use conversation_local::{without_cargo_variables, workspace};
 use conversation_tests::{Api, Stack, acceptor, certificates};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -365,12 +365,7 @@ async fn the_code_in_its_documentation_compiles() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--quiet", "--doc", "-p", "conversation-client", "-p", "conversation-tests"]);
     cargo.current_dir(workspace());
-    for (name, _) in std::env::vars_os() {
-        let set_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
-        if set_by_cargo.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-            cargo.env_remove(name);
-        }
-    }
+    without_cargo_variables(&mut cargo);
     let output = tokio::task::spawn_blocking(move || cargo.output()).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
