@@ -360,7 +360,6 @@ fn it_has_every_operation_of_the_contract() {
 
 /// Its examples compile, those of the README too. Built with the features that the tests have, nothing is built again.
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::disallowed_methods, reason = "these are cargo's variables, no settings")]
 async fn the_code_in_its_documentation_compiles() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--quiet", "--doc", "-p", "conversation-client", "-p", "conversation-tests"]);
