@@ -13,11 +13,14 @@ create or replace function conversation_json(c conversations) returns text
         'updated_at', unix_seconds(c.updated_at),
         'last_message_at', unix_seconds(c.last_message_at),
         'forked_from', c.forked_from,
-        'forked_at', c.forked_at)::text
+        'forked_at', c.forked_at,
+        'archived', c.archived,
+        'expires_after', c.expires_after,
+        'expires_at', expires_at(c.updated_at, c.expires_after))::text
 $$;
 
 -- Sets what callers may set of a conversation, and returns it. A field that p_fields does not name keeps its value; null
--- clears a title.
+-- clears a title, or the time after which it expires.
 create or replace function set_conversation_fields(before conversations, p_fields json) returns conversations
     language plpgsql as $$
 declare
@@ -28,7 +31,10 @@ begin
     end if;
     update conversations r set
         title = case when p_fields -> 'title' is null then r.title else p_fields ->> 'title' end,
-        metadata = coalesce(p_fields -> 'metadata', r.metadata)
+        metadata = coalesce(p_fields -> 'metadata', r.metadata),
+        archived = coalesce((p_fields ->> 'archived')::boolean, r.archived),
+        expires_after = case when p_fields -> 'expires_after' is null then r.expires_after
+            else (p_fields ->> 'expires_after')::integer end
         where r.shard = before.shard and r.key = before.key returning * into c;
     perform index_metadata(c, before.metadata);
     return c;
@@ -40,7 +46,8 @@ create or replace function clear_conversation_fields(before conversations) retur
 declare
     c conversations;
 begin
-    update conversations r set title = null, metadata = '{}', forked_from = null, forked_at = null
+    update conversations r set
+        title = null, metadata = '{}', forked_from = null, forked_at = null, archived = false, expires_after = null
         where r.shard = before.shard and r.key = before.key returning * into c;
     perform index_metadata(c, before.metadata);
     return c;

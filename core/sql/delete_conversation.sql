@@ -5,8 +5,9 @@
 -- outcome: deleted | absent | version_mismatch | refused
 --
 --   p_if_version    the version that it must be at; null: any
+--   p_if_expired    delete it only if it has expired: otherwise it is absent
 create or replace function delete_conversation(
-    p_shard integer, p_owner_id text, p_conversation_id text, p_if_version bigint,
+    p_shard integer, p_owner_id text, p_conversation_id text, p_if_version bigint, p_if_expired boolean,
     p_has_intent boolean, p_epoch bigint, p_generation text,
     out outcome text, out row_epoch bigint, out version bigint)
     language plpgsql as $$
@@ -16,10 +17,12 @@ declare
     c conversations;
 begin
     c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
+    -- As it is stored: one that has expired is still to be deleted.
+    select * into c from conversations r where r.shard = p_shard and r.key = c.key;
     moment := clock_timestamp();
     row_epoch := c.epoch;
     version := c.version;
-    if c.key is null then
+    if c.key is null or (p_if_expired and not has_expired(c.updated_at, c.expires_after)) then
         outcome := 'absent';
     elsif c.deleted_at is not null then
         outcome := 'deleted';

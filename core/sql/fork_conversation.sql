@@ -1,5 +1,5 @@
 -- Fills a new conversation with the messages of another one of the same owner up to a position, with their ids and positions,
--- with its title and metadata, and with its records; returns it. They are copies: what is deleted in one stays in the other.
+-- with its title, its metadata, the time after which it expires, and with its records; returns it. They are copies: what is deleted in one stays in the other.
 --
 --   p_at     the last position that is copied; null: the last one
 --   p_ids    of the messages that the new one gets besides
@@ -23,7 +23,7 @@ declare
 begin
     select * into o from conversations r
         where r.shard = fork.shard and r.owner_id = fork.owner_id and r.conversation_id = p_origin for share;
-    if o.key is null or o.deleted_at is not null or o.key = fork.key then
+    if o.key is null or o.deleted_at is not null or has_expired(o.updated_at, o.expires_after) or o.key = fork.key then
         raise exception using errcode = 'FO001', message = 'there is no conversation to begin from';
     end if;
     last := coalesce(p_at, o.last_seq);
@@ -61,7 +61,7 @@ begin
     insert into records (scope_key, revision, updated_at, shard, key, content_type, value)
         select fork.key, r.revision, r.updated_at, r.shard, r.key, r.content_type, r.value from records r
             where r.shard = o.shard and r.scope_key = o.key and r.key >= p_records_prefix and r.key < records_end;
-    c := set_conversation_fields(fork, json_build_object('title', o.title, 'metadata', o.metadata));
+    c := set_conversation_fields(fork, json_build_object('title', o.title, 'metadata', o.metadata, 'expires_after', o.expires_after));
     update conversations r set
         last_seq = last, message_count = copied, record_revision = o.record_revision, forked_from = p_origin, forked_at = last,
         last_message_at = (select m.created_at from messages m

@@ -1,4 +1,4 @@
--- A conversation and its last messages, as one snapshot. No row: there is no such conversation.
+-- A conversation and its last messages, as one snapshot. No row: there is no such conversation, or it has expired.
 create or replace function read_window(p_shard integer, p_owner_id text, p_conversation_id text, p_capacity integer)
     returns setof snapshot
     language plpgsql stable as $$
@@ -7,7 +7,7 @@ declare
 begin
     select * into c from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id;
-    if found then
+    if found and not has_expired(c.updated_at, c.expires_after) then
         return next snapshot_of(c, false, true, p_capacity);
     end if;
 end $$;
@@ -27,7 +27,7 @@ begin
             where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id
                 and r.deleted_at is null
             returning * into c;
-        if found then
+        if found and not has_expired(c.updated_at, c.expires_after) then
             return next snapshot_of(c, true, true, p_capacity);
             return;
         end if;

@@ -44,7 +44,8 @@ begin
         return (select -o.key from owners o where o.shard = p_shard and o.owner_id = p_owner_id);
     end if;
     return (select c.key from conversations c
-        where c.shard = p_shard and c.owner_id = p_owner_id and c.conversation_id = p_conversation_id and c.deleted_at is null);
+        where c.shard = p_shard and c.owner_id = p_owner_id and c.conversation_id = p_conversation_id and c.deleted_at is null
+            and not has_expired(c.updated_at, c.expires_after));
 end $$;
 
 -- Locks what records belong to, and returns it as a conversation: of an owner the key, the owner and the last revision alone. All
@@ -72,6 +73,9 @@ begin
             values (p_shard, p_owner_id, p_conversation_id, 1, 1, moment, moment) on conflict do nothing;
         select * into c from conversations r
             where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
+    end if;
+    if has_expired(c.updated_at, c.expires_after) then
+        c.deleted_at := coalesce(c.deleted_at, c.updated_at);
     end if;
     return c;
 end $$;
@@ -147,6 +151,18 @@ begin
         from unnest(p_keys, p_values) with ordinality as given(key, value, place) order by given.place);
 end $$;
 
+-- Which of the keys of a request these are, from 1, and back again: what is kept of a request names no keys.
+create or replace function places_of(p_keys text[], p_some text[]) returns integer[]
+    language plpgsql immutable as $$
+begin
+    return array(select given.place from unnest(p_keys) with ordinality as given(key, place) where given.key = any (p_some));
+end $$;
+create or replace function keys_at(p_keys text[], p_places integer[]) returns text[]
+    language plpgsql immutable as $$
+begin
+    return array(select p_keys[place] from unnest(p_places) as given(place));
+end $$;
+
 -- Writes records, and creates the conversation if there is a value and it is new.
 --
 -- outcome: stored | duplicate (it was done before, under this key) | deleted (the conversation was). The rest is as in put_records.
@@ -177,7 +193,7 @@ begin
         select * into k from idempotency_keys r
             where r.shard = p_shard and r.owner_id = p_owner_id and r.idempotency_key = p_idempotency_key;
         outcome := 'duplicate';
-        revisions := record_revisions(p_keys, p_values, k.record_revision, k.deleted_records);
+        revisions := record_revisions(p_keys, p_values, k.record_revision, keys_at(p_keys, k.deleted_places));
         return;
     end if;
     outcome := 'stored';
@@ -185,16 +201,16 @@ begin
     revisions := written.revisions;
     if p_idempotency_key is not null and c.key is not null then
         perform store_idempotency_key(p_idempotency_key, p_fingerprint, '{}', 0, c);
-        perform store_records_under_key(p_idempotency_key, c, written.revision, written.deleted);
+        perform store_records_under_key(p_idempotency_key, c, written.revision, places_of(p_keys, written.deleted));
     end if;
 end $$;
 
 -- Adds to what a request did, under its key, the records that it wrote.
 create or replace function store_records_under_key(
-    p_idempotency_key text, c conversations, p_revision bigint, p_deleted text[]) returns void
+    p_idempotency_key text, c conversations, p_revision bigint, p_deleted_places integer[]) returns void
     language plpgsql as $$
 begin
-    update idempotency_keys k set record_revision = p_revision, deleted_records = p_deleted
+    update idempotency_keys k set record_revision = p_revision, deleted_places = p_deleted_places
         where k.shard = c.shard and k.owner_id = c.owner_id and k.idempotency_key = p_idempotency_key;
 end $$;
 
@@ -217,13 +233,13 @@ begin
             where r.shard = p_shard and r.owner_id = p_owner_id and r.idempotency_key = p_idempotency_key;
     end if;
     if k.record_revision is not null then
-        revisions := record_revisions(p_keys, p_values, k.record_revision, k.deleted_records);
+        revisions := record_revisions(p_keys, p_values, k.record_revision, keys_at(p_keys, k.deleted_places));
     elsif p_now then
         c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, false);
         written := put_records(c, p_keys, p_values, p_types, p_conditions);
         revisions := written.revisions;
         if p_idempotency_key is not null then
-            perform store_records_under_key(p_idempotency_key, c, written.revision, written.deleted);
+            perform store_records_under_key(p_idempotency_key, c, written.revision, places_of(p_keys, written.deleted));
         end if;
     end if;
 end $$;

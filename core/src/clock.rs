@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the cache protocol takes for the time of day. It serves to give up waiting and to check again what stands in the
-/// cache for long; nothing that a read answers depends on it, so it may be wrong, jump or stand still.
+/// cache for long, and tells when a conversation expires: that is then asked of Postgres, so that a clock which is ahead costs a
+/// hit, and one which is behind answers what has expired for as long as it is behind. Nothing else that a read answers depends
+/// on it, so it may be wrong, jump or stand still.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 

@@ -3,6 +3,7 @@
 mod cache;
 mod database;
 mod hosts;
+mod retention;
 mod sharding;
 
 use std::env::VarError;
@@ -13,6 +14,7 @@ use crate::types::conversation::OwnerId;
 
 pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
+pub use retention::Retention;
 pub use sharding::Sharding;
 
 /// A setting that is missing or cannot be read. One line, naming it.

@@ -61,8 +61,8 @@ mod types;
 pub use cache::UNIDENTIFIED_VALIDITY;
 pub use clock::Clock;
 pub use config::{
-    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, Sharding, TelemetryConfig,
-    connections_needed, is_on_lambda,
+    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, Retention, Sharding,
+    TelemetryConfig, connections_needed, is_on_lambda,
 };
 pub use connect::{conversation_index, migrate, store};
 pub use database::Migrated;
@@ -71,8 +71,9 @@ pub use store::{
     Audit, Check, ConversationIndex, ConversationStore, Export, Imported, ProbeError, Probed, Swept,
 };
 pub use types::conversation::{
-    Conversation, ConversationFields, ConversationId, ConversationKey, ID_CHARS, Kind, METADATA_KEY_CHARS,
-    METADATA_PAIRS, METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS, Title,
+    Conversation, ConversationFields, ConversationId, ConversationKey, ExpiresAfter, ID_CHARS, Kind,
+    METADATA_KEY_CHARS, METADATA_PAIRS, METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS,
+    Title,
 };
 pub use types::error::{CacheError, Error, Invalid, Problem};
 pub use types::idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
@@ -85,7 +86,8 @@ pub use types::message::{
     difference_of_messages, join,
 };
 pub use types::page::{
-    Anchor, ConversationFilter, Cursor, Direction, Limit, MessageAtVersion, MessagePage, Order, Page, Range,
+    Anchor, Archived, ConversationFilter, Cursor, Direction, Limit, MessageAtVersion, MessagePage, Order,
+    Page, Range,
 };
 pub use types::precondition::Precondition;
 pub use types::read::{Listing, Miss, Read, Source};

@@ -13,6 +13,7 @@ mod write;
 use crate::types::read::Listing;
 
 use crate::cache::Cache;
+use crate::config::Retention;
 use crate::database::Database;
 use crate::types::conversation::OwnerId;
 use crate::types::error::Error;
@@ -53,6 +54,14 @@ impl ConversationIndex {
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
     pub async fn grant_access(&self, user: &str) -> Result<(), Error> {
         self.database.grant_access(user).await
+    }
+
+    /// Sets after which time without a change any conversation expires. To be done after every migration, by who owns the schema.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn set_retention(&self, retention: Retention) -> Result<(), Error> {
+        self.database.set_retention(retention).await
     }
 
     /// The generation of the cache that these settings tell from others: the one in use if that was made for them and for this

@@ -168,7 +168,7 @@ async fn a_try_whose_answer_was_lost_is_told_by_the_next(profile: Profile) {
         let (passes, c, name) = (at % 12, key(&format!("c{at}")), format!("k{at}"));
         let messages = batch([user("one"), user("two")]).under(under(&name));
         let rename = Change {
-            fields: ConversationFields { title: Some(Some(title.clone())), metadata: None },
+            fields: ConversationFields { title: Some(Some(title.clone())), ..ConversationFields::default() },
             idempotency_key: under(&format!("{name}-rename")),
             ..Change::default()
         };

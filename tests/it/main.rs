@@ -23,6 +23,7 @@ mod duplicates;
 mod emulator;
 mod events;
 mod examples;
+mod expiry;
 mod faults;
 mod fork;
 mod generations;

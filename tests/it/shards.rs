@@ -17,7 +17,7 @@ use conversation_tests::{Stack, batch, key, report, sharding, user, user_as};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// The tables whose rows belong to an owner.
-const SHARDED: [&str; 9] = [
+const SHARDED: [&str; 11] = [
     "conversations",
     "messages",
     "deleted_messages",
@@ -27,6 +27,8 @@ const SHARDED: [&str; 9] = [
     "metadata_pairs",
     "owners",
     "records",
+    "erasures",
+    "erased_ids",
 ];
 const PARTS: u16 = 8;
 
@@ -220,11 +222,12 @@ fn literals(source: &str) -> Vec<String> {
 }
 
 /// Statements that are for all owners: they lock nothing, and what they find is gone through shard by shard.
-const ACROSS: [&str; 4] = [
+const ACROSS: [&str; 5] = [
     "select owner_id, conversation_id, version from pending_invalidations",
     "select count(*) as pending",
     "select shard, conversation_key from purges order by since",
     "declare conversations_to_export",
+    "(select owner_id, conversation_id from conversations",
 ];
 
 #[test]
@@ -316,7 +319,7 @@ async fn every_operation_touches_one_part_of_each_table() {
         "select import_records(s, 'ann', 'c', 9, '{r4}', '{\"\\\\x01\"}', '{null}', '{8}', '{1}')",
         "select delete_records(s, 'ann', 'c', 'r4', 10, 'k7', '\\x06')",
         "select add_messages(s, 'ann', 'd', '{}', 'c', null, '', '{}', '{}', '{}', true, false, null, null, null, false, null, false, true, 100, '')",
-        "select delete_conversation(s, 'ann', 'c', null, false, null, '')",
+        "select delete_conversation(s, 'ann', 'c', null, false, false, null, '')",
         "select purge_if_free(s, 1, 100)",
         "select forget_conversation(s, 'ann', 'c')",
     ];
@@ -395,7 +398,7 @@ async fn everything(
     store.message(&key, &first).await?;
     for order in [Order::Ascending, Order::Descending] {
         for metadata in [Metadata::default(), pairs("round", "0")] {
-            let filter = ConversationFilter { metadata, forked_from: None };
+            let filter = ConversationFilter { metadata, ..ConversationFilter::default() };
             let listing = index.list(&key.owner, &filter, order, None, Limit::new(1).unwrap()).await?;
             index.list(&key.owner, &filter, order, listing.after.as_ref(), Limit::MAX).await?;
         }

@@ -34,6 +34,13 @@ pub(crate) struct Cached {
     pub(crate) hidden: bool,
 }
 
+impl Cached {
+    /// Whether the conversation has expired at that time, in Unix milliseconds.
+    fn has_expired(&self, now: u64) -> bool {
+        self.conversation.expires_at.is_some_and(|at| now.cast_signed().div_euclid(1_000) >= at)
+    }
+}
+
 /// The replies of a look.
 #[derive(Debug)]
 pub(super) struct RawReply {
@@ -85,6 +92,9 @@ pub(super) fn evaluate(seen: RawReply, limit: Option<Limit>, min_version: Option
     }
     let hidden = entry.stands_for(replication.as_deref().unwrap_or_default()) == Some(UNIDENTIFIED_VALIDITY);
     match entry.read(limit, length, elements, hidden) {
+        Some(cached) if cached.has_expired(now) => {
+            Lookup::Miss(Miss::ConversationExpired, entry.validity_marker())
+        }
         Some(cached) => Lookup::Hit(Box::new(cached)),
         None => Lookup::Miss(Miss::Gap, entry.validity_marker()),
     }
@@ -294,6 +304,17 @@ mod tests {
                 assert!(is_hit || miss(look) == Miss::Expired);
             }
         }
+    }
+
+    #[test]
+    fn what_has_expired_is_left_to_postgres() {
+        let conversation = r#"{"id":"c","message_count":2,"version":3,"expires_at":10001}"#;
+        let at = |now| {
+            let entry = entry(&[("conversation", Some(conversation))]);
+            look_at(now, Some(INFO), entry, &["1 {}", "2 {}"], None)
+        };
+        assert!(matches!(at(10_000_999), Lookup::Hit(_)));
+        assert_eq!(miss(at(10_001_000)), Miss::ConversationExpired);
     }
 
     #[test]

@@ -112,8 +112,9 @@ impl Database {
             let path = match part {
                 Part::Kind => Some(String::new()),
                 Part::Position => Some("at".to_owned()),
-                Part::Title => Some("title".to_owned()),
-                Part::Metadata => Some("metadata".to_owned()),
+                Part::Title | Part::Metadata | Part::Archived | Part::ExpiresAfter => {
+                    Some(part.field().to_owned())
+                }
                 Part::Message(place) => self.differs_at(place, add, &earlier).await,
             };
             if let Some(path) = path {
@@ -159,10 +160,9 @@ impl Database {
         let first = differences.iter().find(|part| **part != Part::Position).or(differences.first());
         let path = match first {
             Some(Part::Position) => "after".to_owned(),
-            Some(Part::Title) => "title".to_owned(),
-            Some(Part::Metadata) => "metadata".to_owned(),
             Some(Part::Message(place)) => batch.path_of_place(*place),
-            Some(Part::Kind) | None => String::new(),
+            Some(part) => part.field().to_owned(),
+            None => String::new(),
         };
         Error::IdempotencyConflict { path }
     }

@@ -259,16 +259,16 @@ fn of_read(error: sqlx::Error) -> Error {
     StatementError { error, maybe_applied: false }.of_read()
 }
 
-// In an order that no database's collation changes.
+// In the order of their bytes.
 const DECLARE: &str = "declare conversations_to_export no scroll cursor for
     select shard, key, owner_id, conversation_json(row(c.*)::conversations) as conversation, last_seq, record_revision,
         case when record_revision = 0 then 0 else
             (select count(*) from records r where r.shard = c.shard and r.scope_key = c.key) end as record_count,
         cut_after, cut_until, unix_micros(created_at) as created_at,
         unix_micros(updated_at) as updated_at, unix_micros(last_message_at) as last_message_at
-    from conversations c where deleted_at is null
+    from conversations c where deleted_at is null and not has_expired(updated_at, expires_after)
         and ($1::text is null or owner_id = $1) and ($2::text is null or conversation_id = $2)
-    order by owner_id collate \"C\", conversation_id collate \"C\"";
+    order by owner_id, conversation_id";
 const FETCH: &str = "fetch 200 from conversations_to_export";
 const _: () = assert!(CONVERSATIONS == 200);
 const PAGE: &str = "select seq, message_id, id_in_body, body::text as body, unix_micros(created_at) as at

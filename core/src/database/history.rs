@@ -120,7 +120,8 @@ macro_rules! columns {
 macro_rules! conversation {
     () => {
         "(select * from conversations \
-            where shard = $1 and owner_id = $2 and conversation_id = $3 and deleted_at is null) c"
+            where shard = $1 and owner_id = $2 and conversation_id = $3 and deleted_at is null \
+                and not has_expired(updated_at, expires_after)) c"
     };
 }
 
@@ -178,4 +179,5 @@ const ONE: &str = "select c.version, m.seq, case when not m.id_in_body then m.me
         unix_seconds(m.created_at) as at, m.body::text as body \
     from conversations c join messages m on m.shard = $1 and m.conversation_key = c.key and m.message_id = $4 \
         and (m.seq > c.cut_until or m.seq <= c.cut_after) \
-    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null";
+    where c.shard = $1 and c.owner_id = $2 and c.conversation_id = $3 and c.deleted_at is null \
+        and not has_expired(c.updated_at, c.expires_after)";

@@ -7,7 +7,7 @@ use sqlx::{FromRow as _, Row as _};
 
 use crate::types::conversation::{Metadata, OwnerId};
 use crate::types::error::Error;
-use crate::types::page::{ConversationFilter, Cursor, Direction, Limit, Order};
+use crate::types::page::{Archived, ConversationFilter, Cursor, Direction, Limit, Order};
 
 use super::Database;
 
@@ -21,16 +21,19 @@ const FEW: i64 = 20_000;
 ///
 /// A row comparison with no `or` beside it: the index leads to a page deep in the list as fast as to the first, also in a
 /// plan that was made for any cursor.
-macro_rules! list {
-    ($from:literal, $before:literal, $beyond:literal, $order:literal, $having:literal) => {
+macro_rules! page {
+    ($from:literal, $archived:literal, $before:literal, $beyond:literal, $order:literal, $having:literal) => {
         concat!(
-            "select conversation_json(row(c.*)::conversations) as conversation, unix_micros(c.updated_at) as at_micros from ",
+            "select conversation_json(row(c.*)::conversations) as conversation, unix_micros(c.updated_at) as at_micros,
+                c.conversation_id as id from ",
             $from,
-            " where c.shard = $1 and c.owner_id = $2 and c.deleted_at is null and (c.updated_at, c.conversation_id) ",
+            " where c.shard = $1 and c.owner_id = $2 and ",
+            $archived,
+            " and c.deleted_at is null and (c.updated_at, c.conversation_id) ",
             $before,
             " (coalesce(from_unix_micros($3), '",
             $beyond,
-            "'), coalesce($4, ''))",
+            "'), coalesce($4, '')) and not has_expired(c.updated_at, c.expires_after)",
             $having,
             " order by c.updated_at ",
             $order,
@@ -39,29 +42,53 @@ macro_rules! list {
             " limit $5"
         )
     };
+}
+
+/// Of those that are not archived, of those that are, and of both: each downwards in time, and upwards.
+macro_rules! list {
+    ($from:literal, $before:literal, $beyond:literal, $order:literal, $having:literal) => {
+        [
+            page!($from, "c.archived = false", $before, $beyond, $order, $having),
+            page!($from, "c.archived = true", $before, $beyond, $order, $having),
+            // The index leads to the place in each of them.
+            concat!(
+                "select conversation, at_micros, id from ((",
+                page!($from, "c.archived = false", $before, $beyond, $order, $having),
+                ") union all (",
+                page!($from, "c.archived = true", $before, $beyond, $order, $having),
+                ")) both_kinds order by at_micros ",
+                $order,
+                ", id ",
+                $order,
+                " limit $5"
+            ),
+        ]
+    };
     ($from:literal, $having:literal) => {
         [list!($from, "<", "infinity", "desc", $having), list!($from, ">", "-infinity", "asc", $having)]
     };
 }
 
-/// Each pair of statements: downwards in time, and upwards.
-const ALL: [&str; 2] = list!("conversations c", "");
+/// The statements of a list, by direction, then by what is archived.
+type Statements = [[&'static str; 3]; 2];
+
+const ALL: Statements = list!("conversations c", "");
 /// `$6` the pair that the fewest have, `$7` all pairs. The lateral join reads just those that have the first.
-const OF_FEW: [&str; 2] = list!(
+const OF_FEW: Statements = list!(
     "(select conversation_key from metadata_pairs where shard = $1 and owner_id = $2 and pair = $6) p
         cross join lateral (select * from conversations where shard = $1 and key = p.conversation_key offset 0) c",
     " and (select count(*) from metadata_pairs o where o.shard = $1 and o.owner_id = $2 and o.conversation_key = p.conversation_key
         and o.pair = any ($7)) = cardinality($7)"
 );
 /// `$6` is not used. A subquery that counts cannot become a join, so the list is walked in its order.
-const OF_MANY: [&str; 2] = list!(
+const OF_MANY: Statements = list!(
     "conversations c",
     " and $6::bytea is not null and (select count(*) from metadata_pairs o where o.shard = $1 and o.owner_id = $2 and o.conversation_key = c.key
         and o.pair = any ($7)) = cardinality($7)"
 );
 
 /// The forks of `$6`, with all pairs `$7`: there are few.
-const FORKS: [&str; 2] = list!(
+const FORKS: Statements = list!(
     "conversations c",
     " and c.forked_from = $6 and (select count(*) from metadata_pairs o where o.shard = $1 and o.owner_id = $2
         and o.conversation_key = c.key and o.pair = any ($7)) = cardinality($7)"
@@ -94,7 +121,12 @@ impl Database {
             Some((_, holders)) if *holders < FEW => OF_FEW,
             Some(_) => OF_MANY,
         };
-        let mut query = sqlx::query(statements[usize::from(upwards)])
+        let of = match filter.archived {
+            Archived::Without => 0,
+            Archived::Only => 1,
+            Archived::With => 2,
+        };
+        let mut query = sqlx::query(statements[usize::from(upwards)][of])
             .bind(owner.shard())
             .bind(owner.as_str())
             .bind(cursor.map(|cursor| cursor.at_micros))

@@ -13,7 +13,7 @@ use super::session::LIMITS;
 type Outcome = Result<String, String>;
 
 /// What statements speak of.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "conversations",
     "messages",
     "deleted_messages",
@@ -23,6 +23,8 @@ const TABLES: [&str; 10] = [
     "metadata_pairs",
     "owners",
     "records",
+    "erasures",
+    "erased_ids",
     "import_positions",
 ];
 
@@ -69,7 +71,7 @@ impl Database {
     /// Whether all tables are there.
     pub(crate) async fn probe_schema(&self) -> Outcome {
         // Which nobody changes but deployments.
-        let tables = [&TABLES[..], &["cache_generation"]].concat();
+        let tables = [&TABLES[..], &["cache_generation", "retention"]].concat();
         let query = sqlx::query(
             "select array(select t from unnest($1::text[]) with ordinality u (t, n)
                 where to_regclass(quote_ident(t)) is null order by n) as missing",

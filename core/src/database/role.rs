@@ -15,7 +15,7 @@ const STATEMENTS: &str = "select
     format('grant usage on schema public to %I;', $1),
     format('grant select, insert, update, delete on all tables in schema public to %I;', $1),
     format('revoke all on _sqlx_migrations from %I;', $1),
-    format('revoke insert, update, delete on cache_generation from %I;', $1),
+    format('revoke insert, update, delete on cache_generation, retention from %I;', $1),
     format('grant usage on all sequences in schema public to %I;', $1),
     format('grant execute on all functions in schema public to %I;', $1)";
 

@@ -337,9 +337,12 @@ fn message(row: &PgRow) -> sqlx::Result<Message> {
 
 impl FromRow<'_, PgRow> for PendingInvalidation {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        let key = ConversationKey { owner: owner_id(row)?, id: conversation_id(row)? };
-        Ok(Self { key, version: row.try_get("version")? })
+        Ok(Self { key: conversation_key(row)?, version: row.try_get("version")? })
     }
+}
+
+pub(super) fn conversation_key(row: &PgRow) -> sqlx::Result<ConversationKey> {
+    Ok(ConversationKey { owner: owner_id(row)?, id: conversation_id(row)? })
 }
 
 pub(super) fn owner_id(row: &PgRow) -> sqlx::Result<OwnerId> {

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use crate::config::Sharding;
 
 /// The tables whose rows belong to an owner; a conversation's own first.
-const OF_OWNERS: [&str; 9] = [
+const OF_OWNERS: [&str; 11] = [
     "conversations",
     "messages",
     "deleted_messages",
@@ -16,9 +16,11 @@ const OF_OWNERS: [&str; 9] = [
     "metadata_pairs",
     "owners",
     "records",
+    "erasures",
+    "erased_ids",
 ];
 /// Those that are small and the same for all.
-const OF_ALL: [&str; 2] = ["import_positions", "cache_generation"];
+const OF_ALL: [&str; 3] = ["import_positions", "cache_generation", "retention"];
 
 /// How a table is spread now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,13 @@ pub(super) async fn spread_functions(session: &mut PgConnection) -> Result<(), M
 
 fn refused(why: &str) -> MigrateError {
     sqlx::Error::Configuration(why.into()).into()
+}
+
+/// Whether conversations are in a table of their own, without parts.
+pub(super) async fn is_plain(session: &mut PgConnection) -> sqlx::Result<bool> {
+    let partitioned = "select relkind = 'p' from pg_class where oid = 'public.conversations'::regclass";
+    let is_partitioned: bool = sqlx::query_scalar(partitioned).fetch_one(session).await?;
+    Ok(!is_partitioned)
 }
 
 async fn form(session: &mut PgConnection, table: &str) -> Result<Form, MigrateError> {

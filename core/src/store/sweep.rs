@@ -23,6 +23,8 @@ const PURGE: i32 = 5_000;
 pub struct Swept {
     /// Conversations whose cached copy was dropped.
     pub invalidations_drained: usize,
+    /// Conversations that had expired and were deleted.
+    pub conversations_expired: usize,
     /// Messages of deleted conversations that were removed.
     pub messages_purged: i64,
     /// Intents taken away that dead writers had left.
@@ -40,7 +42,7 @@ pub struct Swept {
 }
 
 impl ConversationStore {
-    /// Drops cached copies that may be stale, removes the messages of deleted conversations, then scans a part of the cache
+    /// Drops cached copies that may be stale, deletes what has expired, removes the messages of deleted conversations, then scans a part of the cache
     /// for intents of dead writers and audits some of it, the next part the next time; for about as long as `budget`. It may
     /// run several times at once.
     ///
@@ -51,6 +53,7 @@ impl ConversationStore {
         let until = Instant::now() + budget;
         let mut swept = Swept::default();
         self.drain_pending_invalidations(&mut swept, until).await?;
+        self.expire(&mut swept, until).await?;
         self.purge(&mut swept, until).await?;
         self.expire_keys(until).await?;
         let ScanResult { orphaned, sampled, servers_failed } =
@@ -85,6 +88,35 @@ impl ConversationStore {
                 swept.invalidations_drained += 1;
             }
             if i64::try_from(fetched).is_ok_and(|fetched| fetched < BATCH) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes conversations that have expired, as their owners would.
+    async fn expire(&self, swept: &mut Swept, until: Instant) -> Result<(), Error> {
+        loop {
+            let expired = self.database().expired(BATCH).await?;
+            let before = swept.conversations_expired;
+            for key in &expired {
+                if Instant::now() >= until {
+                    swept.unfinished = true;
+                    return Ok(());
+                }
+                match self.delete_expired(key).await {
+                    Ok(_) => swept.conversations_expired += 1,
+                    // It has changed since.
+                    Err(Error::NotFound) => {}
+                    // Nobody can read it; the next sweep tries again.
+                    Err(error @ Error::CacheUnavailable(_)) => {
+                        tracing::error!(%error, "what has expired is not deleted yet");
+                        swept.unfinished = true;
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if expired.is_empty() || swept.conversations_expired == before {
                 return Ok(());
             }
         }

@@ -96,7 +96,10 @@ impl Write for DeleteMessage<'_> {
     }
 }
 
-struct Delete(Precondition);
+struct Delete {
+    precondition: Precondition,
+    if_expired: bool,
+}
 
 impl Write for Delete {
     type Done = Option<i64>;
@@ -108,7 +111,7 @@ impl Write for Delete {
         key: &ConversationKey,
         intent: IntentOutcome,
     ) -> Result<Commit<Self::Done>, Error> {
-        database.delete(key, self.0, intent).await
+        database.delete(key, self.precondition, self.if_expired, intent).await
     }
 }
 
@@ -265,7 +268,16 @@ impl ConversationStore {
         key: &ConversationKey,
         precondition: Precondition,
     ) -> Result<CacheUpdate, Error> {
-        let Committed { done, begun } = self.place_intent_and_commit(key, &Delete(precondition)).await?;
+        self.delete_as(key, &Delete { precondition, if_expired: false }).await
+    }
+
+    /// Deletes a conversation that has expired; [`Error::NotFound`] where it has not, or no longer.
+    pub(super) async fn delete_expired(&self, key: &ConversationKey) -> Result<CacheUpdate, Error> {
+        self.delete_as(key, &Delete { precondition: Precondition::None, if_expired: true }).await
+    }
+
+    async fn delete_as(&self, key: &ConversationKey, delete: &Delete) -> Result<CacheUpdate, Error> {
+        let Committed { done, begun } = self.place_intent_and_commit(key, delete).await?;
         let version = self.found(key, done, begun.as_ref()).await?;
         if report(key, "cannot mark the conversation deleted", self.cache.write_tombstone(key, version).await)
         {

@@ -48,6 +48,33 @@ impl Metadata {
     }
 }
 
+/// After how long without a change a conversation expires: 60 seconds to ten years of 365 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ExpiresAfter(i64);
+
+impl ExpiresAfter {
+    /// The shortest, in seconds.
+    pub const MIN: i64 = 60;
+    /// The longest, in seconds.
+    pub const MAX: i64 = 10 * 365 * 24 * 60 * 60;
+
+    /// Checks a number of seconds.
+    ///
+    /// # Errors
+    /// [`Problem::OutOfRange`].
+    pub fn new(seconds: i64) -> Result<Self, Invalid> {
+        let fits = (Self::MIN..=Self::MAX).contains(&seconds);
+        let out_of_range = || Problem::OutOfRange { min: Self::MIN, max: Self::MAX }.of("expires_after");
+        fits.then_some(Self(seconds)).ok_or_else(out_of_range)
+    }
+
+    /// How many seconds.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+}
+
 /// A title: at most 512 characters, without U+0000.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -119,6 +146,15 @@ pub struct Conversation {
     /// The last position that was copied.
     #[serde(default)]
     pub forked_at: Option<i64>,
+    /// Whether lists leave it out unless they are asked for what is archived.
+    #[serde(default)]
+    pub archived: bool,
+    /// After how many seconds without a change it expires; none: it does not, by itself.
+    #[serde(default)]
+    pub expires_after: Option<i64>,
+    /// When it expires if nothing changes: after its own time or that of the deployment, whichever is shorter.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
 }
 
 /// The fields of a conversation that callers set. `None` leaves a field as it is.
@@ -132,12 +168,18 @@ pub struct ConversationFields {
     /// Metadata, in place of all that there was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
+    /// Whether lists leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
+    /// After how long without a change it expires; an inner `None`: it does not, by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<Option<ExpiresAfter>>,
 }
 
 impl ConversationFields {
     /// A title, if there is one, and metadata; what else there is is left as it is.
     pub fn of(title: Option<Title>, metadata: Metadata) -> Self {
-        Self { title: Some(title), metadata: Some(metadata) }
+        Self { title: Some(title), metadata: Some(metadata), ..Self::default() }
     }
 
     /// Sets the field of that name from its JSON, as callers and exports write it; null removes what it holds. Whether
@@ -149,6 +191,8 @@ impl ConversationFields {
         match name {
             "title" => self.title = Some(title_of(value)?),
             "metadata" => self.metadata = Some(metadata_of(value)?),
+            "archived" => self.archived = Some(archived_of(&value)?),
+            "expires_after" => self.expires_after = Some(expires_after_of(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -157,6 +201,17 @@ impl ConversationFields {
     /// Whether every field is left as it is.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Each field by itself, in the order in which they stand here.
+    pub(crate) fn one_by_one(&self) -> [Self; 4] {
+        let Self { title, metadata, archived, expires_after } = self.clone();
+        [
+            Self { title, ..Self::default() },
+            Self { metadata, ..Self::default() },
+            Self { archived, ..Self::default() },
+            Self { expires_after, ..Self::default() },
+        ]
     }
 
     /// The fields to set, as JSON.
@@ -180,6 +235,26 @@ fn metadata_of(value: Value) -> Result<Metadata, Invalid> {
     Metadata::new(pairs.unwrap_or_default())
 }
 
+fn archived_of(value: &Value) -> Result<bool, Invalid> {
+    match value {
+        Value::Null => Ok(false),
+        Value::Bool(archived) => Ok(*archived),
+        _ => Err(Problem::Type { expected: "true or false" }.of("archived")),
+    }
+}
+
+fn expires_after_of(value: &Value) -> Result<Option<ExpiresAfter>, Invalid> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(seconds) => {
+            // What has a fraction, or is far out of range, is no whole number. 6e1 is one.
+            let whole = seconds.as_f64().filter(|seconds| seconds.fract() == 0.0 && seconds.abs() < 1e15);
+            ExpiresAfter::new(whole.map_or(0, |seconds| seconds as i64)).map(Some)
+        }
+        _ => Err(Problem::Type { expected: "a number of seconds" }.of("expires_after")),
+    }
+}
+
 impl Conversation {
     /// A conversation of that id in which nothing was set or stored yet.
     pub(crate) fn empty(id: ConversationId) -> Self {
@@ -195,6 +270,9 @@ impl Conversation {
             last_message_at: None,
             forked_from: None,
             forked_at: None,
+            archived: false,
+            expires_after: None,
+            expires_at: None,
         }
     }
 
@@ -206,7 +284,12 @@ impl Conversation {
 
     /// The fields that callers have set, all of them.
     pub(crate) fn into_fields(self) -> ConversationFields {
-        ConversationFields { title: Some(self.title.map(Title)), metadata: Some(self.metadata) }
+        ConversationFields {
+            title: Some(self.title.map(Title)),
+            metadata: Some(self.metadata),
+            archived: Some(self.archived),
+            expires_after: Some(self.expires_after.map(ExpiresAfter)),
+        }
     }
 }
 
@@ -295,10 +378,38 @@ mod tests {
     #[test]
     fn only_fields_that_are_set_stand_in_the_json() {
         let title = Some(Some(Title::new("a\"b").unwrap()));
-        assert_eq!(ConversationFields { title, metadata: None }.to_json(), r#"{"title":"a\"b"}"#);
-        let fields = ConversationFields { title: Some(None), metadata: Some(Metadata::default()) };
+        assert_eq!(
+            ConversationFields { title, ..ConversationFields::default() }.to_json(),
+            r#"{"title":"a\"b"}"#
+        );
+        let mut fields = ConversationFields::of(None, Metadata::default());
         assert_eq!(fields.to_json(), r#"{"title":null,"metadata":{}}"#);
+        fields.archived = Some(true);
+        fields.expires_after = Some(Some(ExpiresAfter::new(60).unwrap()));
+        assert_eq!(fields.to_json(), r#"{"title":null,"metadata":{},"archived":true,"expires_after":60}"#);
         assert!(ConversationFields::default().is_empty() && !fields.is_empty());
+    }
+
+    #[test]
+    fn what_expires_does_so_in_a_minute_or_in_ten_years() {
+        let set = |json: &str| {
+            let mut fields = ConversationFields::default();
+            let value = serde_json::from_str(json).unwrap();
+            fields
+                .set("expires_after", value)
+                .map(|_| fields.expires_after.flatten().map(ExpiresAfter::seconds))
+        };
+        for (json, seconds) in [("60", 60), ("315360000", 315_360_000), ("6e1", 60), ("60.0", 60)] {
+            assert_eq!(set(json), Ok(Some(seconds)), "{json}");
+        }
+        assert_eq!(set("null"), Ok(None));
+        for json in ["59", "315360001", "-60", "60.5", "1e30"] {
+            let invalid = set(json).unwrap_err();
+            assert_eq!(invalid.problem, Problem::OutOfRange { min: 60, max: 315_360_000 }, "{json}");
+        }
+        for json in ["\"60\"", "true", "[]"] {
+            assert_eq!(set(json).unwrap_err().problem, Problem::Type { expected: "a number of seconds" });
+        }
     }
 
     #[test]

@@ -57,8 +57,23 @@ pub(crate) enum Part {
     Position,
     Title,
     Metadata,
+    Archived,
+    ExpiresAfter,
     /// One of its messages, from 0.
     Message(usize),
+}
+
+impl Part {
+    /// What it is called in the request; nothing where it is no field, or one of many.
+    pub(crate) fn field(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Metadata => "metadata",
+            Self::Archived => "archived",
+            Self::ExpiresAfter => "expires_after",
+            Self::Kind | Self::Position | Self::Message(_) => "",
+        }
+    }
 }
 
 impl RequestFingerprint {
@@ -72,11 +87,10 @@ impl RequestFingerprint {
         fields: &ConversationFields,
         messages: impl Iterator<Item = String>,
     ) -> Self {
-        let title = ConversationFields { title: fields.title.clone(), metadata: None };
-        let metadata = ConversationFields { title: None, metadata: fields.metadata.clone() };
         let position = position.map_or_else(String::new, |position| position.to_string());
-        let parts = [kind.to_owned(), position, title.to_json(), metadata.to_json()];
-        Self::of(&parts.into_iter().chain(messages).collect::<Vec<_>>())
+        let fields = fields.one_by_one().map(|field| field.to_json());
+        let parts = [kind.to_owned(), position].into_iter().chain(fields).chain(messages);
+        Self::of(&parts.collect::<Vec<_>>())
     }
 
     /// Of a request that is known as a whole.
@@ -113,7 +127,9 @@ impl RequestFingerprint {
             1 => Part::Position,
             2 => Part::Title,
             3 => Part::Metadata,
-            at => Part::Message(at - 4),
+            4 => Part::Archived,
+            5 => Part::ExpiresAfter,
+            at => Part::Message(at - 6),
         };
         differing.map(part).collect()
     }

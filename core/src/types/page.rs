@@ -107,6 +107,20 @@ pub struct ConversationFilter {
     pub metadata: Metadata,
     /// Those that began as a copy of this one.
     pub forked_from: Option<ConversationId>,
+    /// Those that are archived, or the others.
+    pub archived: Archived,
+}
+
+/// Whether archived conversations are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Archived {
+    /// They are left out.
+    #[default]
+    Without,
+    /// They alone are listed.
+    Only,
+    /// They are listed among the others.
+    With,
 }
 
 /// Where a page of conversations ends, and in which direction the next one lies. A list is ordered by (last activity,

@@ -66,6 +66,8 @@ pub enum Miss {
     Failover,
     /// The validity marker is due for a check.
     Expired,
+    /// By the reader's clock the conversation itself has expired; Postgres knows.
+    ConversationExpired,
     /// The caller has seen a newer version.
     MinVersion,
     /// The messages are too large to be cached all.
@@ -83,6 +85,7 @@ impl fmt::Display for Miss {
             Self::Gap => "gap",
             Self::Failover => "failover",
             Self::Expired => "expired",
+            Self::ConversationExpired => "conversation-expired",
             Self::MinVersion => "min-version",
             Self::Large => "large",
             Self::Unreachable => "unreachable",

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{DatabaseConfig, Migrated, Sharding, conversation_index, is_on_lambda};
+use conversation_core::{DatabaseConfig, Migrated, Retention, Sharding, conversation_index, is_on_lambda};
 use conversation_functions::{StartupError, exit, on_event, start_logging};
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,7 @@ async fn migrate(database: &DatabaseConfig, deployment: Deployment) -> Result<La
     if conversation_core::migrate(config, Sharding::from_env()?, BUDGET).await? == Migrated::Some {
         return Ok(LambdaResponse { more: true, generation: None });
     }
+    index.set_retention(Retention::from_env()?).await?;
     if owner.is_some() {
         index.grant_access(database.user()).await?;
     }

@@ -1,4 +1,4 @@
-//! Runs on a schedule: drops cached copies that may be stale, removes the messages of deleted conversations, clears the
+//! Runs on a schedule: drops cached copies that may be stale, deletes what has expired, removes the messages of deleted conversations, clears the
 //! intents of dead writers, and audits some of the cache.
 
 #![recursion_limit = "256"] // An optimising build sees all futures at once, one within the other.
@@ -30,6 +30,7 @@ fn report(swept: &Swept) -> SweepMetrics {
     tracing::info!(
         swept.invalidations_drained,
         swept.pending_invalidations,
+        swept.conversations_expired,
         swept.messages_purged,
         swept.intents_cleared,
         swept.servers_not_swept,

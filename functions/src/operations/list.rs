@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use conversation_core::{
-    Conversation, ConversationFilter, ConversationId, ConversationIndex, Cursor, Direction, Limit, Listing,
-    Metadata, Order, OwnerId, Source,
+    Archived, Conversation, ConversationFilter, ConversationId, ConversationIndex, Cursor, Direction, Limit,
+    Listing, Metadata, Order, OwnerId, Source,
 };
 use serde::Serialize;
 
@@ -44,10 +44,11 @@ impl ApiRequest {
         Ok((order, cursor))
     }
 
-    /// Which conversations are listed: those with all pairs given as `metadata[key]=value`, and of those the forks of one.
+    /// Which conversations are listed: those with all pairs given as `metadata[key]=value`, of those the forks of one, and
+    /// of those the ones that are not archived, unless it is said which.
     ///
     /// # Errors
-    /// A pair breaks a rule of metadata, or one key is to have two values.
+    /// A pair breaks a rule of metadata, one key is to have two values, or `archived` is none of its words.
     pub fn filter(&self) -> Result<ConversationFilter, Failure> {
         let mut pairs = BTreeMap::new();
         for (name, value) in self.query_pairs() {
@@ -65,6 +66,14 @@ impl ApiRequest {
         Ok(ConversationFilter {
             metadata: Metadata::new(pairs)?,
             forked_from: forked_from.map_err(called("forked_from"))?,
+            archived: match self.query("archived")? {
+                None | Some("false") => Archived::Without,
+                Some("true") => Archived::Only,
+                Some("any") => Archived::With,
+                Some(_) => {
+                    return Err(Failure::bad_param("archived", "archived must be true, false or any."));
+                }
+            },
         })
     }
 }

@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use conversation_core::{
-    Change, ConversationFields, ConversationFilter, ConversationId, ConversationKey, ConversationStore, Fork,
-    Limit, Message, MessageId, Metadata, NewConversation, Order, OwnerId, Precondition, Source, Title,
+    Archived, Change, ConversationFields, ConversationFilter, ConversationId, ConversationKey,
+    ConversationStore, ExpiresAfter, Fork, Limit, Message, MessageId, Metadata, NewConversation, Order,
+    OwnerId, Precondition, Source, Title,
 };
 use conversation_tests::{Stack, batch, key, user, user_as};
 
@@ -41,6 +42,8 @@ async fn fill(stack: &Stack) {
         fields: ConversationFields {
             title: Some(Some(Title::new("no \"messages\"\nat all").unwrap())),
             metadata: Some(Metadata::new([("key".into(), "välue".into())].into()).unwrap()),
+            archived: Some(true),
+            expires_after: Some(Some(ExpiresAfter::new(86_400).unwrap())),
         },
         messages: conversation_core::Batch::initial(vec![]).unwrap(),
     };
@@ -94,10 +97,9 @@ async fn what_was_exported_and_imported_is_exported_again_to_the_byte() {
         let owner = OwnerId::new(owner).unwrap();
         let list = async |stack: &Stack| {
             let index = stack.index();
-            let listing = index
-                .list(&owner, &ConversationFilter::default(), Order::Descending, None, Limit::LIST)
-                .await
-                .unwrap();
+            let everything = ConversationFilter { archived: Archived::With, ..ConversationFilter::default() };
+            let listing =
+                index.list(&owner, &everything, Order::Descending, None, Limit::LIST).await.unwrap();
             listing.page.items
         };
         assert_eq!(list(&from).await, list(&to).await);
