@@ -27,12 +27,16 @@ create table retention (
 insert into retention default values;
 
 -- What is to be purged because its owner's data are erased says so; then the conversation's row goes, too.
-alter table purges add column erasure uuid;
+alter table purges
+    add column erasure text,
+    -- Whether nothing of an erased conversation is left but its row and this one: they stay until nobody who began before can
+    -- write into the cache any more.
+    add column is_purged boolean not null default false;
 create index purges_erasure_idx on purges (erasure) where erasure is not null;
 
 -- Receipts: which owner's data were erased, when, by whom, and how much that was. They have nothing of what was erased, and stay.
 create table erasures (
-    id            uuid        not null,
+    id            text        not null,
     shard         integer     not null,
     -- The first 64 bits of sha256 of the owner's id, as it is in logs.
     owner_hash    text        not null,
@@ -49,7 +53,7 @@ create table erasures (
     records       bigint      not null default 0,
     primary key (id, shard)
 );
-create index erasures_unfinished_idx on erasures (requested_at) where completed_at is null;
+create index erasures_owner_hash_idx on erasures (owner_hash, requested_at);
 
 -- Ids of conversations that were erased, as hashes: late retries create none of them again.
 create table erased_ids (
@@ -60,9 +64,10 @@ create table erased_ids (
 
 alter table owners
     -- The erasure that is hiding what the owner has; null: none is.
-    add column erasing uuid,
+    add column erasing text,
     -- Records of the owner's own up to this revision were erased: an import brings none of them back.
     add column erased_revision bigint not null default 0;
+create index owners_erasing_idx on owners (erasing) where erasing is not null;
 
 -- Requests are known by hashes of their keys, and what they deleted by its place in the request: nothing here is content.
 alter table idempotency_keys

@@ -50,6 +50,10 @@ begin
             outcome := 'refused';
             return;
         end if;
+        if was_erased(p_shard, p_owner_id, p_conversation_id) then
+            outcome := 'deleted';
+            return;
+        end if;
         insert into conversations (shard, owner_id, conversation_id, created_at, updated_at)
             values (p_shard, p_owner_id, p_conversation_id, moment, moment) on conflict do nothing;
         is_new := found;

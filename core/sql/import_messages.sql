@@ -30,6 +30,10 @@ begin
             outcome := 'refused';
             return;
         end if;
+        if was_erased(p_shard, p_owner_id, p_conversation_id) then
+            outcome := 'deleted';
+            return;
+        end if;
         insert into conversations (shard, owner_id, conversation_id, created_at, updated_at, forked_from, forked_at)
             values (p_shard, p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at),
                 p_forked_from, p_forked_at)

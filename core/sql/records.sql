@@ -68,6 +68,10 @@ begin
     select * into c from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
     if c.key is null and p_create then
+        if was_erased(p_shard, p_owner_id, p_conversation_id) then
+            c.deleted_at := moment;
+            return c;
+        end if;
         -- Nobody can have cached it: a writer who began before finds a row that it did not expect, and begins again.
         insert into conversations (shard, owner_id, conversation_id, version, epoch, created_at, updated_at)
             values (p_shard, p_owner_id, p_conversation_id, 1, 1, moment, moment) on conflict do nothing;
@@ -378,8 +382,13 @@ declare
 begin
     c := lock_record_scope(p_shard, p_owner_id, p_conversation_id, p_conversation_id is null);
     stored := 0;
+    -- What was erased does not come back.
+    if p_conversation_id is null and exists (select from owners o
+            where o.shard = p_shard and o.owner_id = p_owner_id and o.erased_revision >= any (p_revisions)) then
+        c.deleted_at := clock_timestamp();
+    end if;
     if c.key is null or c.deleted_at is not null then
-        outcome := case when c.key is null then 'absent' else 'deleted' end;
+        outcome := case when c.deleted_at is null then 'absent' else 'deleted' end;
         return;
     end if;
     select given.key into conflict_key

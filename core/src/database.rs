@@ -2,6 +2,7 @@
 //! for every table that they read, so that a distributed Postgres runs them where the rows are; `docs/scaling.md` says more.
 
 mod add;
+mod erasure;
 mod error;
 mod export;
 mod generation;
@@ -38,6 +39,7 @@ use crate::types::precondition::Precondition;
 use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::types::write::{Change, Fork};
 
+pub(crate) use erasure::{Hidden, ToErase};
 pub(crate) use export::Snapshots;
 pub use migrate::Migrated;
 pub(crate) use rows::{
@@ -131,7 +133,7 @@ impl Database {
         .bind(key.owner.as_str())
         .bind(key.id.as_str())
         .bind(fields.as_str())
-        .bind(change.idempotency_key.as_ref().map(IdempotencyKey::as_str))
+        .bind(change.idempotency_key.as_ref().map(IdempotencyKey::stored))
         .bind(fingerprint.as_ref().map(RequestFingerprint::bytes))
         .bind(change.precondition.version())
         .bind(intent.has_intent())

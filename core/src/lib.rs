@@ -71,10 +71,11 @@ pub use store::{
     Audit, Check, ConversationIndex, ConversationStore, Export, Imported, ProbeError, Probed, Swept,
 };
 pub use types::conversation::{
-    Conversation, ConversationFields, ConversationId, ConversationKey, ExpiresAfter, ID_CHARS, Kind,
-    METADATA_KEY_CHARS, METADATA_PAIRS, METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId, TITLE_CHARS,
-    Title,
+    Conversation, ConversationFields, ConversationId, ConversationKey, ExpiresAfter, HashedId, ID_CHARS,
+    Kind, METADATA_KEY_CHARS, METADATA_PAIRS, METADATA_VALUE_CHARS, Metadata, OWNER_CHARS, OwnerId,
+    TITLE_CHARS, Title,
 };
+pub use types::erasure::{ERASURE_SETTLES, Erasure, OwnerHash, OwnerStats};
 pub use types::error::{CacheError, Error, Invalid, Problem};
 pub use types::idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
 pub use types::inspection::{

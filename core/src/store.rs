@@ -1,6 +1,7 @@
 //! The operations: what is asked of which store, in which order.
 
 mod audit;
+mod erase;
 mod history;
 mod inspect;
 mod probe;
@@ -12,10 +13,13 @@ mod write;
 
 use crate::types::read::Listing;
 
+use std::time::Duration;
+
 use crate::cache::Cache;
 use crate::config::Retention;
 use crate::database::Database;
 use crate::types::conversation::OwnerId;
+use crate::types::erasure::ERASURE_SETTLES;
 use crate::types::error::Error;
 use crate::types::page::{ConversationFilter, Cursor, Direction, Limit, Order, Page};
 
@@ -40,6 +44,8 @@ pub struct ConversationIndex {
 pub struct ConversationStore {
     index: ConversationIndex,
     cache: Cache,
+    /// How long what was erased is left before the last of it is removed.
+    settles: Duration,
 }
 
 impl ConversationIndex {
@@ -134,7 +140,13 @@ impl ConversationIndex {
 
 impl ConversationStore {
     pub(crate) fn new(index: ConversationIndex, cache: Cache) -> Self {
-        Self { index, cache }
+        Self { index, cache, settles: ERASURE_SETTLES }
+    }
+
+    /// The same, with another time after which the last of what was erased is removed: for tests, which know that nothing is under way.
+    #[must_use]
+    pub fn settling(self, settles: Duration) -> Self {
+        Self { settles, ..self }
     }
 
     fn database(&self) -> &Database {

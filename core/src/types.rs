@@ -1,6 +1,7 @@
 //! What callers can name, and what the two stores say to each other through the store. Nothing here does I/O.
 
 pub(crate) mod conversation;
+pub(crate) mod erasure;
 pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod inspection;

@@ -21,6 +21,7 @@ mod cut;
 mod decoders;
 mod duplicates;
 mod emulator;
+mod erasure;
 mod events;
 mod examples;
 mod expiry;

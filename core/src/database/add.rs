@@ -186,7 +186,7 @@ impl Add<'_> {
             .bind(self.options.kind == AddKind::Create)
             .bind(self.options.kind == AddKind::Append || self.batch.precondition() == Precondition::Exists)
             .bind(self.batch.precondition().version())
-            .bind(self.batch.idempotency_key().map(IdempotencyKey::as_str))
+            .bind(self.batch.idempotency_key().map(IdempotencyKey::stored))
             .bind(self.fingerprint.as_ref().map(RequestFingerprint::bytes))
             .bind(self.intent.has_intent())
             .bind(self.intent.epoch())

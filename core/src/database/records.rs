@@ -52,7 +52,7 @@ impl Database {
                 .bind(scope.owner().shard())
                 .bind(scope.owner().as_str())
                 .bind(scope.conversation_id())
-                .bind(records.idempotency_key().map(IdempotencyKey::as_str))
+                .bind(records.idempotency_key().map(IdempotencyKey::stored))
                 .bind(fingerprint.as_ref().map(RequestFingerprint::bytes));
         let row = only(self.rows(bind_records(query, records)).await.map_err(StatementError::of_write)?)?;
         if row.try_get::<&str, _>("outcome").map_err(Error::Database)? == "deleted" {
@@ -76,7 +76,7 @@ impl Database {
                 .bind(scope.conversation_id())
                 .bind(deletion.prefix.as_str())
                 .bind(i64::try_from(RECORD_DELETION).unwrap_or(i64::MAX))
-                .bind(deletion.idempotency_key.as_ref().map(IdempotencyKey::as_str))
+                .bind(deletion.idempotency_key.as_ref().map(IdempotencyKey::stored))
                 .bind(fingerprint.as_ref().map(RequestFingerprint::bytes));
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         let deleted = || {

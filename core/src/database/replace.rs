@@ -42,7 +42,7 @@ impl Database {
             .bind(messages.iter().map(|message| message.id_in_body).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
             .bind(batch.precondition().version())
-            .bind(batch.idempotency_key().map(IdempotencyKey::as_str))
+            .bind(batch.idempotency_key().map(IdempotencyKey::stored))
             .bind(fingerprint.as_ref().map(RequestFingerprint::bytes))
             .bind(intent.has_intent())
             .bind(intent.epoch())

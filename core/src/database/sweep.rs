@@ -82,8 +82,10 @@ impl Database {
     /// Conversations of which messages are to be removed, those that wait longest first: the shard and key of each. Across all
     /// shards, so nothing is locked: whoever purges one looks whether somebody else does.
     pub(crate) async fn waiting_purges(&self, limit: i64) -> Result<Vec<(i32, i64)>, Error> {
-        let query =
-            sqlx::query("select shard, conversation_key from purges order by since limit $1").bind(limit);
+        let query = sqlx::query(
+            "select shard, conversation_key from purges where not is_purged order by since limit $1",
+        )
+        .bind(limit);
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let purge = |row: &PgRow| Ok((row.try_get("shard")?, row.try_get("conversation_key")?));
         rows.iter().map(purge).collect::<sqlx::Result<_>>().map_err(Error::Database)

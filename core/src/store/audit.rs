@@ -104,7 +104,7 @@ fn age(unix_seconds: i64) -> Duration {
 }
 
 fn report(key: &ConversationKey) {
-    tracing::error!(conversation = key.id.as_str(), "the cache would answer what postgres does not hold");
+    tracing::error!(conversation = %key.id.hashed(), "the cache would answer what postgres does not hold");
 }
 
 #[cfg(test)]

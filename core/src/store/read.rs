@@ -88,12 +88,12 @@ impl ConversationStore {
     ) -> Result<Read<Cached>, Error> {
         let began = Instant::now();
         let read = self.read_through(key, limit, min_version).await?;
-        let conversation = key.id.as_str();
+        let conversation = key.id.hashed();
         let ms = (began.elapsed().as_secs_f64() * 1e5).round() / 1e2;
         match read.source {
-            Source::Hit | Source::BoundedHit => tracing::info!(conversation, ms, "cache HIT"),
+            Source::Hit | Source::BoundedHit => tracing::info!(%conversation, ms, "cache HIT"),
             Source::Miss { reason, stored } => {
-                tracing::info!(conversation, ms, %reason, stored, "cache MISS");
+                tracing::info!(%conversation, ms, %reason, stored, "cache MISS");
             }
             Source::Bypass => {}
         }
@@ -118,7 +118,7 @@ impl ConversationStore {
                 Ok(Lookup::Deleted) => return Ok(Read { found: None, source: Source::Hit }),
                 Ok(Lookup::Miss(reason, seen)) => (reason, seen),
                 Err(error) => {
-                    tracing::warn!(conversation = key.id.as_str(), %error, "cannot read the cache");
+                    tracing::warn!(conversation = %key.id.hashed(), %error, "cannot read the cache");
                     return self.read_database(key, limit, min_version, Miss::Unreachable, None).await;
                 }
             };
@@ -156,7 +156,7 @@ impl ConversationStore {
             Err(error) => {
                 if lease.is_some() && self.cache.release(key).await.is_err() {
                     tracing::warn!(
-                        conversation = key.id.as_str(),
+                        conversation = %key.id.hashed(),
                         "a lease stands until it is taken for dead"
                     );
                 }
@@ -185,7 +185,7 @@ impl ConversationStore {
             // The cache remembers what Postgres no longer knows: it was restored from a backup.
             Found::Live(snapshot) if is_ahead(lease, snapshot) => {
                 tracing::warn!(
-                    conversation = key.id.as_str(),
+                    conversation = %key.id.hashed(),
                     "the cache was ahead of postgres and is dropped"
                 );
                 self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected)
@@ -201,7 +201,7 @@ impl ConversationStore {
         };
         filled
             .inspect_err(
-                |error| tracing::warn!(conversation = key.id.as_str(), %error, "cannot warm the cache"),
+                |error| tracing::warn!(conversation = %key.id.hashed(), %error, "cannot warm the cache"),
             )
             .is_ok_and(|stored| stored != Stored::Rejected)
     }

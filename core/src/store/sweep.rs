@@ -25,6 +25,8 @@ pub struct Swept {
     pub invalidations_drained: usize,
     /// Conversations that had expired and were deleted.
     pub conversations_expired: usize,
+    /// Conversations of which the erasure has left nothing.
+    pub conversations_erased: usize,
     /// Messages of deleted conversations that were removed.
     pub messages_purged: i64,
     /// Intents taken away that dead writers had left.
@@ -53,8 +55,10 @@ impl ConversationStore {
         let until = Instant::now() + budget;
         let mut swept = Swept::default();
         self.drain_pending_invalidations(&mut swept, until).await?;
+        self.continue_erasures(until).await.or_else(|error| later(error, &mut swept))?;
         self.expire(&mut swept, until).await?;
         self.purge(&mut swept, until).await?;
+        self.forget_erased(&mut swept, until).await?;
         self.expire_keys(until).await?;
         let ScanResult { orphaned, sampled, servers_failed } =
             self.cache.scan(until).await.unwrap_or_else(|error| {
@@ -107,13 +111,7 @@ impl ConversationStore {
                     Ok(_) => swept.conversations_expired += 1,
                     // It has changed since.
                     Err(Error::NotFound) => {}
-                    // Nobody can read it; the next sweep tries again.
-                    Err(error @ Error::CacheUnavailable(_)) => {
-                        tracing::error!(%error, "what has expired is not deleted yet");
-                        swept.unfinished = true;
-                        return Ok(());
-                    }
-                    Err(error) => return Err(error),
+                    Err(error) => return later(error, swept),
                 }
             }
             if expired.is_empty() || swept.conversations_expired == before {
@@ -153,6 +151,29 @@ impl ConversationStore {
         }
     }
 
+    /// Removes the last of what was erased and is purged: first the entries, whose names are the ids, then the rows.
+    async fn forget_erased(&self, swept: &mut Swept, until: Instant) -> Result<(), Error> {
+        loop {
+            let purged = self.database().purged(self.settles, BATCH).await?;
+            if purged.is_empty() {
+                return Ok(());
+            }
+            for (shard, row, key) in purged {
+                if Instant::now() >= until {
+                    swept.unfinished = true;
+                    return Ok(());
+                }
+                if let Some(key) = &key
+                    && let Err(error) = self.cache.invalidate(key).await
+                {
+                    return later(error.into(), swept);
+                }
+                self.database().forget_erased(shard, row).await?;
+                swept.conversations_erased += usize::from(key.is_some());
+            }
+        }
+    }
+
     /// Removes the keys of requests to owners' own records, which nothing else does, when nobody tries them again.
     async fn expire_keys(&self, until: Instant) -> Result<(), Error> {
         while Instant::now() < until {
@@ -182,5 +203,17 @@ impl ConversationStore {
             }
         }
         Ok(())
+    }
+}
+
+/// What the cache is needed for waits for the next sweep. Nobody can read it meanwhile.
+fn later(error: Error, swept: &mut Swept) -> Result<(), Error> {
+    match error {
+        Error::CacheUnavailable(_) | Error::CacheMoving | Error::ErasureUnderway => {
+            tracing::error!(%error, "a deletion waits for the next sweep");
+            swept.unfinished = true;
+            Ok(())
+        }
+        error => Err(error),
     }
 }

@@ -331,7 +331,7 @@ impl ConversationStore {
         write: &W,
         error: CacheError,
     ) -> Result<Committed<W::Done>, Error> {
-        tracing::warn!(conversation = key.id.as_str(), %error, "cannot place a write intent");
+        tracing::warn!(conversation = %key.id.hashed(), %error, "cannot place a write intent");
         if W::WITHOUT_INTENT == WithoutIntent::Refuse {
             // A full cache takes no intent, but lets go of what it holds.
             self.cache.invalidate(key).await.map_err(|_| error)?;
@@ -371,12 +371,12 @@ impl ConversationStore {
 
     async fn clear_pending_invalidation(&self, key: &ConversationKey, version: i64) {
         if let Err(error) = self.database().clear_pending_invalidation(key, version).await {
-            tracing::warn!(conversation = key.id.as_str(), %error, "cannot clear a pending invalidation");
+            tracing::warn!(conversation = %key.id.hashed(), %error, "cannot clear a pending invalidation");
         }
     }
 }
 
 /// Whether a step was done whose failure does not fail the operation.
 fn report<T>(key: &ConversationKey, failure: &'static str, step: Result<T, CacheError>) -> bool {
-    step.inspect_err(|error| tracing::warn!(conversation = key.id.as_str(), %error, "{failure}")).is_ok()
+    step.inspect_err(|error| tracing::warn!(conversation = %key.id.hashed(), %error, "{failure}")).is_ok()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::error::{Invalid, Problem};
 
 pub(crate) use id::checked_id;
-pub use id::{ConversationId, ConversationKey, ID_CHARS, OWNER_CHARS, OwnerId};
+pub use id::{ConversationId, ConversationKey, HashedId, ID_CHARS, OWNER_CHARS, OwnerId};
 
 /// The most pairs that [`Metadata`] holds.
 pub const METADATA_PAIRS: usize = 16;

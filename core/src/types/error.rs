@@ -67,6 +67,9 @@ pub enum Error {
         /// The most messages.
         max: usize,
     },
+    /// An erasure is hiding what the owner has; nothing new can be created until it is through. Trying again helps.
+    #[error("the data of this owner are being erased")]
+    ErasureUnderway,
     /// The id belonged to a conversation that was deleted; ids are not reused.
     #[error("the conversation was deleted")]
     ConversationDeleted,

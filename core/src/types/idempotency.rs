@@ -33,6 +33,12 @@ impl IdempotencyKey {
         &self.0
     }
 
+    /// What the database knows the key by: 128 bits of its hash, so that it holds no word of a client's.
+    pub(crate) fn stored(&self) -> String {
+        let Fingerprint(hash) = Fingerprint::of([self.as_str()]);
+        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The id of the conversation that a request under this key creates if it names none: every try must mean the same
     /// one. `conv_` and a UUIDv8.
     pub(crate) fn conversation_id(&self, owner: &OwnerId) -> ConversationId {

@@ -79,6 +79,28 @@ impl ConversationId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id as it stands in logs.
+    pub fn hashed(&self) -> HashedId<'_> {
+        HashedId(&self.0)
+    }
+}
+
+/// What stands for a conversation's id in logs, which outlive what is erased: the first 64 bits of its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct HashedId<'a>(&'a str);
+
+impl<'a> HashedId<'a> {
+    /// Of an id, or of what was to be one.
+    pub fn of(id: &'a str) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for HashedId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Sha256::digest(self.0).iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl fmt::Display for ConversationId {

@@ -1,6 +1,6 @@
 //! What the store answered, as the caller sees it.
 
-use conversation_core::{Error, join};
+use conversation_core::{Error, HashedId, join};
 use http::StatusCode;
 
 use super::Failure;
@@ -95,6 +95,7 @@ impl Failure {
             Error::DatabaseUnavailable(_) => {
                 Self::unavailable("unavailable", "The store cannot be reached. Try again shortly.")
             }
+            Error::ErasureUnderway => Self::unavailable("erasure_underway", ERASURE_UNDERWAY),
             Error::CacheMoving => Self::unavailable("cache_moving", CACHE_MOVING),
             Error::CacheUnavailable(_) => Self::unavailable("cache_unavailable", CACHE_UNAVAILABLE),
             Error::Database(_) => {
@@ -105,23 +106,25 @@ impl Failure {
 }
 
 const OUTCOME_UNKNOWN: &str = "The write may or may not have been stored. A request with an Idempotency-Key, and messages with an id, can be sent again: they are not stored twice. Otherwise read first.";
+const ERASURE_UNDERWAY: &str = "The data of this owner are being erased, and not all of them are out of reach yet. Nothing is created until they are. Try again shortly.";
 const CACHE_MOVING: &str = "The store is moving to another cache. Nothing was stored. Try again shortly.";
 const CACHE_UNAVAILABLE: &str = "The cache cannot be reached, and nothing is deleted before it can be. Nothing was changed. Try again shortly.";
 
 /// Logs what is the service's fault, with the reason that callers are not told.
-fn log(error: &Error, conversation: &str) {
+fn log(error: &Error, id: &str) {
+    let conversation = HashedId::of(id);
     match error {
         Error::OutcomeUnknown(reason) => {
-            tracing::error!(conversation, reason, "commit with unknown outcome");
+            tracing::error!(%conversation, reason, "commit with unknown outcome");
         }
         Error::DatabaseUnavailable(reason) => {
-            tracing::error!(conversation, reason, "postgres unavailable");
+            tracing::error!(%conversation, reason, "postgres unavailable");
         }
         Error::CacheMoving => {
-            tracing::warn!(conversation, "the cache is of another generation than the one in use");
+            tracing::warn!(%conversation, "the cache is of another generation than the one in use");
         }
-        Error::CacheUnavailable(error) => tracing::error!(conversation, %error, "cache unavailable"),
-        Error::Database(error) => tracing::error!(conversation, %error, "postgres error"),
+        Error::CacheUnavailable(error) => tracing::error!(%conversation, %error, "cache unavailable"),
+        Error::Database(error) => tracing::error!(%conversation, %error, "postgres error"),
         _ => {}
     }
 }

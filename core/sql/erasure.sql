@@ -1,0 +1,173 @@
+-- The erasure of everything that an owner has. It is registered, and hides all conversations, a few thousand with each commit; then the
+-- sweep removes what they had, and at last the rows themselves. The owner's row is its lock.
+
+-- What stands for the id of a conversation that was erased.
+create or replace function erased_id(p_owner_id text, p_conversation_id text) returns bytea
+    language sql immutable parallel safe as $$
+    select sha256(convert_to(p_owner_id || '/' || p_conversation_id, 'UTF8'))
+$$;
+
+-- Whether a conversation of this id was erased, so that none may be created. Called by whoever has found no row under that id.
+--
+-- Fails with ER001 while an erasure is hiding what the owner has: what is new would be hidden, too.
+create or replace function was_erased(p_shard integer, p_owner_id text, p_conversation_id text) returns boolean
+    language plpgsql stable as $$
+begin
+    if (select o.erasing from owners o where o.shard = p_shard and o.owner_id = p_owner_id) is not null then
+        raise exception using errcode = 'ER001', message = 'the data of this owner are being erased';
+    end if;
+    return exists (select from erased_ids e where e.shard = p_shard and e.id_hash = erased_id(p_owner_id, p_conversation_id));
+end $$;
+
+-- Conversations of an owner that are not yet part of an erasure, deleted ones too: a few thousand. The results are parallel arrays.
+--
+-- epochs are those of the rows; null: the conversation was deleted, and nothing of it is in the cache that anybody is answered.
+create or replace function conversations_to_erase(p_shard integer, p_owner_id text, p_limit integer,
+    out ids text[], out epochs bigint[])
+    language plpgsql stable as $$
+begin
+    select coalesce(array_agg(c.conversation_id), '{}'), array_agg(case when c.deleted_at is null then c.epoch end) into ids, epochs
+        from (select * from conversations r
+              where r.shard = p_shard and r.owner_id = p_owner_id
+                  and not exists (select from purges p
+                      where p.shard = p_shard and p.conversation_key = r.key and p.erasure is not null)
+              limit p_limit) c;
+end $$;
+
+-- Registers an erasure, or joins the one that is under way; returns its id. The owner's own records are out of reach with it: they stay
+-- under the key that the owner had.
+--
+--   p_erased_at    null, or when the owner's data were erased that a restore has brought back: what is newer stays
+create or replace function register_erasure(
+    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text, p_erased_at timestamptz)
+    returns text
+    language plpgsql as $$
+declare
+    o owners;
+    n owners;
+    moment timestamptz;
+begin
+    select * into o from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
+    if o.erasing is not null then
+        return o.erasing;
+    end if;
+    moment := clock_timestamp();
+    insert into erasures (id, shard, owner_hash, requested_by, requested_at)
+        values (p_erasure, p_shard, p_owner_hash, p_requested_by, coalesce(p_erased_at, moment));
+    delete from owners r where r.shard = p_shard and r.owner_id = p_owner_id;
+    insert into owners (shard, owner_id, record_revision, erased_revision, erasing)
+        values (p_shard, p_owner_id, coalesce(o.record_revision, 0), coalesce(o.record_revision, 0), p_erasure) returning * into n;
+    if o.key is not null then
+        update records r set scope_key = -n.key
+            where r.shard = p_shard and r.scope_key = -o.key and r.updated_at > p_erased_at;
+        insert into purges (shard, conversation_key, erasure) values (p_shard, -o.key, p_erasure);
+    end if;
+    return p_erasure;
+end $$;
+
+-- Hides conversations: nobody can read them from this commit on, and their ids stay those of deleted ones. One of which another epoch
+-- is known than its row has stays, and is returned with that epoch: its write intent may be lost.
+create or replace function hide_conversations(
+    p_shard integer, p_owner_id text, p_erasure text, p_ids text[], p_epochs bigint[], p_generation text,
+    out hidden_ids text[], out hidden_versions bigint[], out refused_ids text[], out refused_epochs bigint[])
+    language plpgsql as $$
+declare
+    moment timestamptz := clock_timestamp();
+begin
+    if p_generation is distinct from (select generation from cache_generation) then
+        raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
+    end if;
+    -- In one order, so that nobody waits in a circle; what is looked at comes in later statements.
+    perform 1 from conversations r
+        where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) order by r.key for no key update;
+    select coalesce(array_agg(r.conversation_id), '{}'), coalesce(array_agg(r.epoch), '{}') into refused_ids, refused_epochs
+        from unnest(p_ids, p_epochs) as given(id, epoch)
+            join conversations r on r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id
+        where r.deleted_at is null and r.epoch is distinct from given.epoch;
+    delete from metadata_pairs m using conversations r
+        where m.shard = p_shard and m.owner_id = p_owner_id and m.conversation_key = r.key
+            and r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) and r.conversation_id <> all (refused_ids);
+    insert into purges as p (shard, conversation_key, erasure)
+        select p_shard, r.key, p_erasure from conversations r
+            where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) and r.conversation_id <> all (refused_ids)
+        on conflict (conversation_key, shard) do update
+            set next_seq = 1, until_seq = null, next_record = '', since = moment, erasure = excluded.erasure;
+    with hidden as (
+        update conversations r set
+            title = null, metadata = '{}', forked_from = null, forked_at = null, archived = false, expires_after = null,
+            epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null, cut_after = 0, cut_until = 0,
+            updated_at = greatest(moment, r.updated_at), deleted_at = moment
+            where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
+                and r.conversation_id <> all (refused_ids) and r.deleted_at is null
+            returning r.conversation_id, r.version)
+    select coalesce(array_agg(hidden.conversation_id), '{}'), coalesce(array_agg(hidden.version), '{}')
+        into hidden_ids, hidden_versions from hidden;
+    update erasures e set conversations = e.conversations + cardinality(p_ids) - cardinality(refused_ids)
+        where e.shard = p_shard and e.id = p_erasure;
+end $$;
+
+-- Ends the hiding if all is hidden. A fork that was under way when its origin was hidden has committed before that, and shows here.
+create or replace function end_hiding(p_shard integer, p_owner_id text, p_erasure text) returns boolean
+    language plpgsql as $$
+declare
+    moment timestamptz := clock_timestamp();
+begin
+    perform 1 from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
+    if exists (select from conversations r
+            where r.shard = p_shard and r.owner_id = p_owner_id
+                and not exists (select from purges p
+                    where p.shard = p_shard and p.conversation_key = r.key and p.erasure is not null)) then
+        return false;
+    end if;
+    update owners r set erasing = null where r.shard = p_shard and r.owner_id = p_owner_id and r.erasing = p_erasure;
+    update erasures e set hidden_at = moment where e.shard = p_shard and e.id = p_erasure and e.hidden_at is null;
+    perform complete_erasure(p_shard, p_erasure);
+    return true;
+end $$;
+
+-- Notes that an erasure is complete, if nothing of it is left.
+create or replace function complete_erasure(p_shard integer, p_erasure text) returns void
+    language plpgsql as $$
+declare
+    moment timestamptz := clock_timestamp();
+begin
+    if not exists (select from purges p where p.shard = p_shard and p.erasure = p_erasure) then
+        update erasures e set completed_at = moment
+            where e.shard = p_shard and e.id = p_erasure and e.hidden_at is not null and e.completed_at is null;
+    end if;
+end $$;
+
+-- Removes the next records of an owner's own that were erased. A part of purge_messages, for keys that are negative.
+create or replace function purge_owner_records(p_shard integer, p_key bigint, p_limit integer) returns void
+    language plpgsql as $$
+declare
+    p purges;
+    next text;
+    removed bigint;
+begin
+    select * into p from purges r where r.shard = p_shard and r.conversation_key = p_key;
+    next := end_of_record_batch(p_shard, p_key, p.next_record, repeat(chr(1114111), 129), p_limit);
+    delete from records r
+        where r.shard = p_shard and r.scope_key = p_key and r.key >= p.next_record and (next is null or r.key < next);
+    get diagnostics removed = row_count;
+    update erasures e set records = e.records + removed where e.shard = p_shard and e.id = p.erasure;
+    update purges r set next_record = next, is_purged = next is null
+        where r.shard = p_shard and r.conversation_key = p_key;
+end $$;
+
+-- Removes the rows of a conversation that was erased and purged, and keeps the hash of its id. The cache has nothing of it any more.
+create or replace function forget_erased(p_shard integer, p_key bigint) returns void
+    language plpgsql as $$
+declare
+    c conversations;
+    e text;
+begin
+    select * into c from conversations r where r.shard = p_shard and r.key = p_key for update;
+    if c.key is not null then
+        insert into erased_ids (id_hash, shard) values (erased_id(c.owner_id, c.conversation_id), p_shard) on conflict do nothing;
+        delete from pending_invalidations r where r.shard = p_shard and r.conversation_key = p_key;
+        delete from conversations r where r.shard = p_shard and r.key = p_key;
+    end if;
+    delete from purges r where r.shard = p_shard and r.conversation_key = p_key returning r.erasure into e;
+    perform complete_erasure(p_shard, e);
+end $$;

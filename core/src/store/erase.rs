@@ -1,0 +1,193 @@
+//! The erasure of everything that an owner has.
+//!
+//! It is hidden at once, as deletions are: write intents in the cache, a commit, tombstones in the cache; a few thousand conversations
+//! with each commit. The sweep removes what is hidden, and goes on where whoever asked for it is gone.
+
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
+
+use crate::cache::{Begun, Intent};
+use crate::database::{Hidden, ToErase};
+use crate::types::conversation::{ConversationKey, OwnerId};
+use crate::types::erasure::{Erasure, OwnerStats};
+use crate::types::error::{CacheError, Error};
+
+use super::{ConversationIndex, ConversationStore};
+
+/// How many conversations get their write intents before the first of them is hidden.
+const ROUND: i32 = 10_000;
+/// How many one commit hides: few enough for the time that a statement has.
+const COMMIT: usize = 1_000;
+/// How many commands are under way at a time.
+const PARALLEL: usize = 64;
+
+impl ConversationIndex {
+    /// What an owner has, and the last erasure of it.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn owner(&self, owner: &OwnerId) -> Result<(OwnerStats, Option<Erasure>), Error> {
+        Ok((self.database.owner_stats(owner).await?, self.database.last_erasure(owner).await?))
+    }
+
+    /// The receipts of all erasures, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn erasures(&self) -> Result<Vec<Erasure>, Error> {
+        self.database.erasures().await
+    }
+}
+
+impl ConversationStore {
+    /// Erases everything that an owner has: when this returns, nobody can read any of it, and nothing that is under way brings it
+    /// back. The sweep removes it. `requested_by` is kept in the receipt. New conversations may be created afterwards, under other ids.
+    ///
+    /// # Errors
+    /// [`Error::CacheUnavailable`]: nothing has changed; [`Error::ErasureUnderway`]: not all was hidden until then, and the sweep goes
+    /// on; [`Error::DatabaseUnavailable`], [`Error::OutcomeUnknown`] or [`Error::Database`].
+    pub async fn erase_owner(
+        &self,
+        owner: &OwnerId,
+        requested_by: &str,
+        until: Instant,
+    ) -> Result<Erasure, Error> {
+        self.erase(owner, requested_by, None, until).await
+    }
+
+    /// Erases again what a restore from backup has brought back. `erased_at` is when it was erased, in Unix seconds; records of the
+    /// owner's own that are newer stay.
+    ///
+    /// # Errors
+    /// As [`ConversationStore::erase_owner`].
+    pub async fn erase_again(
+        &self,
+        owner: &OwnerId,
+        requested_by: &str,
+        erased_at: i64,
+        until: Instant,
+    ) -> Result<Erasure, Error> {
+        self.erase(owner, requested_by, Some(erased_at), until).await
+    }
+
+    async fn erase(
+        &self,
+        owner: &OwnerId,
+        requested_by: &str,
+        erased_at: Option<i64>,
+        until: Instant,
+    ) -> Result<Erasure, Error> {
+        self.database().ensure_owner(owner).await?;
+        let first = self.begin_round(owner).await?;
+        let erasure = match self.database().register_erasure(owner, requested_by, erased_at).await {
+            Ok(erasure) => erasure,
+            Err(error) => {
+                self.withdraw_all(first).await;
+                return Err(error);
+            }
+        };
+        self.hide_all(owner, &erasure, first, until).await?;
+        let receipt = self.database().last_erasure(owner).await?;
+        receipt.ok_or(Error::Database(sqlx::Error::RowNotFound))
+    }
+
+    /// Hides what an erasure is to hide, from a round on whose intents stand.
+    async fn hide_all(
+        &self,
+        owner: &OwnerId,
+        erasure: &str,
+        first: Vec<Begin>,
+        until: Instant,
+    ) -> Result<(), Error> {
+        let mut round = first;
+        loop {
+            while !round.is_empty() {
+                let rest = round.split_off(round.len().min(COMMIT));
+                self.hide(owner, erasure, round).await?;
+                round = rest;
+            }
+            round = self.begin_round(owner).await?;
+            if round.is_empty() && self.database().end_hiding(owner, erasure).await? {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                self.withdraw_all(round).await;
+                return Err(Error::ErasureUnderway);
+            }
+        }
+    }
+
+    /// Goes on with erasures whose hiding has not ended.
+    pub(super) async fn continue_erasures(&self, until: Instant) -> Result<(), Error> {
+        for (owner, erasure) in self.database().owners_being_erased(100).await? {
+            if Instant::now() >= until {
+                break;
+            }
+            let first = self.begin_round(&owner).await?;
+            self.hide_all(&owner, &erasure, first, until).await?;
+        }
+        Ok(())
+    }
+
+    /// Places the intents of the next conversations: of all, or of none.
+    async fn begin_round(&self, owner: &OwnerId) -> Result<Vec<Begin>, Error> {
+        let next = self.database().conversations_to_erase(owner, ROUND).await?;
+        let begun: Vec<_> = stream::iter(next)
+            .map(async |conversation: ToErase| {
+                // One that was deleted has none: nobody is answered it from the cache.
+                let Some(epoch) = conversation.epoch else { return Ok((conversation.key, None)) };
+                let begun = self.cache.begin(&conversation.key, Intent::new(), Some(epoch), None).await?;
+                Ok((conversation.key, Some(begun)))
+            })
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+        let (done, failed): (Vec<_>, Vec<_>) = begun.into_iter().partition(Result::is_ok);
+        let done: Vec<Begin> = done.into_iter().filter_map(Result::ok).collect();
+        if let Some(Err(error)) = failed.into_iter().next() {
+            let error: CacheError = error;
+            self.withdraw_all(done).await;
+            return Err(error.into());
+        }
+        Ok(done)
+    }
+
+    async fn hide(&self, owner: &OwnerId, erasure: &str, round: Vec<Begin>) -> Result<(), Error> {
+        let conversations: Vec<_> =
+            round.iter().map(|(key, begun)| (&key.id, begun.as_ref().and_then(Begun::epoch))).collect();
+        let Hidden { hidden, refused } = match self.database().hide(owner, erasure, &conversations).await {
+            Ok(hidden) => hidden,
+            Err(error) => {
+                if !matches!(error, Error::OutcomeUnknown(_)) {
+                    self.withdraw_all(round).await;
+                }
+                return Err(error);
+            }
+        };
+        let refused: std::collections::HashSet<_> = refused.into_iter().map(|(key, _)| key.id).collect();
+        // They get others with the next round.
+        self.withdraw_all(round.into_iter().filter(|(key, _)| refused.contains(&key.id))).await;
+        stream::iter(hidden)
+            .for_each_concurrent(PARALLEL, async |(key, version)| {
+                // Readers meet the intent, and Postgres; the sweep removes the entry.
+                if let Err(error) = self.cache.write_tombstone(&key, version).await {
+                    tracing::warn!(%error, "an erased conversation has no tombstone in the cache");
+                }
+            })
+            .await;
+        Ok(())
+    }
+
+    async fn withdraw_all(&self, begun: impl IntoIterator<Item = Begin>) {
+        stream::iter(begun.into_iter().filter_map(|(key, begun)| Some((key, begun?))))
+            .for_each_concurrent(PARALLEL, async |(key, begun)| {
+                if let Err(error) = self.cache.withdraw(&key, begun.intent()).await {
+                    tracing::warn!(%error, "cannot withdraw an intent");
+                }
+            })
+            .await;
+    }
+}
+
+/// A conversation, and its intent if it has one.
+type Begin = (ConversationKey, Option<Begun>);

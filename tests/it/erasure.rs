@@ -1,0 +1,284 @@
+//! The erasure of everything that an owner has: nobody can read it when it is answered, and nothing of it is left after the sweep.
+
+use std::time::Duration;
+
+use conversation_core::{
+    ContentType, ConversationFields, ConversationFilter, ConversationId, ConversationKey, ConversationStore,
+    Error, Exported, Fork, IdempotencyKey, Limit, Metadata, NewConversation, Order, OwnerId, Precondition,
+    RecordBatch, RecordChange, RecordKey, RecordScope, RecordValue, Scope, Title,
+};
+use conversation_tests::{Profile, Stack, batch, in_each_profile, user_as};
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::time::Instant;
+
+in_each_profile!(
+    what_is_erased_is_gone_at_once_and_for_good,
+    without_the_cache_nothing_is_erased,
+    retries_and_imports_bring_nothing_back,
+);
+
+const CANARY: &str = "canary-text";
+/// What stands in everything of ann's that is to be erased.
+const TRACE: &str = "canary-";
+const BUDGET: Duration = Duration::from_secs(20);
+
+fn owner(name: &str) -> OwnerId {
+    OwnerId::new(name).unwrap()
+}
+
+fn of(owner_name: &str, id: &str) -> ConversationKey {
+    ConversationKey { owner: owner(owner_name), id: ConversationId::new(id).unwrap() }
+}
+
+fn under(key: &str) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey::new(key).unwrap())
+}
+
+fn records(names: &[&str], value: &str) -> RecordBatch {
+    let change = |name: &&str| RecordChange {
+        key: RecordKey::new(*name).unwrap(),
+        value: Some(RecordValue { bytes: value.into(), content_type: ContentType::text() }),
+        precondition: Precondition::None,
+    };
+    RecordBatch::new(names.iter().map(change).collect()).unwrap()
+}
+
+fn message(id: &str) -> String {
+    user_as(id, CANARY)
+}
+
+async fn erase(store: &ConversationStore, name: &str) -> Result<conversation_core::Erasure, Error> {
+    store.erase_owner(&owner(name), "owner", Instant::now() + BUDGET).await
+}
+
+/// A conversation with all that it may have, a fork of it, one that was deleted, and records of the owner's own.
+async fn fill(store: &ConversationStore, name: &str) {
+    let fields = ConversationFields::of(
+        Some(Title::new(CANARY).unwrap()),
+        Metadata::new([(CANARY.into(), CANARY.into())].into()).unwrap(),
+    );
+    let messages =
+        batch([message("canary-1"), message("canary-2")]).with_records(records(&["canary-0"], CANARY));
+    let new = |id: &str, fork: Option<&str>| NewConversation {
+        id: Some(ConversationId::new(id).unwrap()),
+        fields: fields.clone(),
+        fork: fork.map(|of| Fork {
+            of: ConversationId::new(of).unwrap(),
+            at: None,
+            records_prefix: String::new(),
+        }),
+        messages: batch([message("canary-3")]).under(under(&format!("canary-{id}"))),
+    };
+    store.create(owner(name), NewConversation { messages, ..new("canary-a", None) }).await.unwrap();
+    store.create(owner(name), new("canary-b", Some("canary-a"))).await.unwrap();
+    for id in ["canary-c", "canary-d"] {
+        store.add(&of(name, id), &batch([message("canary-1")])).await.unwrap();
+    }
+    store.delete(&of(name, "canary-c"), Precondition::None).await.unwrap();
+    let scope = RecordScope::Owner(owner(name));
+    let own = records(&["canary-1", "canary-2"], CANARY).under(under("canary-own"));
+    store.index().write_records(&scope, &own).await.unwrap();
+}
+
+async fn is_there(store: &ConversationStore, name: &str, id: &str) -> bool {
+    let key = of(name, id);
+    let recent = store.recent(&key, Limit::MAX, None).await.unwrap().found.is_some();
+    assert_eq!(store.get(&key, None).await.unwrap().found.is_some(), recent);
+    recent
+}
+
+/// The tables and entries in which the word stands, for an owner of that name.
+async fn traces(stack: &Stack, word: &str) -> Vec<String> {
+    let mut postgres = stack.postgres().await;
+    let tables: Vec<String> =
+        sqlx::query_scalar("select tablename::text from pg_tables where schemaname = 'public'")
+            .fetch_all(&mut postgres)
+            .await
+            .unwrap();
+    let mut found = Vec::new();
+    for table in tables {
+        let query =
+            format!("select exists (select from {table} t where t::text ~ $1 or to_json(t)::text ~ $1)");
+        let stands = async |postgres: &mut PgConnection, word: String| -> bool {
+            sqlx::query_scalar(AssertSqlSafe(query.clone())).bind(word).fetch_one(postgres).await.unwrap()
+        };
+        // Bytes are shown as hexadecimal digits.
+        let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+        if stands(&mut postgres, word.to_owned()).await || stands(&mut postgres, hex).await {
+            found.push(table);
+        }
+    }
+    let mut redis = stack.redis().await;
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
+    found.extend(keys.into_iter().filter(|key| key.contains(word)));
+    found
+}
+
+async fn what_is_erased_is_gone_at_once_and_for_good(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
+    let store = stack.store().settling(Duration::ZERO);
+    fill(&store, "ann").await;
+    store.add(&of("bob", "b"), &batch([user_as("m", "kept")])).await.unwrap();
+    for id in ["canary-a", "canary-b", "canary-d"] {
+        assert!(is_there(&store, "ann", id).await);
+    }
+    let (stats, none) = store.index().owner(&owner("ann")).await.unwrap();
+    assert_eq!((stats.conversations, stats.messages, stats.records, none), (3, 6, 4, None));
+    assert!(stats.bytes > 0);
+
+    let hidden = erase(&store, "ann").await.unwrap();
+    assert!(hidden.hidden_at.is_some() && hidden.completed_at.is_none(), "{hidden:?}");
+    assert_eq!((hidden.conversations, hidden.remaining, hidden.requested_by.as_str()), (4, 5, "owner"));
+    for id in ["canary-a", "canary-b", "canary-c", "canary-d"] {
+        assert!(!is_there(&store, "ann", id).await);
+    }
+    let (stats, last) = store.index().owner(&owner("ann")).await.unwrap();
+    assert_eq!((stats, last), (conversation_core::OwnerStats::default(), Some(hidden)));
+    let filter = ConversationFilter::default();
+    let listed = store.index().list(&owner("ann"), &filter, Order::Descending, None, Limit::MAX).await;
+    assert!(listed.unwrap().page.items.is_empty());
+    let scope = RecordScope::Owner(owner("ann"));
+    let key = RecordKey::new("canary-1").unwrap();
+    assert!(store.index().record(&scope, &key, &[]).await.unwrap().is_none());
+
+    // New ones may be created at once, under other ids; the sweep leaves them alone.
+    store.add(&of("ann", "new"), &batch([user_as("m", "new")])).await.unwrap();
+    store.index().write_records(&scope, &records(&["new"], "kept")).await.unwrap();
+    let swept = store.sweep(BUDGET).await.unwrap();
+    assert_eq!((swept.conversations_erased, swept.unfinished), (4, false), "{swept:?}");
+    let done = store.index().owner(&owner("ann")).await.unwrap().1.unwrap();
+    assert!(done.completed_at.is_some(), "{done:?}");
+    assert_eq!((done.conversations, done.messages, done.records, done.remaining), (4, 6, 4, 0));
+    assert!(is_there(&store, "ann", "new").await && is_there(&store, "bob", "b").await);
+    let own = store.index().record(&scope, &RecordKey::new("new").unwrap(), &[]).await.unwrap();
+    assert!(own.is_some());
+    assert!(traces(&stack, TRACE).await.is_empty(), "{:?}", traces(&stack, TRACE).await);
+    assert_eq!(traces(&stack, "kept").await, ["messages", "records"], "or what looks for words finds none");
+}
+
+async fn without_the_cache_nothing_is_erased(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
+    let store = stack.store();
+    fill(&store, "ann").await;
+    let elsewhere = conversation_core::store(
+        &conversation_core::DatabaseConfig::from_url(&stack.database_url).unwrap(),
+        &conversation_core::CacheConfig::from_url("redis://127.0.0.1:1", "").unwrap(),
+    );
+    let refused = erase(&elsewhere, "ann").await;
+    assert!(matches!(refused, Err(Error::CacheUnavailable(_))), "{refused:?}");
+    let (stats, none) = store.index().owner(&owner("ann")).await.unwrap();
+    assert_eq!((stats.conversations, stats.records, none), (3, 4, None));
+    assert!(is_there(&store, "ann", "canary-a").await);
+    store.add(&of("ann", "canary-e"), &batch([message("m")])).await.unwrap();
+}
+
+async fn retries_and_imports_bring_nothing_back(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
+    let store = stack.store().settling(Duration::ZERO);
+    let nameless = || NewConversation {
+        id: None,
+        fields: ConversationFields::default(),
+        fork: None,
+        messages: batch([message("canary-1")]).under(under("canary-create")),
+    };
+    fill(&store, "ann").await;
+    store.create(owner("ann"), nameless()).await.unwrap();
+    let mut export = store.index().export(&Scope::Owner(owner("ann"))).await.unwrap();
+    let mut exported = Vec::new();
+    loop {
+        let next = export.next().await.unwrap();
+        if next.is_empty() {
+            break;
+        }
+        exported.extend(next);
+    }
+    drop(export);
+    erase(&store, "ann").await.unwrap();
+    for swept in [false, true] {
+        if swept {
+            store.sweep(BUDGET).await.unwrap();
+        }
+        let deleted =
+            |done: Result<(), Error>| assert!(matches!(done, Err(Error::ConversationDeleted)), "{done:?}");
+        deleted(store.add(&of("ann", "canary-a"), &batch([message("canary-9")])).await.map(drop));
+        deleted(store.create(owner("ann"), nameless()).await.map(drop));
+        let scope = RecordScope::Conversation(of("ann", "canary-a"));
+        deleted(store.index().write_records(&scope, &records(&["r"], CANARY)).await.map(drop));
+        let scope = RecordScope::Owner(owner("ann"));
+        let again = records(&["canary-1", "canary-2"], CANARY).under(under("canary-own"));
+        let again = store.index().write_records(&scope, &again).await;
+        assert!(matches!(again, Err(Error::IdempotencyConflict { .. })), "{again:?}");
+        let mut imported = 0;
+        for line in &exported {
+            match line {
+                Exported::Conversation(conversation) => {
+                    deleted(store.import(conversation, &[], true).await.map(drop));
+                    imported += 1;
+                }
+                Exported::Record(record) if imported == 0 => {
+                    deleted(
+                        store.index().import_records(&scope, 9, std::slice::from_ref(record)).await.map(drop),
+                    );
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(imported, 4);
+        let (stats, _) = store.index().owner(&owner("ann")).await.unwrap();
+        assert_eq!(stats, conversation_core::OwnerStats::default());
+    }
+    assert!(traces(&stack, TRACE).await.is_empty(), "{:?}", traces(&stack, TRACE).await);
+}
+
+#[tokio::test]
+async fn a_fork_that_is_under_way_is_erased_with_its_origin() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    fill(&store, "ann").await;
+    // A fork that has copied and not committed yet: it holds the origin.
+    let mut forking = stack.postgres().await;
+    sqlx::raw_sql("begin").execute(&mut forking).await.unwrap();
+    let fork = "select outcome from add_messages(shard_of('ann'), 'ann', 'canary-z', '{}', 'canary-a', null, '', '{}', '{}', '{}',
+        true, false, null, null, null, false, null, false, true, 100, '')";
+    sqlx::raw_sql(fork).execute(&mut forking).await.unwrap();
+    let erasing = tokio::spawn({
+        let store = store.clone();
+        async move { erase(&store, "ann").await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!erasing.is_finished(), "it waits for the fork");
+    sqlx::raw_sql("commit").execute(&mut forking).await.unwrap();
+    erasing.await.unwrap().unwrap();
+    assert!(!is_there(&store, "ann", "canary-z").await);
+    assert_eq!(store.index().owner(&owner("ann")).await.unwrap().0.conversations, 0);
+}
+
+#[tokio::test]
+async fn while_an_erasure_is_hiding_nothing_is_created_and_the_sweep_goes_on_with_it() {
+    let stack = Stack::start().await;
+    let store = stack.store().settling(Duration::ZERO);
+    fill(&store, "ann").await;
+    let late = store.erase_owner(&owner("ann"), "operator:eve", Instant::now()).await;
+    // All was hidden in the first round: it is the second that finds nothing left.
+    assert!(late.is_ok());
+    fill_one(&store, "canary-x").await;
+    let register =
+        "select register_erasure(shard_of('ann'), 'ann', 'erasure_1', 'operator:eve', 'hash', null)";
+    sqlx::raw_sql(register).execute(&mut stack.postgres().await).await.unwrap();
+    let added = store.add(&of("ann", "canary-y"), &batch([message("m")])).await;
+    assert!(matches!(added, Err(Error::ErasureUnderway)), "{added:?}");
+    store.add(&of("bob", "b"), &batch([message("m")])).await.unwrap();
+    store.add(&of("ann", "canary-x"), &batch([message("m2")])).await.unwrap();
+    let swept = store.sweep(BUDGET).await.unwrap();
+    assert!(!swept.unfinished, "{swept:?}");
+    assert!(!is_there(&store, "ann", "canary-x").await);
+    fill_one(&store, "canary-y").await;
+    assert!(is_there(&store, "ann", "canary-y").await);
+    let receipts = store.index().erasures().await.unwrap();
+    assert_eq!(receipts.len(), 2);
+    assert!(receipts.iter().all(|receipt| receipt.completed_at.is_some()), "{receipts:?}");
+}
+
+async fn fill_one(store: &ConversationStore, id: &str) {
+    store.add(&of("ann", id), &batch([message("m")])).await.unwrap();
+}
