@@ -9,11 +9,10 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use conversation_core::{
     ConversationId, ConversationIndex, ConversationKey, DatabaseConfig, Exported, OwnerId, Scope,
-    conversation_index,
+    conversation_index, write_line,
 };
 
 use crate::arguments::{conversation, owner};
-use crate::line;
 use crate::progress::{Counts, Progress};
 use crate::terminal::note;
 
@@ -94,7 +93,7 @@ async fn write(index: &ConversationIndex, scope: &Scope, out: impl Write, counts
                 Exported::Owner(_) => of = None,
                 Exported::Message(_) | Exported::Record(_) => {}
             }
-            line::write(&record, of.as_ref(), &mut buffer).context("cannot serialise a record")?;
+            write_line(&record, of.as_ref(), &mut buffer).context("cannot serialise a record")?;
             let count = match record {
                 Exported::Conversation(_) => &counts.conversations,
                 Exported::Message(_) => &counts.messages,

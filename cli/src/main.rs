@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use conversation_cli::{Check, Export, Import, Inspect, check, describe, export, import, inspect};
+use conversation_cli::{
+    Check, Erase, Erasures, Export, Import, Inspect, check, describe, erase, erasures, export, import,
+    inspect,
+};
 use conversation_core::LogConfig;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -26,6 +29,8 @@ enum Command {
     Export(Export),
     Import(Import),
     Inspect(Inspect),
+    Erase(Erase),
+    Erasures(Erasures),
     Check(Check),
     /// Prints completions of commands and options for a shell.
     ///
@@ -58,6 +63,8 @@ async fn run(command: Command) -> Result<bool> {
         Command::Export(what) => export(what).await.map(|()| true),
         Command::Import(what) => import(&what).await,
         Command::Inspect(what) => inspect(what).await,
+        Command::Erase(what) => erase(&what).await.map(|()| true),
+        Command::Erasures(what) => erasures(&what).await.map(|()| true),
         Command::Check(what) => check(&what).await,
         Command::Completions { shell } => {
             clap_complete::generate(

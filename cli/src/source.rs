@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Error, Result, anyhow};
 use conversation_core::{
-    Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, ImportSource, RecordScope,
+    Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, ImportSource,
+    RecordScope, read_line,
 };
 use tokio::sync::mpsc;
-
-use crate::line;
 
 /// How many messages or records, and about how many bytes of them, are stored in one transaction. Fixed, so that a repeated import
 /// makes the same parts.
@@ -324,7 +323,7 @@ pub(crate) async fn read(mut lines: impl BufRead, mut at: u64, parts: Parts) -> 
         if !line.ends_with('\n') {
             return Err(anyhow!("it has no end: the export was cut short").context(here()));
         }
-        let record = line::read(&line, parter.of().map(|of| &of.key.id)).with_context(here)?;
+        let record = read_line(&line, parter.of().map(|of| &of.key.id)).with_context(here)?;
         if !parter.take(record, at, at + length).await? {
             return Ok(());
         }

@@ -36,15 +36,12 @@ end $$;
 
 -- Registers an erasure, or joins the one that is under way; returns its id. The owner's own records are out of reach with it: they stay
 -- under the key that the owner had.
---
---   p_erased_at    null, or when the owner's data were erased that a restore has brought back: what is newer stays
 create or replace function register_erasure(
-    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text, p_erased_at timestamptz)
+    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text)
     returns text
     language plpgsql as $$
 declare
     o owners;
-    n owners;
     moment timestamptz;
 begin
     select * into o from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
@@ -53,13 +50,11 @@ begin
     end if;
     moment := clock_timestamp();
     insert into erasures (id, shard, owner_hash, requested_by, requested_at)
-        values (p_erasure, p_shard, p_owner_hash, p_requested_by, coalesce(p_erased_at, moment));
+        values (p_erasure, p_shard, p_owner_hash, p_requested_by, moment);
     delete from owners r where r.shard = p_shard and r.owner_id = p_owner_id;
     insert into owners (shard, owner_id, record_revision, erased_revision, erasing)
-        values (p_shard, p_owner_id, coalesce(o.record_revision, 0), coalesce(o.record_revision, 0), p_erasure) returning * into n;
+        values (p_shard, p_owner_id, coalesce(o.record_revision, 0), coalesce(o.record_revision, 0), p_erasure);
     if o.key is not null then
-        update records r set scope_key = -n.key
-            where r.shard = p_shard and r.scope_key = -o.key and r.updated_at > p_erased_at;
         insert into purges (shard, conversation_key, erasure) values (p_shard, -o.key, p_erasure);
     end if;
     return p_erasure;

@@ -68,7 +68,8 @@ pub use connect::{conversation_index, migrate, store};
 pub use database::Migrated;
 pub use meter::{CallStats, StoreStats, metered};
 pub use store::{
-    Audit, Check, ConversationIndex, ConversationStore, Export, Imported, ProbeError, Probed, Swept,
+    Audit, BulkDeletion, Check, ConversationIndex, ConversationStore, Export, ExportPage, Imported,
+    ProbeError, Probed, Swept,
 };
 pub use types::conversation::{
     Conversation, ConversationFields, ConversationId, ConversationKey, ExpiresAfter, HashedId, ID_CHARS,
@@ -99,6 +100,7 @@ pub use types::record::{
 };
 pub use types::snapshot::WINDOW;
 pub use types::transfer::{
-    Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, ImportSource, Scope,
+    ExportCursor, Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord,
+    ImportSource, LineError, Scope, read_line, write_line,
 };
 pub use types::write::{Added, CacheUpdate, Change, Changed, Fork, NewConversation, Replaced};

@@ -1,7 +1,9 @@
 //! The operations: what is asked of which store, in which order.
 
 mod audit;
+mod delete_many;
 mod erase;
+mod export_page;
 mod history;
 mod inspect;
 mod probe;
@@ -24,6 +26,8 @@ use crate::types::error::Error;
 use crate::types::page::{ConversationFilter, Cursor, Direction, Limit, Order, Page};
 
 pub use audit::Audit;
+pub use delete_many::BulkDeletion;
+pub use export_page::ExportPage;
 pub use probe::{Check, ProbeError, Probed};
 pub use sweep::Swept;
 pub use transfer::Export;

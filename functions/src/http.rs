@@ -24,6 +24,6 @@ pub(crate) use request::{called, one_direction};
 pub use response::ApiResponse;
 pub(crate) use response::{LambdaResponse, VERSION};
 pub use route::{
-    AddOperation, DeleteOperation, GetOperation, Operation, ROUTES, RecentOperation, RecordsOperation, Route,
-    UpdateOperation,
+    AddOperation, DeleteOperation, GetOperation, ListOperation, Operation, ROUTES, RecentOperation,
+    RecordsOperation, Route, UpdateOperation,
 };

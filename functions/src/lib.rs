@@ -10,7 +10,7 @@ mod telemetry;
 
 pub use http::{
     AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, HttpEvent, ItemId,
-    Operation, ROUTES, RecentOperation, RecordsOperation, Route, UpdateOperation,
+    ListOperation, Operation, ROUTES, RecentOperation, RecordsOperation, Route, UpdateOperation,
 };
 pub use operations::{Health, add, delete, get, list, recent, records, update};
 pub use serve::{on_event, serve, start_logging};

@@ -6,10 +6,14 @@ mod add_items;
 mod create;
 mod delete;
 mod delete_item;
+mod delete_many;
+mod delete_owner;
 mod delete_record;
 mod delete_records;
+mod export_owner;
 mod get;
 mod get_item;
+mod get_owner;
 mod get_record;
 mod health;
 mod list;
@@ -28,7 +32,7 @@ use std::sync::Arc;
 use conversation_core::{ConversationIndex, ConversationStore};
 
 use crate::http::{
-    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, Operation,
+    AddOperation, ApiRequest, ApiResponse, DeleteOperation, Failure, GetOperation, ListOperation, Operation,
     RecentOperation, RecordsOperation, UpdateOperation,
 };
 
@@ -75,13 +79,17 @@ pub async fn get(
     }
 }
 
-/// Lists conversations.
+/// Lists conversations, says what the caller has, or exports it.
 ///
 /// # Errors
 /// What is wrong, as the caller is to read it.
 pub async fn list(store: Arc<ConversationIndex>, request: ApiRequest) -> Result<ApiResponse, Failure> {
-    let Operation::List = request.operation else { return Err(Failure::misrouted()) };
-    list::answer(&store, request).await
+    let Operation::List(operation) = request.operation else { return Err(Failure::misrouted()) };
+    match operation {
+        ListOperation::Conversations => list::answer(&store, request).await,
+        ListOperation::Owner => get_owner::answer(&store, request).await,
+        ListOperation::Export => export_owner::answer(&store, request).await,
+    }
 }
 
 /// Sets fields of a conversation, or replaces the end of it.
@@ -96,7 +104,7 @@ pub async fn update(store: Arc<ConversationStore>, request: ApiRequest) -> Resul
     }
 }
 
-/// Deletes a conversation or an item.
+/// Deletes a conversation, an item, many conversations, or everything that the caller has.
 ///
 /// # Errors
 /// What is wrong, as the caller is to read it.
@@ -105,6 +113,8 @@ pub async fn delete(store: Arc<ConversationStore>, request: ApiRequest) -> Resul
     match operation {
         DeleteOperation::Conversation => delete::answer(&store, request).await,
         DeleteOperation::Item => delete_item::answer(&store, request).await,
+        DeleteOperation::Conversations => delete_many::answer(&store, request).await,
+        DeleteOperation::Owner => delete_owner::answer(&store, request).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line, `conversation-store`, on real servers.
 
 mod check;
+mod erase;
 mod from;
 mod inspect;
 mod records;

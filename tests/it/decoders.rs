@@ -1,9 +1,8 @@
 //! What reads text from outside, given much that is nearly right: whatever is taken comes back the same.
 
-use conversation_cli::line;
 use conversation_core::{
     ConversationId, Cursor, Direction, Exported, ExportedMessage, IdentityConfig, Limit, Message, Order,
-    OwnerId,
+    OwnerId, read_line, write_line,
 };
 use conversation_functions::{ApiRequest, HttpEvent};
 use proptest::prelude::*;
@@ -58,10 +57,10 @@ proptest! {
         prop_assert_eq!(fields["id"].as_str(), Some(record.id().as_str()));
 
         let (of, mut out) = (ConversationId::new("c").unwrap(), Vec::new());
-        line::write(&Exported::Message(record.clone()), Some(&of), &mut out).unwrap();
+        write_line(&Exported::Message(record.clone()), Some(&of), &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         prop_assert_eq!(out.matches(['\n', '\r']).count(), 1);
-        prop_assert_eq!(line::read(&out, Some(&of)).unwrap(), Exported::Message(record));
+        prop_assert_eq!(read_line(&out, Some(&of)).unwrap(), Exported::Message(record));
     }
 
     #[test]
@@ -71,7 +70,7 @@ proptest! {
                 prop_assert_eq!(message.element().as_bytes(), bytes);
             }
             let text = String::from_utf8_lossy(bytes);
-            let _ = line::read(&text, None).is_ok();
+            let _ = read_line(&text, None).is_ok();
             let owner = OwnerId::new("ann").unwrap();
             let _ = Cursor::decode(&text, &owner, Order::Ascending, Direction::After).is_ok();
         }
@@ -104,10 +103,10 @@ proptest! {
         let name = ["record", "conversation", "seq", "id", "created_at_us", "body"][field];
         line[name] = value;
         let of = ConversationId::new("c").unwrap();
-        if let Ok(record) = line::read(&line.to_string(), Some(&of)) {
+        if let Ok(record) = read_line(&line.to_string(), Some(&of)) {
             let mut out = Vec::new();
-            line::write(&record, Some(&of), &mut out).unwrap();
-            prop_assert_eq!(line::read(std::str::from_utf8(&out).unwrap(), Some(&of)).unwrap(), record);
+            write_line(&record, Some(&of), &mut out).unwrap();
+            prop_assert_eq!(read_line(std::str::from_utf8(&out).unwrap(), Some(&of)).unwrap(), record);
         }
     }
 
@@ -149,7 +148,7 @@ fn what_fuzzing_begins_with_is_taken() {
     };
     let of = ConversationId::new("c").unwrap();
     for bytes in corpus("line") {
-        line::read(std::str::from_utf8(&bytes).unwrap(), Some(&of)).unwrap();
+        read_line(std::str::from_utf8(&bytes).unwrap(), Some(&of)).unwrap();
     }
     for bytes in corpus("message") {
         ExportedMessage::named(1, "name", 1, std::str::from_utf8(&bytes).unwrap()).unwrap();

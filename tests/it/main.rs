@@ -49,6 +49,7 @@ mod openai_records;
 mod openai_sdks;
 mod origins;
 mod outage;
+mod owner_data;
 mod owners;
 mod pages;
 mod parts;

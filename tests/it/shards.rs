@@ -222,13 +222,14 @@ fn literals(source: &str) -> Vec<String> {
 }
 
 /// Statements that are for all owners: they lock nothing, and what they find is gone through shard by shard.
-const ACROSS: [&str; 6] = [
+const ACROSS: [&str; 7] = [
     "select owner_id, conversation_id, version from pending_invalidations",
     "select count(*) as pending",
     "select shard, conversation_key from purges where not is_purged order by since",
     "declare conversations_to_export",
     "(select owner_id, conversation_id from conversations",
     "select owner_id, erasing from owners",
+    "select owner_id from conversations where deleted_at is null group by owner_id",
 ];
 
 #[test]

@@ -121,21 +121,18 @@ impl Database {
         read().map_err(Error::Database)
     }
 
-    /// Registers an erasure, or joins the one that is under way; which it is. `erased_at`, in Unix seconds: when the owner's data were
-    /// erased that a restore has brought back.
+    /// Registers an erasure, or joins the one that is under way; which it is.
     pub(crate) async fn register_erasure(
         &self,
         owner: &OwnerId,
         requested_by: &str,
-        erased_at: Option<i64>,
     ) -> Result<String, Error> {
-        let query = sqlx::query("select register_erasure($1, $2, $3, $4, $5, to_timestamp($6)) as id")
+        let query = sqlx::query("select register_erasure($1, $2, $3, $4, $5) as id")
             .bind(owner.shard())
             .bind(owner.as_str())
             .bind(format!("erasure_{}", Uuid::now_v7().simple()))
             .bind(requested_by)
-            .bind(OwnerHash::of(owner).to_string())
-            .bind(erased_at.map(|at| at as f64));
+            .bind(OwnerHash::of(owner).to_string());
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         row.try_get("id").map_err(Error::Database)
     }

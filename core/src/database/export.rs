@@ -18,7 +18,7 @@ use crate::types::error::Error;
 use crate::types::message::{MessageId, NewMessage};
 use crate::types::record::{ContentType, RecordKey, RecordValue};
 use crate::types::transfer::{
-    Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, Scope,
+    ExportCursor, Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord, Scope,
 };
 
 /// How long a step of an export may take: the first sorts the names of all conversations.
@@ -79,8 +79,12 @@ struct Headed {
 }
 
 impl Database {
-    /// Begins to read conversations and records as they are now.
-    pub(crate) async fn snapshots(&self, scope: &Scope) -> Result<Snapshots, Error> {
+    /// Begins to read conversations and records as they are now; conversations from the one on in which the cursor is.
+    pub(crate) async fn snapshots(
+        &self,
+        scope: &Scope,
+        from: Option<&ExportCursor>,
+    ) -> Result<Snapshots, Error> {
         let begin = async {
             let mut session = self.sessions.own().await?;
             sqlx::raw_sql(BEGIN).execute(&mut *session).await?;
@@ -99,8 +103,11 @@ impl Database {
             Scope::Owner(owner) => (Some(owner), None),
             Scope::Conversation(key) => (Some(&key.owner), Some(&key.id)),
         };
-        let declare =
-            sqlx::query(DECLARE).bind(owner.map(OwnerId::as_str)).bind(id.map(|id| id.as_str().to_owned()));
+        let from = from.and_then(ExportCursor::conversation).unwrap_or_default();
+        let declare = sqlx::query(DECLARE)
+            .bind(owner.map(OwnerId::as_str))
+            .bind(id.map(|id| id.as_str().to_owned()))
+            .bind(from.to_owned());
         snapshots.rows(declare).await?;
         Ok(snapshots)
     }
@@ -114,6 +121,32 @@ impl Headed {
 }
 
 impl Snapshots {
+    /// Goes on at a place, and answers the line of the owner or the conversation that is in; none: that is no longer there, and what
+    /// comes next is something else.
+    pub(crate) async fn resume(&mut self, at: ExportCursor) -> Result<Option<Exported>, Error> {
+        self.within = Within::Between;
+        let id = match at {
+            ExportCursor::OwnerRecord(after) => {
+                let Some((row, owner)) = self.owner_after("").await? else { return Ok(None) };
+                let name = owner.owner.as_str().to_owned();
+                self.within = Within::Records(row, after, Some(name));
+                return Ok(Some(Exported::Owner(owner)));
+            }
+            ExportCursor::Message(ref id, _) | ExportCursor::Record(ref id, _) => id.clone(),
+        };
+        self.fetch().await?;
+        let Some(Headed { row, record }) = self.ahead.pop_front_if(|next| next.record.key.id.as_str() == id)
+        else {
+            return Ok(None);
+        };
+        self.within = match at {
+            ExportCursor::Record(_, after) => Within::Records(row, after, None),
+            ExportCursor::Message(_, after) => Within::Messages(row, after),
+            ExportCursor::OwnerRecord(_) => Within::Between,
+        };
+        Ok(Some(Exported::Conversation(record)))
+    }
+
     /// The next records, some hundred at most; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Vec<Exported>, Error> {
         while self.within != Within::Between {
@@ -268,6 +301,7 @@ const DECLARE: &str = "declare conversations_to_export no scroll cursor for
         unix_micros(updated_at) as updated_at, unix_micros(last_message_at) as last_message_at
     from conversations c where deleted_at is null and not has_expired(updated_at, expires_after)
         and ($1::text is null or owner_id = $1) and ($2::text is null or conversation_id = $2)
+        and conversation_id >= $3
     order by owner_id, conversation_id";
 const FETCH: &str = "fetch 200 from conversations_to_export";
 const _: () = assert!(CONVERSATIONS == 200);
@@ -284,7 +318,7 @@ const WHOLE: &str = "select m.conversation_key, m.seq, m.message_id, m.id_in_bod
 /// The next owner with records.
 const OWNER: &str = "select shard, -key as key, owner_id, record_revision,
         (select count(*) from records r where r.shard = o.shard and r.scope_key = -o.key) as record_count
-    from owners o where owner_id > $1 and record_revision > 0 and ($2::text is null or owner_id = $2)
+    from owners o where owner_id > $1 and record_revision > erased_revision and ($2::text is null or owner_id = $2)
     order by owner_id limit 1";
 /// The next records, up to 200, and up to 8 MiB of values but at least one.
 const RECORDS: &str = "select key, revision, content_type, value, unix_micros(updated_at) as at from (

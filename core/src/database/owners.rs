@@ -10,6 +10,7 @@ use super::Database;
 use super::error::{StatementError, late};
 use super::rows::owner_id;
 use crate::meter::timed_postgres;
+use crate::types::conversation::OwnerId;
 use crate::types::error::Error;
 use crate::types::inspection::{LargestOwners, OwnerSize};
 
@@ -23,7 +24,22 @@ const LARGEST: &str =
     from conversations where deleted_at is null
     group by shard, owner_id order by messages desc, owner_id limit $1";
 
+/// Goes through the index of all conversations, and through the owners with records of their own.
+const OWNERS: &str = "select owner_id from conversations where deleted_at is null group by owner_id
+    union select owner_id from owners where record_revision > erased_revision";
+
 impl Database {
+    /// Every owner who has anything.
+    pub(crate) async fn owners(&self) -> Result<Vec<OwnerId>, Error> {
+        let read = async {
+            let mut session = self.sessions.own().await?;
+            sqlx::query(OWNERS).fetch_all(&mut *session).await
+        };
+        let rows = timed_postgres(timeout(DEADLINE, read)).await.unwrap_or_else(|_| Err(late()));
+        let rows = rows.map_err(|error| StatementError { error, maybe_applied: false }.of_read())?;
+        rows.iter().map(owner_id).collect::<Result<_, _>>().map_err(Error::Database)
+    }
+
     /// The owners with the most messages, the largest first. Takes as long as it takes to read every conversation's row.
     pub(crate) async fn largest_owners(&self, limit: i64) -> Result<LargestOwners, Error> {
         let read = async {

@@ -30,6 +30,14 @@ impl ConversationIndex {
         Ok((self.database.owner_stats(owner).await?, self.database.last_erasure(owner).await?))
     }
 
+    /// Every owner who has anything.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn owners(&self) -> Result<Vec<OwnerId>, Error> {
+        self.database.owners().await
+    }
+
     /// The receipts of all erasures, the oldest first.
     ///
     /// # Errors
@@ -52,34 +60,9 @@ impl ConversationStore {
         requested_by: &str,
         until: Instant,
     ) -> Result<Erasure, Error> {
-        self.erase(owner, requested_by, None, until).await
-    }
-
-    /// Erases again what a restore from backup has brought back. `erased_at` is when it was erased, in Unix seconds; records of the
-    /// owner's own that are newer stay.
-    ///
-    /// # Errors
-    /// As [`ConversationStore::erase_owner`].
-    pub async fn erase_again(
-        &self,
-        owner: &OwnerId,
-        requested_by: &str,
-        erased_at: i64,
-        until: Instant,
-    ) -> Result<Erasure, Error> {
-        self.erase(owner, requested_by, Some(erased_at), until).await
-    }
-
-    async fn erase(
-        &self,
-        owner: &OwnerId,
-        requested_by: &str,
-        erased_at: Option<i64>,
-        until: Instant,
-    ) -> Result<Erasure, Error> {
         self.database().ensure_owner(owner).await?;
         let first = self.begin_round(owner).await?;
-        let erasure = match self.database().register_erasure(owner, requested_by, erased_at).await {
+        let erasure = match self.database().register_erasure(owner, requested_by).await {
             Ok(erasure) => erasure,
             Err(error) => {
                 self.withdraw_all(first).await;

@@ -28,7 +28,7 @@ impl ConversationIndex {
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
     pub async fn export(&self, scope: &Scope) -> Result<Export, Error> {
-        self.database.snapshots(scope).await.map(Export)
+        self.database.snapshots(scope, None).await.map(Export)
     }
 
     /// Stores exported records as they were, all or none: of a conversation that was imported, or of an owner. One that is there with the same

@@ -1,5 +1,11 @@
 //! What leaves one store and enters another: conversations and messages with all that is kept of them.
 
+mod cursor;
+mod line;
+
+pub use cursor::ExportCursor;
+pub use line::{LineError, read_line, write_line};
+
 use super::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId};
 use super::error::{Invalid, Problem};
 use super::message::{Message, MessageId, NewMessage};

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use conversation_core::{CacheUpdate, Conversation, ConversationId, Error, Read, Source};
+use conversation_core::{CacheUpdate, Conversation, ConversationId, Error, ExportCursor, Read, Source};
 use http::StatusCode;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LINK, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,6 +35,8 @@ pub struct ApiResponse {
     cache_status: Option<CacheStatus>,
     /// Whether the body is messages that the window may have.
     window: bool,
+    /// Where the next part of it is.
+    link: Option<String>,
 }
 
 /// The body of a record's value.
@@ -46,7 +49,15 @@ struct ValueBody {
 
 impl ApiResponse {
     pub(crate) fn new(body: String) -> Self {
-        Self { status: StatusCode::OK, body, value: None, version: None, cache_status: None, window: false }
+        Self {
+            status: StatusCode::OK,
+            body,
+            value: None,
+            version: None,
+            cache_status: None,
+            window: false,
+            link: None,
+        }
     }
 
     /// A record's value as it is: as text where it is some, and that is not longer than base64.
@@ -60,6 +71,16 @@ impl ApiResponse {
         Self {
             value: Some(ValueBody { content_type: content_type.to_owned(), is_base64 }),
             ..Self::new(body)
+        }
+    }
+
+    /// Lines of an export, and where the next ones are.
+    pub(crate) fn lines(lines: String, next: Option<&ExportCursor>) -> Self {
+        let content_type = "application/x-ndjson".to_owned();
+        Self {
+            value: Some(ValueBody { content_type, is_base64: false }),
+            link: next.map(|next| format!(r#"<?after={}>; rel="next""#, next.encode())),
+            ..Self::new(lines)
         }
     }
 
@@ -139,6 +160,7 @@ impl ApiResponse {
         let headers = [
             (ETAG.as_str(), self.version.map(etag)),
             ("cache-status", self.cache_status.map(CacheStatus::header)),
+            (LINK.as_str(), self.link),
         ];
         let response = respond(self.status.as_u16(), &self.body, headers);
         match self.value {

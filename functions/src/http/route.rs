@@ -25,8 +25,8 @@ pub enum Operation {
     Recent(RecentOperation),
     /// Read a conversation, or the function's health.
     Get(GetOperation),
-    /// List conversations.
-    List,
+    /// List conversations, or read all of what the caller has.
+    List(ListOperation),
     /// Change.
     Update(UpdateOperation),
     /// Delete.
@@ -66,6 +66,17 @@ pub enum GetOperation {
     Health,
 }
 
+/// What `list` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListOperation {
+    /// List conversations.
+    Conversations,
+    /// Say how much the caller has.
+    Owner,
+    /// Export what the caller has.
+    Export,
+}
+
 /// What `update` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateOperation {
@@ -82,6 +93,10 @@ pub enum DeleteOperation {
     Conversation,
     /// Delete one item, which is one message.
     Item,
+    /// Delete the conversations that a filter lets through.
+    Conversations,
+    /// Erase everything that the caller has.
+    Owner,
 }
 
 /// What `records` answers: of a conversation's records where the path names one, otherwise of the caller's own.
@@ -108,7 +123,7 @@ impl Operation {
             Self::Add(_) => "add",
             Self::Recent(_) => "recent",
             Self::Get(_) => "get",
-            Self::List => "list",
+            Self::List(_) => "list",
             Self::Update(_) => "update",
             Self::Delete(_) => "delete",
             Self::Records(_) => "records",
@@ -123,7 +138,16 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/conversations",
         operation: Operation::Add(AddOperation::Conversation),
     },
-    Route { method: "GET", path: "/v1/conversations", operation: Operation::List },
+    Route {
+        method: "GET",
+        path: "/v1/conversations",
+        operation: Operation::List(ListOperation::Conversations),
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/conversations",
+        operation: Operation::Delete(DeleteOperation::Conversations),
+    },
     Route {
         method: "GET",
         path: "/v1/conversations/{conversation_id}",
@@ -186,6 +210,9 @@ pub const ROUTES: &[Route] = &[
     records("GET", OWNER_RECORD, RecordsOperation::Get),
     records("PUT", OWNER_RECORD, RecordsOperation::Put),
     records("DELETE", OWNER_RECORD, RecordsOperation::Delete),
+    Route { method: "GET", path: "/v1/owner", operation: Operation::List(ListOperation::Owner) },
+    Route { method: "DELETE", path: "/v1/owner", operation: Operation::Delete(DeleteOperation::Owner) },
+    Route { method: "GET", path: "/v1/owner/export", operation: Operation::List(ListOperation::Export) },
     Route { method: "GET", path: "/v1/health", operation: Operation::Get(GetOperation::Health) },
 ];
 
@@ -266,7 +293,7 @@ mod tests {
             Some(Target { operation, names })
         };
         let get = |path: &str| find(&Method::GET, path);
-        assert_eq!(get("/v1/conversations"), target(Operation::List, "", ""));
+        assert_eq!(get("/v1/conversations"), target(Operation::List(ListOperation::Conversations), "", ""));
         assert_eq!(
             get("/v1/conversations/a%20b"),
             target(Operation::Get(GetOperation::Conversation), "a b", "")

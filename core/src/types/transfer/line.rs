@@ -15,15 +15,17 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use conversation_core::{
-    ContentType, ConversationFields, ConversationId, ConversationKey, Exported, ExportedConversation,
-    ExportedMessage, ExportedOwner, ExportedRecord, Invalid, MessageId, OwnerId, RecordKey, RecordValue,
-};
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+use super::{Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord};
+use crate::types::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId};
+use crate::types::error::Invalid;
+use crate::types::message::MessageId;
+use crate::types::record::{ContentType, RecordKey, RecordValue};
 
 /// Why a line is not one of an export.
 #[derive(Debug, Error)]
@@ -136,7 +138,11 @@ struct MessageLine<'a> {
 ///
 /// # Errors
 /// The record cannot be serialised, which none is known to be.
-pub fn write(record: &Exported, of: Option<&ConversationId>, out: &mut Vec<u8>) -> Result<(), LineError> {
+pub fn write_line(
+    record: &Exported,
+    of: Option<&ConversationId>,
+    out: &mut Vec<u8>,
+) -> Result<(), LineError> {
     match record {
         Exported::Conversation(record) => serde_json::to_writer(&mut *out, &conversation_line(record))?,
         Exported::Message(record) => {
@@ -213,7 +219,7 @@ fn conversation_line(record: &ExportedConversation) -> ConversationLine<'_, &Con
 ///
 /// # Errors
 /// It is not a line of an export, or a value breaks its rule.
-pub fn read(line: &str, of: Option<&ConversationId>) -> Result<Exported, LineError> {
+pub fn read_line(line: &str, of: Option<&ConversationId>) -> Result<Exported, LineError> {
     let Kind { record } = serde_json::from_str(line)?;
     match record.as_ref() {
         "conversation" => read_conversation(serde_json::from_str(line)?).map(Exported::Conversation),
@@ -313,7 +319,7 @@ mod tests {
     fn again(line: &str) -> String {
         let of = ConversationId::new("c").unwrap();
         let mut out = Vec::new();
-        write(&read(line, Some(&of)).unwrap(), Some(&of), &mut out).unwrap();
+        write_line(&read_line(line, Some(&of)).unwrap(), Some(&of), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -370,7 +376,7 @@ mod tests {
             (&CONVERSATION.replace("\"title\"", "\"name\""), "unknown field `name`"),
             (&CONVERSATION.replace("{\"k\":\"v\"}", "[]"), "metadata: not an object"),
         ] {
-            let error = read(line, Some(&of)).unwrap_err().to_string();
+            let error = read_line(line, Some(&of)).unwrap_err().to_string();
             assert!(error.contains(expected), "{line}: {error}");
         }
     }
