@@ -50,15 +50,12 @@ begin
             outcome := 'refused';
             return;
         end if;
-        if was_erased(p_shard, p_owner_id, p_conversation_id) then
-            outcome := 'deleted';
-            return;
-        end if;
         insert into conversations (shard, owner_id, conversation_id, created_at, updated_at)
             values (p_shard, p_owner_id, p_conversation_id, moment, moment) on conflict do nothing;
         is_new := found;
         c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
         if is_new then
+            perform refuse_erased(p_shard, p_owner_id, p_conversation_id);
             if p_fork_of is not null then
                 c := fork_conversation(c, p_fork_of, p_fork_at, p_ids, p_fork_records);
             end if;

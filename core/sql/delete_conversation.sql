@@ -22,7 +22,7 @@ begin
     moment := clock_timestamp();
     row_epoch := c.epoch;
     version := c.version;
-    if c.key is null or (p_if_expired and not has_expired(c.updated_at, c.expires_after)) then
+    if c.key is null or c.erased or (p_if_expired and not has_expired(c.updated_at, c.expires_after)) then
         outcome := 'absent';
     elsif c.deleted_at is not null then
         outcome := 'deleted';

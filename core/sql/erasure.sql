@@ -7,16 +7,19 @@ create or replace function erased_id(p_owner_id text, p_conversation_id text) re
     select sha256(convert_to(p_owner_id || '/' || p_conversation_id, 'UTF8'))
 $$;
 
--- Whether a conversation of this id was erased, so that none may be created. Called by whoever has found no row under that id.
+-- Refuses a conversation that is being created, under its new row's lock: whatever the statement wrote is undone.
 --
--- Fails with ER001 while an erasure is hiding what the owner has: what is new would be hidden, too.
-create or replace function was_erased(p_shard integer, p_owner_id text, p_conversation_id text) returns boolean
+-- Fails with ER001 while an erasure is hiding what the owner has, since what is new would be hidden, too; with ER002 where a
+-- conversation of this id was erased.
+create or replace function refuse_erased(p_shard integer, p_owner_id text, p_conversation_id text) returns void
     language plpgsql stable as $$
 begin
     if (select o.erasing from owners o where o.shard = p_shard and o.owner_id = p_owner_id) is not null then
         raise exception using errcode = 'ER001', message = 'the data of this owner are being erased';
     end if;
-    return exists (select from erased_ids e where e.shard = p_shard and e.id_hash = erased_id(p_owner_id, p_conversation_id));
+    if exists (select from erased_ids e where e.shard = p_shard and e.id_hash = erased_id(p_owner_id, p_conversation_id)) then
+        raise exception using errcode = 'ER002', message = 'the conversation was erased';
+    end if;
 end $$;
 
 -- Conversations of an owner that are not yet part of an erasure, deleted ones too: a few thousand. The results are parallel arrays.
@@ -34,29 +37,42 @@ begin
               limit p_limit) c;
 end $$;
 
--- Registers an erasure, or joins the one that is under way; returns its id. The owner's own records are out of reach with it: they stay
--- under the key that the owner had.
+-- How many erasures of an owner's data there were.
+create or replace function erasures_of(p_shard integer, p_owner_hash text) returns bigint
+    language plpgsql stable as $$
+begin
+    return (select count(*) from erasures e where e.shard = p_shard and e.owner_hash = p_owner_hash);
+end $$;
+
+-- Registers an erasure, or joins the one that is under way, or the last one; returns its id. The owner's own records are out of reach
+-- with it: they stay under the key that the owner had. The owner has a row: whoever waits for it finds it again.
+--
+--   p_seen    how many erasures there were when the request came. Where there are more by now, another try of it was done: what was
+--             created since is not erased
 create or replace function register_erasure(
-    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text)
+    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text, p_seen bigint)
     returns text
     language plpgsql as $$
 declare
     o owners;
     moment timestamptz;
+    next_key bigint;
 begin
     select * into o from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
     if o.erasing is not null then
         return o.erasing;
     end if;
+    if erasures_of(p_shard, p_owner_hash) > p_seen then
+        return (select e.id from erasures e
+            where e.shard = p_shard and e.owner_hash = p_owner_hash order by e.requested_at desc, e.id desc limit 1);
+    end if;
     moment := clock_timestamp();
     insert into erasures (id, shard, owner_hash, requested_by, requested_at)
         values (p_erasure, p_shard, p_owner_hash, p_requested_by, moment);
-    delete from owners r where r.shard = p_shard and r.owner_id = p_owner_id;
-    insert into owners (shard, owner_id, record_revision, erased_revision, erasing)
-        values (p_shard, p_owner_id, coalesce(o.record_revision, 0), coalesce(o.record_revision, 0), p_erasure);
-    if o.key is not null then
-        insert into purges (shard, conversation_key, erasure) values (p_shard, -o.key, p_erasure);
-    end if;
+    next_key := nextval(pg_get_serial_sequence('owners', 'key'));
+    update owners r set key = next_key, erased_revision = r.record_revision, erasing = p_erasure
+        where r.shard = p_shard and r.owner_id = p_owner_id;
+    insert into purges (shard, conversation_key, erasure) values (p_shard, -o.key, p_erasure);
     return p_erasure;
 end $$;
 
@@ -68,9 +84,19 @@ create or replace function hide_conversations(
     language plpgsql as $$
 declare
     moment timestamptz := clock_timestamp();
+    added bigint;
 begin
     if p_generation is distinct from (select generation from cache_generation) then
         raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
+    end if;
+    hidden_ids := '{}';
+    hidden_versions := '{}';
+    refused_ids := '{}';
+    refused_epochs := '{}';
+    -- What was created after the erasure has ended is not hidden.
+    perform 1 from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
+    if not exists (select from owners r where r.shard = p_shard and r.owner_id = p_owner_id and r.erasing = p_erasure) then
+        return;
     end if;
     -- In one order, so that nobody waits in a circle; what is looked at comes in later statements.
     perform 1 from conversations r
@@ -82,32 +108,42 @@ begin
     delete from metadata_pairs m using conversations r
         where m.shard = p_shard and m.owner_id = p_owner_id and m.conversation_key = r.key
             and r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) and r.conversation_id <> all (refused_ids);
-    insert into purges as p (shard, conversation_key, erasure)
-        select p_shard, r.key, p_erasure from conversations r
-            where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) and r.conversation_id <> all (refused_ids)
-        on conflict (conversation_key, shard) do update
-            set next_seq = 1, until_seq = null, next_record = '', since = moment, erasure = excluded.erasure;
+    with put as (
+        insert into purges as p (shard, conversation_key, erasure)
+            select p_shard, r.key, p_erasure from conversations r
+                where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
+                    and r.conversation_id <> all (refused_ids)
+            on conflict (conversation_key, shard) do update
+                set next_seq = 1, until_seq = null, next_record = '', since = moment, erasure = excluded.erasure
+                where p.erasure is null
+            returning 1)
+    select count(*) into added from put;
+    update conversations r set erased = true
+        where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) and r.deleted_at is not null;
     with hidden as (
         update conversations r set
             title = null, metadata = '{}', forked_from = null, forked_at = null, archived = false, expires_after = null,
             epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null, cut_after = 0, cut_until = 0,
-            updated_at = greatest(moment, r.updated_at), deleted_at = moment
+            updated_at = greatest(moment, r.updated_at), deleted_at = moment, erased = true
             where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
                 and r.conversation_id <> all (refused_ids) and r.deleted_at is null
             returning r.conversation_id, r.version)
     select coalesce(array_agg(hidden.conversation_id), '{}'), coalesce(array_agg(hidden.version), '{}')
         into hidden_ids, hidden_versions from hidden;
-    update erasures e set conversations = e.conversations + cardinality(p_ids) - cardinality(refused_ids)
+    update erasures e set conversations = e.conversations + added
         where e.shard = p_shard and e.id = p_erasure;
 end $$;
 
--- Ends the hiding if all is hidden. A fork that was under way when its origin was hidden has committed before that, and shows here.
+-- Ends the hiding if all is hidden, or it has ended. A fork that was under way when its origin was hidden has committed before that, and shows here.
 create or replace function end_hiding(p_shard integer, p_owner_id text, p_erasure text) returns boolean
     language plpgsql as $$
 declare
     moment timestamptz := clock_timestamp();
 begin
     perform 1 from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
+    if not exists (select from owners r where r.shard = p_shard and r.owner_id = p_owner_id and r.erasing = p_erasure) then
+        return true;
+    end if;
     if exists (select from conversations r
             where r.shard = p_shard and r.owner_id = p_owner_id
                 and not exists (select from purges p

@@ -21,11 +21,6 @@ declare
     twice text;
     records_end text := end_of_prefix(p_records_prefix);
 begin
-    -- Whoever erases what the owner has waits for this copy, or this one for that.
-    perform 1 from owners r where r.shard = fork.shard and r.owner_id = fork.owner_id for share;
-    if was_erased(fork.shard, fork.owner_id, p_origin) then
-        raise exception using errcode = 'FO001', message = 'there is no conversation to begin from';
-    end if;
     select * into o from conversations r
         where r.shard = fork.shard and r.owner_id = fork.owner_id and r.conversation_id = p_origin for share;
     if o.key is null or o.deleted_at is not null or has_expired(o.updated_at, o.expires_after) or o.key = fork.key then

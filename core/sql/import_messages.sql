@@ -30,10 +30,6 @@ begin
             outcome := 'refused';
             return;
         end if;
-        if was_erased(p_shard, p_owner_id, p_conversation_id) then
-            outcome := 'deleted';
-            return;
-        end if;
         insert into conversations (shard, owner_id, conversation_id, created_at, updated_at, forked_from, forked_at)
             values (p_shard, p_owner_id, p_conversation_id, from_unix_micros(p_created_at), from_unix_micros(p_updated_at),
                 p_forked_from, p_forked_at)
@@ -41,6 +37,7 @@ begin
         is_new := found;
         c := lock_conversation(p_shard, p_owner_id, p_conversation_id, p_generation);
         if is_new then
+            perform refuse_erased(p_shard, p_owner_id, p_conversation_id);
             c := set_conversation_fields(c, p_fields);
         end if;
     end if;

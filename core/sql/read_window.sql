@@ -7,7 +7,7 @@ declare
 begin
     select * into c from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id;
-    if found and not has_expired(c.updated_at, c.expires_after) then
+    if found and not c.erased and not has_expired(c.updated_at, c.expires_after) then
         return next snapshot_of(c, false, true, p_capacity);
     end if;
 end $$;
@@ -27,7 +27,7 @@ begin
             where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id
                 and r.deleted_at is null
             returning * into c;
-        if found and not has_expired(c.updated_at, c.expires_after) then
+        if found and not c.erased and not has_expired(c.updated_at, c.expires_after) then
             return next snapshot_of(c, true, true, p_capacity);
             return;
         end if;

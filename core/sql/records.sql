@@ -68,13 +68,10 @@ begin
     select * into c from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
     if c.key is null and p_create then
-        if was_erased(p_shard, p_owner_id, p_conversation_id) then
-            c.deleted_at := moment;
-            return c;
-        end if;
         -- Nobody can have cached it: a writer who began before finds a row that it did not expect, and begins again.
         insert into conversations (shard, owner_id, conversation_id, version, epoch, created_at, updated_at)
             values (p_shard, p_owner_id, p_conversation_id, 1, 1, moment, moment) on conflict do nothing;
+        perform refuse_erased(p_shard, p_owner_id, p_conversation_id);
         select * into c from conversations r
             where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = p_conversation_id for no key update;
     end if;

@@ -14,7 +14,6 @@ use crate::types::conversation::OwnerId;
 
 pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
-pub use retention::Retention;
 pub use sharding::Sharding;
 
 /// A setting that is missing or cannot be read. One line, naming it.

@@ -61,8 +61,8 @@ mod types;
 pub use cache::UNIDENTIFIED_VALIDITY;
 pub use clock::Clock;
 pub use config::{
-    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, Retention, Sharding,
-    TelemetryConfig, connections_needed, is_on_lambda,
+    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, Sharding, TelemetryConfig,
+    connections_needed, is_on_lambda,
 };
 pub use connect::{conversation_index, migrate, store};
 pub use database::Migrated;
@@ -98,6 +98,7 @@ pub use types::record::{
     RecordBatch, RecordChange, RecordDeletion, RecordKey, RecordLimit, RecordOutcome, RecordQuery,
     RecordScope, RecordValue, WrittenRecord,
 };
+pub use types::retention::Retention;
 pub use types::snapshot::WINDOW;
 pub use types::transfer::{
     ExportCursor, Exported, ExportedConversation, ExportedMessage, ExportedOwner, ExportedRecord,

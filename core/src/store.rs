@@ -18,12 +18,12 @@ use crate::types::read::Listing;
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::config::Retention;
 use crate::database::Database;
 use crate::types::conversation::OwnerId;
 use crate::types::erasure::ERASURE_SETTLES;
 use crate::types::error::Error;
 use crate::types::page::{ConversationFilter, Cursor, Direction, Limit, Order, Page};
+use crate::types::retention::Retention;
 
 pub use audit::Audit;
 pub use delete_many::BulkDeletion;

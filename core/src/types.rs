@@ -11,6 +11,7 @@ pub(crate) mod page;
 pub(crate) mod precondition;
 pub(crate) mod read;
 pub(crate) mod record;
+pub(crate) mod retention;
 pub(crate) mod snapshot;
 pub(crate) mod transfer;
 pub(crate) mod write;

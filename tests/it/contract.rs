@@ -51,10 +51,14 @@ async fn every_example_is_answered_as_it_is_written() {
         let given = send(&api, sent, &owner).await;
         assert_eq!(given.status, *status, "{name}: {}", given.text);
         let Some(answer) = answer else {
+            seen.entry(sent.operation.clone()).or_default().insert(status.to_string());
+            if name.starts_with("exportOwner") {
+                assert!(given.text.starts_with(r#"{"record":"#), "{name}: {}", given.text);
+                continue;
+            }
             // Of a record its value is answered, as the setting or the call before has stored it.
             let value = if name.contains("Own") { r#"{"step":"2"}"# } else { r#"{"step": "1"}"# };
             assert_eq!(given.text, value, "{name}");
-            seen.entry(sent.operation.clone()).or_default().insert(status.to_string());
             continue;
         };
         if *status == 200 {

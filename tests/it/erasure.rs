@@ -262,7 +262,7 @@ async fn while_an_erasure_is_hiding_nothing_is_created_and_the_sweep_goes_on_wit
     // All was hidden in the first round: it is the second that finds nothing left.
     assert!(late.is_ok());
     fill_one(&store, "canary-x").await;
-    let register = "select register_erasure(shard_of('ann'), 'ann', 'erasure_1', 'operator:eve', 'hash')";
+    let register = "select register_erasure(shard_of('ann'), 'ann', 'erasure_1', 'operator:eve', 'hash', 0)";
     sqlx::raw_sql(register).execute(&mut stack.postgres().await).await.unwrap();
     let added = store.add(&of("ann", "canary-y"), &batch([message("m")])).await;
     assert!(matches!(added, Err(Error::ErasureUnderway)), "{added:?}");

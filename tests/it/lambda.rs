@@ -224,7 +224,14 @@ async fn with_tokens_every_route_serves_the_owner_that_is_claimed_and_nobody_els
     let mut routes: Vec<_> = ROUTES.iter().collect();
     routes.sort_by_key(|route| {
         let has_parts = route.path.contains("item_id") || route.path.contains("records");
-        (route.method == "DELETE", !has_parts, route.path.contains("{key+}") && route.method == "GET")
+        // Of the owner's all, last of all.
+        let is_owner = route.path == "/v1/owner";
+        (
+            route.method == "DELETE",
+            is_owner,
+            !has_parts,
+            route.path.contains("{key+}") && route.method == "GET",
+        )
     });
     for (at, route) in routes.into_iter().enumerate() {
         let mut path = route.path.replace("{conversation_id}", "c1").replace("{item_id}", "m1");
@@ -232,6 +239,7 @@ async fn with_tokens_every_route_serves_the_owner_that_is_claimed_and_nobody_els
         match (route.method, path.ends_with("/records")) {
             ("PUT", _) if path.ends_with("/messages") => path += "?after=2",
             ("DELETE", true) => path += "?prefix=",
+            ("DELETE", _) if path == "/v1/conversations" => path += "?archived=true",
             _ => {}
         }
         let body = match (route.method, route.path.rsplit('/').next()) {
@@ -253,6 +261,7 @@ async fn with_tokens_every_route_serves_the_owner_that_is_claimed_and_nobody_els
         // none.
         let others = as_owner(&api, &format!("eve-{at}"), route.method, &path, body).await;
         let own = matches!(route.path, "/v1/conversations" | "/v1/health")
+            || path.starts_with("/v1/owner")
             || path.ends_with("/messages") && route.method == "POST"
             || path.contains("/records") && (route.method, path.ends_with("state")) != ("GET", true);
         assert_eq!(others, if own { 200 } else { 404 }, "{} {path} by another owner", route.method);

@@ -9,7 +9,9 @@ import pytest
 
 from conversation_store import (
     AsyncConversationStore,
+    BadRequest,
     Conflict,
+    ConversationDeletions,
     ConversationStore,
     Delete,
     NotFound,
@@ -59,6 +61,53 @@ def test_conversations(store: ConversationStore) -> None:
     with pytest.raises(Conflict) as deleted:
         store.add_messages("trip", [HELLO])
     assert deleted.value.code == "conversation_deleted"
+
+
+def test_conversations_that_are_archived_and_that_expire(store: ConversationStore) -> None:
+    def ids(**where: Any) -> list[str]:
+        return [it.id for it in store.list_conversations(**where).data]
+
+    made = store.create_conversation(id="old", archived=True, expires_after=60)
+    assert (made.archived, made.expires_after, made.expires_at) == (True, 60, made.updated_at + 60)
+    store.create_conversation(id="new", metadata={"channel": "web"})
+    assert (ids(), ids(archived=True), ids(archived="any")) == (["new"], ["old"], ["new", "old"])
+    changed = store.update_conversation("old", archived=False, expires_after=None)
+    assert (changed.archived, changed.expires_after) == (False, None)
+    with pytest.raises(BadRequest) as raised:
+        store.update_conversation("old", expires_after=59)
+    assert (raised.value.code, raised.value.param) == ("out_of_range", "expires_after")
+    with pytest.raises(BadRequest) as unfiltered:
+        store.delete_conversations()
+    assert unfiltered.value.param == "metadata"
+    counted = store.delete_conversations(metadata={"channel": "web"})
+    assert counted == ConversationDeletions(dry_run=True, matched=1, deleted=0, has_more=False)
+    assert store.delete_conversations(metadata={"channel": "web"}, dry_run=False).deleted == 1
+    assert ids(archived="any") == ["old"]
+
+
+def test_everything_of_an_owner(store: ConversationStore) -> None:
+    store.add_messages("trip", [HELLO, REPLY], records=[Put("state", "asked")])
+    store.put_record(None, "settings", "{}")
+    owned = store.owner()
+    assert (owned.conversations, owned.messages, owned.records, owned.erasure) == (1, 2, 2, None) and owned.bytes
+    lines = list(store.export_owner())
+    kinds = ["owner", "record", "conversation", "message", "message", "record"]
+    assert [it["record"] for it in lines] == kinds and lines[3]["body"] == HELLO
+    assert sum(len(page.lines) for page in store.export_pages()) == 6
+    with pytest.raises(BadRequest):
+        list(store.export_owner(after="?"))
+    erasure = store.delete_owner()
+    assert (erasure.conversations, erasure.requested_by) == (1, "owner")
+    assert erasure.hidden_at and erasure.hidden_at >= erasure.requested_at
+    with pytest.raises(NotFound):
+        store.get_conversation("trip")
+    left = store.owner()
+    assert (left.conversations, left.messages, left.records) == (0, 0, 0)
+    assert left.erasure and left.erasure.id == erasure.id
+    assert values(store, None) == {}
+    with pytest.raises(Conflict):
+        store.add_messages("trip", [HELLO])
+    store.add_messages("another", [HELLO])
 
 
 def test_messages(store: ConversationStore) -> None:
@@ -220,6 +269,8 @@ async def test_the_async_client(async_store: AsyncConversationStore) -> None:
     with pytest.raises(RevisionMismatch):
         await async_store.put_record("trip", "0", "y", if_absent=True)
     assert (await async_store.health(deep=True)).status == "ok"
+    assert (await async_store.owner()).records == 5
+    assert [line["record"] async for line in async_store.export_owner()][-1] == "record"
     assert len(await async_store.read_many_records("trip", keys=["0"], prefixes=["1"])) == 2
 
 

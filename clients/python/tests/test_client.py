@@ -28,6 +28,7 @@ CONVERSATION = {
     "created_at": 1,
     "updated_at": 1,
     "metadata": {},
+    "archived": False,
     "new_field": 1,
 }
 
@@ -423,6 +424,78 @@ def test_pages_follow_each_other() -> None:
     got = list(server.store().message_pages("trip", limit=1))
     assert [page.data[0]["id"] for page in got] == ["c", "b"] and got[0].version == 3
     assert str(server.requests[1].url.query, "ascii") == "limit=1&before=3"
+
+
+EXPORTED = ['{"record":"owner","n":12345678901234567890}', '{"record":"message","body":"a\u2028b\x85c"}']
+ERASURE = {"object": "owner.erasure", "id": "erasure_1", "owner_hash": "0a", "shard": 7, "requested_by": "owner"} | {
+    "requested_at": 5,
+    "hidden_at": 6,
+    "completed_at": None,
+    "conversations": 4,
+    "messages": 0,
+    "records": 0,
+    "remaining": 5,
+}
+
+
+def export(*lines: str, **headers: str) -> httpx.Response:
+    text = "".join(f"{line}\n" for line in lines)
+    kind = {"content-type": "application/x-ndjson"}
+    return httpx.Response(200, content=text.encode(), headers={**SPOKEN, **kind, **headers})
+
+
+@pytest.mark.anyio
+async def test_an_export_is_read_page_by_page() -> None:
+    def answers() -> list[Answer]:
+        first = export(*EXPORTED, link='<?after=eyJtIjoi-_1>; rel="next"')
+        return [first, refused(503, code="unavailable"), export('{"record":"record"}')]
+
+    server = Server(*answers(), *answers(), *answers(), export())
+    lines = [{"record": "owner", "n": 12345678901234567890}, {"record": "message", "body": "a\u2028b\x85c"}]
+    assert list(server.store().export_owner()) == [*lines, {"record": "record"}]
+    pages = list(server.store().export_pages())
+    assert [page.after for page in pages] == ["eyJtIjoi-_1", None]
+    assert pages[0].text == "".join(f"{line}\n" for line in EXPORTED)
+    async with AsyncConversationStore("http://store", transport=httpx.MockTransport(server)) as store:
+        assert [line async for line in store.export_owner()] == [*lines, {"record": "record"}]
+        assert [page.lines async for page in store.export_pages(after="eyJtIjoi-_1")] == [[]]
+    queries = [str(request.url.query, "ascii") for request in server.requests]
+    assert queries == [*["", "after=eyJtIjoi-_1", "after=eyJtIjoi-_1"] * 3, "after=eyJtIjoi-_1"]
+
+
+def test_deletions_of_many_and_of_all_are_sent_again() -> None:
+    deletions = {"object": "conversation.deletions", "dry_run": True, "matched": 12, "deleted": 0, "has_more": False}
+    erased = {"object": "owner.deleted", "deleted": True, "erasure": ERASURE}
+    underway = refused(503, {"retry-after": "1"}, code="erasure_underway")
+    owned = {"object": "owner", "conversations": 3, "messages": 6, "records": 4, "bytes": 1234, "erasure": None}
+    lost = httpx.ReadError("lost")
+    answers: list[Answer] = [ok(deletions), lost, ok({**deletions, "dry_run": False}), underway, ok(erased), ok(owned)]
+    server = Server(*answers, ok({**owned, "erasure": ERASURE}))
+    store = server.store()
+    counted = store.delete_conversations(metadata={"a b": "c&d"}, forked_from="trip", archived="any")
+    assert counted == package.ConversationDeletions(True, 12, 0, False)
+    assert not store.delete_conversations(archived=True, dry_run=False).dry_run
+    erasure = store.delete_owner()
+    assert (erasure.id, erasure.hidden_at, erasure.completed_at, erasure.remaining) == ("erasure_1", 6, None, 5)
+    assert store.owner() == package.OwnerData(3, 6, 4, 1234)
+    assert store.owner().erasure == erasure
+    assert [(it.method, it.url.raw_path.decode()) for it in server.requests[:5]] == [
+        ("DELETE", "/v1/conversations?metadata%5Ba%20b%5D=c%26d&forked_from=trip&archived=any&dry_run=true"),
+        *[("DELETE", "/v1/conversations?archived=true&dry_run=false")] * 2,
+        *[("DELETE", "/v1/owner")] * 2,
+    ]
+    assert set(server.keys) == {None}
+
+
+def test_what_a_change_of_a_conversation_does_not_name_stays() -> None:
+    server = Server(*[ok({**CONVERSATION, "archived": True, "expires_after": 60, "expires_at": 61})] * 3)
+    store = server.store()
+    made = store.create_conversation(archived=True, expires_after=60)
+    assert (made.archived, made.expires_after, made.expires_at) == (True, 60, 61)
+    store.update_conversation("trip", archived=False)
+    store.update_conversation("trip", expires_after=None)
+    bodies = [json.loads(request.content) for request in server.requests]
+    assert bodies == [{"archived": True, "expires_after": 60}, {"archived": False}, {"expires_after": None}]
 
 
 def test_many_records_take_few_requests() -> None:

@@ -56,14 +56,16 @@ pub use call::{Call, Pages};
 pub use client::{Client, ClientBuilder};
 pub use error::{BoxError, Error, Problem};
 pub use models::condition::{Match, Order};
-pub use models::conversation::{Conversation, ConversationPage, Health};
+pub use models::conversation::{Archived, Conversation, ConversationDeletions, ConversationPage, Health};
 pub use models::message::{AddedMessages, Item, ItemPage, Message, MessagePage};
+pub use models::owner::{ExportPage, OwnerData, OwnerErasure};
 pub use models::record::{Change, Content, Record, RecordDeletion, RecordPage, Scope, StoredRecord, Written};
 pub use operation::{ConditionalRead, IfChanged, Operation, Paged};
 pub use operations::{
-    AddItems, AddMessages, CreateConversation, DeleteConversation, DeleteItem, DeleteRecord, DeleteRecords,
-    GetConversation, GetHealth, GetItem, GetRecord, ListConversations, ListItems, ListMessages, ListRecords,
-    PutRecord, ReplaceMessages, UpdateConversation, WriteRecords,
+    AddItems, AddMessages, CreateConversation, DeleteConversation, DeleteConversations, DeleteItem,
+    DeleteOwner, DeleteRecord, DeleteRecords, ExportOwner, GetConversation, GetHealth, GetItem, GetOwner,
+    GetRecord, ListConversations, ListItems, ListMessages, ListRecords, PutRecord, ReplaceMessages,
+    UpdateConversation, WriteRecords,
 };
 pub use request::Request;
 pub use response::Response;

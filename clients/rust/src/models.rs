@@ -3,5 +3,6 @@
 pub(crate) mod condition;
 pub(crate) mod conversation;
 pub(crate) mod message;
+pub(crate) mod owner;
 pub(crate) mod raw;
 pub(crate) mod record;

@@ -1,4 +1,4 @@
-import { Transport, segment, withVersion } from "./http.js";
+import { Transport, nextCursor, segment, withVersion } from "./http.js";
 import type { ClientOptions } from "./http.js";
 import { readLast } from "./last.js";
 import { Records, changesOf } from "./records.js";
@@ -28,6 +28,40 @@ export class ConversationStore {
   records(conversation?: string): Records {
     const scope = conversation === undefined ? "/v1/records" : `${pathOf(conversation)}/records`;
     return new Records(this.#transport, scope);
+  }
+
+  /**
+   * Deletes the conversations that `conversations.list` has for the same filter, up to 1,000; if there are more, `has_more` is true. By
+   * default it only counts them. Where the answer to a deletion is lost, it is sent again, and then counts what was left.
+   */
+  async deleteConversations(
+    filter: T.ConversationFilter,
+    { dryRun = true, ...options }: { dryRun?: boolean | undefined } & T.RequestOptions = {},
+  ): Promise<T.ConversationDeletions> {
+    const query = { ...filter, dry_run: dryRun };
+    const call = { method: "DELETE", path: "/v1/conversations", query, options } as const;
+    return (await this.#transport.json<T.ConversationDeletions>(call)).body!;
+  }
+
+  /** How much the caller has, and the last erasure of it. */
+  async owner(options?: T.RequestOptions): Promise<T.OwnerData> {
+    return (await this.#transport.json<T.OwnerData>({ method: "GET", path: "/v1/owner", options })).body!;
+  }
+
+  /** Erases everything that the caller has: afterwards nobody can read any of it. `owner` says how far its removal has come. */
+  async deleteOwner(options?: T.RequestOptions): Promise<T.OwnerDeleted> {
+    return (await this.#transport.json<T.OwnerDeleted>({ method: "DELETE", path: "/v1/owner", options })).body!;
+  }
+
+  /** Everything that the caller has, in pages of lines, each of which `conversation-store import` takes; a request for each page. */
+  async *exportOwner({ after }: { after?: string | undefined } = {}, options?: T.RequestOptions): AsyncGenerator<T.ExportPage> {
+    for (let cursor = after ?? null, more = true; more; more = cursor !== null) {
+      const call = { method: "GET", path: "/v1/owner/export", query: { after: cursor }, options } as const;
+      const { bytes, headers } = await this.#transport.request(call);
+      cursor = nextCursor(headers);
+      const text = new TextDecoder().decode(bytes);
+      yield { lines: text.split("\n").filter((line) => line !== ""), after: cursor };
+    }
   }
 
   /** With `deep`, both stores are checked as well. */
@@ -65,7 +99,7 @@ export class Conversations {
     return (await this.transport.json<T.Conversation>(call)).body as T.Read<T.Conversation, O>;
   }
 
-  /** A page of the owner's conversations, by default the 20 with the newest activity. */
+  /** A page of the owner's conversations, by default the 20 with the newest activity that are not archived. */
   async list(query?: T.ListConversations, options?: T.RequestOptions): Promise<T.ConversationPage> {
     const call = { method: "GET", path: "/v1/conversations", query, options } as const;
     return (await this.transport.json<T.ConversationPage>(call)).body!;
@@ -81,7 +115,7 @@ export class Conversations {
     }
   }
 
-  /** Changes title, metadata or both. */
+  /** Changes the fields that are given: title, metadata, whether it is archived, and when it expires. */
   async update(id: string, change: T.ConversationChange, options?: T.WriteOptions): Promise<T.Conversation> {
     const call = { method: "POST", path: pathOf(id), json: change, options } as const;
     return (await this.transport.json<T.Conversation>(call)).body!;

@@ -177,6 +177,12 @@ export function versionOf(headers: Headers): number {
   return Number(tag[1]);
 }
 
+/** The cursor to the page that the header `Link` names; null if there is none. */
+export function nextCursor(headers: Headers): string | null {
+  const link = /<([^>]*)>\s*;\s*rel="?next"?/.exec(headers.get("link") ?? "");
+  return link && new URL(link[1]!, "http://store").searchParams.get("after");
+}
+
 /** A page, and the version of the conversation that it is of. */
 export function withVersion<P extends object>({ body, headers }: { body: P | null; headers: Headers }): (P & { version: number }) | null {
   return body && { ...body, version: versionOf(headers) };

@@ -28,7 +28,11 @@ export interface paths {
          * @description Creates a conversation, optionally with its first messages, as `messages` or as `items`, not both. With `fork_of` it begins as a copy of another conversation of the same owner, in one commit. The id of a deleted conversation cannot be used again. Without a body, or with null, it is empty.
          */
         post: operations["createConversation"];
-        delete?: never;
+        /**
+         * Delete the conversations of a filter
+         * @description Deletes the conversations that the list has for the same `metadata[key]=value`, `forked_from` and `archived`, of which at least one pair of metadata, `forked_from` or `archived=true` is required. Without `dry_run=false` it only counts them. One request deletes up to 1,000 of them, each as by itself, and only if it has not changed since it was found; if there are more, `has_more` is true: send it again. An error may come when some are deleted already; the same request goes on with the others.
+         */
+        delete: operations["deleteConversations"];
         options?: never;
         head?: never;
         patch?: never;
@@ -57,13 +61,13 @@ export interface paths {
         get: operations["getConversation"];
         put?: never;
         /**
-         * Change title and metadata
-         * @description Fields that the body does not name are unchanged.
+         * Change a conversation
+         * @description Changes its title, its metadata, whether it is archived, and when it expires. Fields that the body does not name are unchanged.
          */
         post: operations["updateConversation"];
         /**
          * Delete a conversation
-         * @description Deletes a conversation and its messages from both stores, at once for every reader. Only this operation, the deletion of an item and the replacement of messages need Redis: without Redis they are a 503, and nothing is deleted.
+         * @description Deletes a conversation and its messages from both stores, at once for every reader. Only deletions of conversations and items, the replacement of messages and the erasure of the owner's data need Redis: without Redis they are a 503, and nothing is deleted.
          */
         delete: operations["deleteConversation"];
         options?: never;
@@ -338,6 +342,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/owner": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description With `AUTH_MODE=trusted_header`: the owner, 1 to 255 visible ASCII characters other than braces. Without it the owner is `DEFAULT_OWNER`, or if that is not set, the response is a 401. With `AUTH_MODE=jwt` it is ignored.
+                 * @example ann
+                 */
+                "x-owner-id"?: components["parameters"]["Owner"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read how much the caller has
+         * @description Counts what the caller has, always in Postgres, which reads all of it; and returns the last erasure of the owner's data, with how far it has come.
+         */
+        get: operations["owner"];
+        put?: never;
+        post?: never;
+        /**
+         * Erase everything that the caller has
+         * @description Erases all conversations with their messages and records, and the owner's own records. When it is answered, nobody can read anything of what the caller had; then the store removes it from both stores. `GET /v1/owner` says how far it has come. Ids of conversations that were erased are not used again; new ones may be created under others. Sent again, it erases what has come since. Like a deletion it needs Redis.
+         */
+        delete: operations["deleteOwner"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/owner/export": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description With `AUTH_MODE=trusted_header`: the owner, 1 to 255 visible ASCII characters other than braces. Without it the owner is `DEFAULT_OWNER`, or if that is not set, the response is a 401. With `AUTH_MODE=jwt` it is ignored.
+                 * @example ann
+                 */
+                "x-owner-id"?: components["parameters"]["Owner"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export everything that the caller has
+         * @description Returns lines of JSON as `conversation-store export` writes them and `import` takes them, as many as a response holds. Their `record` is `owner`, `conversation`, `message` or `record`. The header `Link` has the next page, for as long as there is one. Each page is one snapshot, and a valid input of `import` by itself: a page that goes on with a conversation begins with the conversation's line, whose `message_count` and `record_count` are those of the page. Together the pages have everything that was acknowledged before the first of them was requested, unless it was deleted meanwhile.
+         */
+        get: operations["exportOwner"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/health": {
         parameters: {
             query?: never;
@@ -377,11 +437,15 @@ export interface components {
             id?: components["schemas"]["Id"] | null;
             title?: components["schemas"]["Title"] | null;
             metadata?: components["schemas"]["Metadata"] | null;
+            /** @description Whether lists leave it out unless they are asked for it; null means false. */
+            archived?: boolean | null;
+            /** @description After how many seconds without a change it expires; null, by itself never. */
+            expires_after?: number | null;
             /** @description The first messages. Excludes `items`. */
             messages?: components["schemas"]["NewMessage"][] | null;
             /** @description The first items. Excludes `messages`. */
             items?: components["schemas"]["NewItem"][] | null;
-            /** @description The conversation of which this one begins as a copy. Messages keep their ids and positions; title and metadata are copied unless they are given here. */
+            /** @description The conversation of which this one begins as a copy. Messages keep their ids and positions; title, metadata and `expires_after` are copied unless they are given here. */
             fork_of?: components["schemas"]["Id"] | null;
             /**
              * Format: int64
@@ -398,6 +462,10 @@ export interface components {
             title?: components["schemas"]["Title"] | null;
             /** @description The new metadata, which replaces the old; null removes all. */
             metadata?: components["schemas"]["Metadata"] | null;
+            /** @description Whether lists leave it out unless they are asked for it; null means false. */
+            archived?: boolean | null;
+            /** @description After how many seconds without a change it expires; null removes it. */
+            expires_after?: number | null;
         };
         Conversation: {
             id: components["schemas"]["Id"];
@@ -418,6 +486,12 @@ export interface components {
             forked_from: components["schemas"]["IdOrNull"];
             /** @description The last position that was copied. */
             forked_at: number | null;
+            /** @description Whether lists leave it out unless they are asked for it. */
+            archived: boolean;
+            /** @description After how many seconds without a change it expires; null, by itself never. */
+            expires_after: number | null;
+            /** @description The time at which it expires if nothing changes: after `expires_after`, or after the deployment's `RETENTION_DAYS` if that is shorter. Null if it does not expire. */
+            expires_at: number | null;
         };
         ConversationDeleted: {
             id: components["schemas"]["Id"];
@@ -425,6 +499,18 @@ export interface components {
             object: "conversation.deleted";
             /** @constant */
             deleted: true;
+        };
+        ConversationDeletions: {
+            /** @constant */
+            object: "conversation.deletions";
+            /** @description Whether they were only counted. */
+            dry_run: boolean;
+            /** @description How many conversations were found, up to 1,000. */
+            matched: number;
+            /** @description How many of them were deleted, those that had not changed since they were found; 0 of a dry run. */
+            deleted: number;
+            /** @description Whether there are more. */
+            has_more: boolean;
         };
         ConversationPage: {
             /** @constant */
@@ -715,6 +801,77 @@ export interface components {
             last_id: string | null;
             has_more: boolean;
         };
+        OwnerData: {
+            /** @constant */
+            object: "owner";
+            /**
+             * Format: int64
+             * @description Number of conversations, archived ones included.
+             */
+            conversations: number;
+            /**
+             * Format: int64
+             * @description Number of messages.
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description Number of records, of conversations and the owner's own.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description How many bytes messages and values of records take as they are stored.
+             */
+            bytes: number;
+            /** @description The last erasure of the owner's data; null if there was none. */
+            erasure: components["schemas"]["OwnerErasure"] | null;
+        };
+        /** @description An erasure of everything that an owner had, and how far it has come. It has nothing of what was erased. */
+        OwnerErasure: {
+            /** @constant */
+            object: "owner.erasure";
+            /** @description Its id. */
+            id: string;
+            /** @description The owner, as logs have it: the first 16 hexadecimal digits of the SHA-256 of its id. */
+            owner_hash: string;
+            /** @description The shard of the owner's rows. */
+            shard: number;
+            /** @description Who requested it: `owner`, or the name of an operator. */
+            requested_by: string;
+            requested_at: components["schemas"]["Time"];
+            /** @description Since when nobody can read any of it; null as long as some can be read. */
+            hidden_at: number | null;
+            /** @description Since when nothing of it is left in either store; null as long as something is. */
+            completed_at: number | null;
+            /**
+             * Format: int64
+             * @description How many conversations it covers, deleted ones included.
+             */
+            conversations: number;
+            /**
+             * Format: int64
+             * @description How many messages were removed so far.
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description How many records were removed so far.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description How many conversations are still to be removed; the owner's own records count as one more.
+             */
+            remaining: number;
+        };
+        OwnerDeleted: {
+            /** @constant */
+            object: "owner.deleted";
+            /** @constant */
+            deleted: true;
+            erasure: components["schemas"]["OwnerErasure"];
+        };
         HealthReport: {
             /** @description The version of this contract. */
             version: string;
@@ -744,7 +901,7 @@ export interface components {
             /** @description The path to the value, like `messages[3].role`; null if the error concerns no value. */
             param: string | null;
             /** @enum {unknown} */
-            code: "cache_moving" | "cache_unavailable" | "conversation_deleted" | "conversation_exists" | "conversation_not_found" | "duplicate_key" | "empty" | "fork_too_large" | "idempotency_conflict" | "internal_error" | "invalid_content_type" | "invalid_cursor" | "invalid_etag" | "invalid_id" | "invalid_idempotency_key" | "invalid_json" | "invalid_key" | "invalid_owner" | "invalid_parameter" | "invalid_request" | "invalid_type" | "invalid_value" | "item_not_found" | "message_conflict" | "message_deleted" | "message_not_found" | "message_too_large" | "method_not_allowed" | "missing" | "out_of_range" | "outcome_unknown" | "part_of_message" | "record_conflict" | "record_not_found" | "record_too_large" | "repeated_id" | "repeated_key" | "request_too_large" | "reserved" | "revision_mismatch" | "too_deep" | "too_long" | "too_many" | "unauthenticated" | "unavailable" | "unknown_role" | "unknown_url" | "unsupported_content_encoding" | "unsupported_media_type" | "version_ahead" | "version_mismatch";
+            code: "cache_moving" | "cache_unavailable" | "conversation_deleted" | "conversation_exists" | "conversation_not_found" | "duplicate_key" | "empty" | "erasure_underway" | "fork_too_large" | "idempotency_conflict" | "internal_error" | "invalid_content_type" | "invalid_cursor" | "invalid_etag" | "invalid_id" | "invalid_idempotency_key" | "invalid_json" | "invalid_key" | "invalid_owner" | "invalid_parameter" | "invalid_request" | "invalid_type" | "invalid_value" | "item_not_found" | "message_conflict" | "message_deleted" | "message_not_found" | "message_too_large" | "method_not_allowed" | "missing" | "missing_filter" | "out_of_range" | "outcome_unknown" | "part_of_message" | "record_conflict" | "record_not_found" | "record_too_large" | "repeated_id" | "repeated_key" | "request_too_large" | "reserved" | "revision_mismatch" | "too_deep" | "too_long" | "too_many" | "unauthenticated" | "unavailable" | "unknown_role" | "unknown_url" | "unsupported_content_encoding" | "unsupported_media_type" | "version_ahead" | "version_mismatch";
             /** @description With `version_mismatch`, the version of the conversation; 0 if there is none. */
             version?: number;
             /** @description With `revision_mismatch`, the revision of the record; 0 if there is none. */
@@ -806,6 +963,15 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description The owner breaks a rule. */
+        BadOwner: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description The caller names no owner. */
         Unauthenticated: {
             headers: {
@@ -815,7 +981,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The owner has no such conversation, or it was deleted. */
+        /** @description The owner has no such conversation, or it was deleted or has expired. */
         NoConversation: {
             headers: {
                 [name: string]: unknown;
@@ -1152,8 +1318,30 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description Postgres is unreachable, or the connection was lost before it confirmed a write; or a deployment is moving to another cache; or an erasure is hiding the data of the owner, and no conversation is created meanwhile. */
+        UnavailableForCreation: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                "x-should-retry": components["headers"]["ShouldRetry"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description One of the stores is unreachable, the connection to Postgres was lost before it confirmed the deletion, or a deployment is moving to another cache. */
         UnavailableForDeletion: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                "x-should-retry": components["headers"]["ShouldRetry"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description One of the stores is unreachable, the connection to Postgres was lost before it confirmed a step, or a deployment is moving to another cache. With `cache_unavailable` nothing has changed. With `erasure_underway` some of the data can still be read; the store goes on with the erasure, and the same request, sent again, waits for it. */
+        UnavailableForErasure: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
                 "x-should-retry": components["headers"]["ShouldRetry"];
@@ -1186,6 +1374,17 @@ export interface components {
         MetadataFilter: {
             [key: string]: string;
         };
+        /** @description Only the forks of this conversation, whether or not it still exists. */
+        ForkedFrom: components["schemas"]["Id"];
+        /** @description `false` leaves out conversations that are archived, `true` has only those, and `any` has both. */
+        Archived: "false" | "true" | "any";
+        /**
+         * @description `false` leaves out conversations that are archived, `true` has only those, and `any` has both.
+         * @example true
+         */
+        ArchivedOfDeletion: "false" | "true" | "any";
+        /** @description `true` only counts the conversations, `false` deletes them. */
+        DryRun: boolean;
         /**
          * @description The `ETag` of an earlier response. If nothing changed since, the response is a 304 without a body.
          * @example "2"
@@ -1281,6 +1480,11 @@ export interface components {
          */
         CacheStatusOfWrite: string;
         /**
+         * @description Where the next page is, relative to this one: `<?after=CURSOR>; rel="next"`. The last page has none.
+         * @example <?after=eyJtIjpbInRyaXAtdG8tbGlzYm9uIiwxXX0>; rel="next"
+         */
+        NextPage: string;
+        /**
          * @description After how many seconds a retry may succeed.
          * @example 1
          */
@@ -1301,7 +1505,9 @@ export interface operations {
                 /** @description `metadata[key]=value`: only conversations whose metadata has this pair; with several, only those that have all. A key that contains `][` cannot be filtered by, since that denotes nesting. */
                 metadata?: components["parameters"]["MetadataFilter"];
                 /** @description Only the forks of this conversation, whether or not it still exists. */
-                forked_from?: components["schemas"]["Id"];
+                forked_from?: components["parameters"]["ForkedFrom"];
+                /** @description `false` leaves out conversations that are archived, `true` has only those, and `any` has both. */
+                archived?: components["parameters"]["Archived"];
                 /**
                  * @description Maximum number of entries in the page.
                  * @example 10
@@ -1353,7 +1559,10 @@ export interface operations {
                      *           "updated_at": 1767225600,
                      *           "last_message_at": 1767225600,
                      *           "forked_from": null,
-                     *           "forked_at": null
+                     *           "forked_at": null,
+                     *           "archived": false,
+                     *           "expires_after": null,
+                     *           "expires_at": null
                      *         }
                      *       ],
                      *       "first_id": "trip-to-lisbon",
@@ -1425,7 +1634,10 @@ export interface operations {
                      *       "updated_at": 1767225600,
                      *       "last_message_at": 1767225600,
                      *       "forked_from": null,
-                     *       "forked_at": null
+                     *       "forked_at": null,
+                     *       "archived": false,
+                     *       "expires_after": null,
+                     *       "expires_at": null
                      *     }
                      */
                     "application/json": components["schemas"]["Conversation"];
@@ -1473,7 +1685,66 @@ export interface operations {
             };
             415: components["responses"]["NotJson"];
             500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            503: components["responses"]["UnavailableForCreation"];
+        };
+    };
+    deleteConversations: {
+        parameters: {
+            query?: {
+                /** @description `metadata[key]=value`: only conversations whose metadata has this pair; with several, only those that have all. A key that contains `][` cannot be filtered by, since that denotes nesting. */
+                metadata?: components["parameters"]["MetadataFilter"];
+                /** @description Only the forks of this conversation, whether or not it still exists. */
+                forked_from?: components["parameters"]["ForkedFrom"];
+                /**
+                 * @description `false` leaves out conversations that are archived, `true` has only those, and `any` has both.
+                 * @example true
+                 */
+                archived?: components["parameters"]["ArchivedOfDeletion"];
+                /** @description `true` only counts the conversations, `false` deletes them. */
+                dry_run?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /**
+                 * @description With `AUTH_MODE=trusted_header`: the owner, 1 to 255 visible ASCII characters other than braces. Without it the owner is `DEFAULT_OWNER`, or if that is not set, the response is a 401. With `AUTH_MODE=jwt` it is ignored.
+                 * @example ann
+                 */
+                "x-owner-id"?: components["parameters"]["Owner"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many conversations there are, and how many of them were deleted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "object": "conversation.deletions",
+                     *       "dry_run": true,
+                     *       "matched": 12,
+                     *       "deleted": 0,
+                     *       "has_more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConversationDeletions"];
+                };
+            };
+            /** @description A parameter breaks a rule, or there is no filter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForDeletion"];
         };
     };
     getConversation: {
@@ -1530,7 +1801,10 @@ export interface operations {
                      *       "updated_at": 1767225600,
                      *       "last_message_at": 1767225600,
                      *       "forked_from": null,
-                     *       "forked_at": null
+                     *       "forked_at": null,
+                     *       "archived": false,
+                     *       "expires_after": null,
+                     *       "expires_at": null
                      *     }
                      */
                     "application/json": components["schemas"]["Conversation"];
@@ -1598,7 +1872,10 @@ export interface operations {
                      *       "updated_at": 1767225660,
                      *       "last_message_at": 1767225600,
                      *       "forked_from": null,
-                     *       "forked_at": null
+                     *       "forked_at": null,
+                     *       "archived": false,
+                     *       "expires_after": null,
+                     *       "expires_at": null
                      *     }
                      */
                     "application/json": components["schemas"]["Conversation"];
@@ -1944,7 +2221,7 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["NotJson"];
             500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            503: components["responses"]["UnavailableForCreation"];
         };
     };
     listItems: {
@@ -2246,7 +2523,10 @@ export interface operations {
                      *       "updated_at": 1767225660,
                      *       "last_message_at": 1767225600,
                      *       "forked_from": null,
-                     *       "forked_at": null
+                     *       "forked_at": null,
+                     *       "archived": false,
+                     *       "expires_after": null,
+                     *       "expires_at": null
                      *     }
                      */
                     "application/json": components["schemas"]["Conversation"];
@@ -2345,7 +2625,7 @@ export interface operations {
             413: components["responses"]["RecordTooLarge"];
             415: components["responses"]["NotJson"];
             500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            503: components["responses"]["UnavailableForCreation"];
         };
     };
     deleteRecords: {
@@ -2463,7 +2743,7 @@ export interface operations {
             413: components["responses"]["PutTooLarge"];
             415: components["responses"]["EncodedBody"];
             500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            503: components["responses"]["UnavailableForCreation"];
         };
     };
     deleteRecord: {
@@ -2703,6 +2983,146 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             409: components["responses"]["KeyConflict"];
             412: components["responses"]["OwnRevisionMismatch"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    owner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description With `AUTH_MODE=trusted_header`: the owner, 1 to 255 visible ASCII characters other than braces. Without it the owner is `DEFAULT_OWNER`, or if that is not set, the response is a 401. With `AUTH_MODE=jwt` it is ignored.
+                 * @example ann
+                 */
+                "x-owner-id"?: components["parameters"]["Owner"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How much it is. */
+            200: {
+                headers: {
+                    "Cache-Status": components["headers"]["CacheStatusOfRead"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "object": "owner",
+                     *       "conversations": 3,
+                     *       "messages": 6,
+                     *       "records": 4,
+                     *       "bytes": 1234,
+                     *       "erasure": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnerData"];
+                };
+            };
+            400: components["responses"]["BadOwner"];
+            401: components["responses"]["Unauthenticated"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteOwner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description With `AUTH_MODE=trusted_header`: the owner, 1 to 255 visible ASCII characters other than braces. Without it the owner is `DEFAULT_OWNER`, or if that is not set, the response is a 401. With `AUTH_MODE=jwt` it is ignored.
+                 * @example ann
+                 */
+                "x-owner-id"?: components["parameters"]["Owner"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nobody can read anything of it any more. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "object": "owner.deleted",
+                     *       "deleted": true,
+                     *       "erasure": {
+                     *         "object": "owner.erasure",
+                     *         "id": "erasure_019ac8b3f4007d1a8a3f0c5e7b9d1f24",
+                     *         "owner_hash": "49915e0d7d4b402e",
+                     *         "shard": 2449,
+                     *         "requested_by": "owner",
+                     *         "requested_at": 1764300000,
+                     *         "hidden_at": 1764300001,
+                     *         "completed_at": null,
+                     *         "conversations": 4,
+                     *         "messages": 0,
+                     *         "records": 0,
+                     *         "remaining": 5
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnerDeleted"];
+                };
+            };
+            400: components["responses"]["BadOwner"];
+            401: components["responses"]["Unauthenticated"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["UnavailableForErasure"];
+        };
+    };
+    exportOwner: {
+        parameters: {
+            query?: {
+                /** @description The `after` of an earlier page's `Link`, to get what follows it. */
+                after?: string;
+            };
+            header?: {
+                /**
+                 * @description With `AUTH_MODE=trusted_header`: the owner, 1 to 255 visible ASCII characters other than braces. Without it the owner is `DEFAULT_OWNER`, or if that is not set, the response is a 401. With `AUTH_MODE=jwt` it is ignored.
+                 * @example ann
+                 */
+                "x-owner-id"?: components["parameters"]["Owner"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of lines, each with a line feed at its end. */
+            200: {
+                headers: {
+                    Link: components["headers"]["NextPage"];
+                    "Cache-Status": components["headers"]["CacheStatusOfRead"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {"record":"owner","owner":"ann","record_revision":1,"record_count":1}
+                     *     {"record":"record","conversation":null,"key":"settings","revision":1,"content_type":"application/json","updated_at_us":1767225600000000,"value":"{}"}
+                     *     {"record":"conversation","owner":"ann","id":"trip-to-lisbon","title":"A trip to Lisbon","metadata":{"channel":"web"},"archived":false,"expires_after":null,"version":1,"last_seq":1,"message_count":1,"created_at_us":1767225600000000,"updated_at_us":1767225600000000,"last_message_at_us":1767225600000000}
+                     *     {"record":"message","conversation":"trip-to-lisbon","seq":1,"id":"msg-2","created_at_us":1767225600000000,"body":{"id":"msg-2","role":"user","content":"Three days in Lisbon!"}}
+                     */
+                    "application/x-ndjson": unknown;
+                };
+            };
+            /** @description A parameter breaks a rule. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

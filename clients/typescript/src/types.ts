@@ -19,6 +19,16 @@ export type HealthReport = Schemas["HealthReport"];
 export type Conversation = Schemas["Conversation"];
 export type ConversationPage = Schemas["ConversationPage"];
 export type ConversationDeleted = Schemas["ConversationDeleted"];
+export type ConversationDeletions = Schemas["ConversationDeletions"];
+
+export type OwnerData = Schemas["OwnerData"];
+export type OwnerErasure = Schemas["OwnerErasure"];
+export type OwnerDeleted = Schemas["OwnerDeleted"];
+/** Lines of an export, each the text of a JSON object, and the cursor to the page after them; null at the end. */
+export interface ExportPage {
+  lines: string[];
+  after: string | null;
+}
 
 export type NewConversation = Omit<Schemas["NewConversation"], "messages" | "items"> & {
   messages?: NewMessage[] | null;
@@ -36,7 +46,12 @@ export type ItemPage = Omit<Schemas["ItemPage"], "data"> & { data: Item[]; versi
 /** The same, where what may be missing may be undefined as well. */
 type Loose<Value> = { [Name in keyof Value]: {} extends Pick<Value, Name> ? Value[Name] | undefined : Value[Name] };
 type Query<Operation extends keyof operations> = Loose<NonNullable<operations[Operation]["parameters"]["query"]>>;
-export type ListConversations = Query<"listConversations">;
+export type ListConversations = Omit<Query<"listConversations">, "archived"> & {
+  /** By default conversations that are archived are left out; with true there are only those, and with "any" both. */
+  archived?: boolean | "any" | undefined;
+};
+/** Which conversations are deleted: it has metadata, `forked_from`, or that they are archived. */
+export type ConversationFilter = Pick<ListConversations, "metadata" | "forked_from" | "archived">;
 export type GetConversation = Query<"getConversation">;
 export type ListMessages = Query<"listMessages">;
 export type ListItems = Query<"listItems">;

@@ -56,6 +56,53 @@ withServer("conversations", async () => {
   );
 });
 
+withServer("conversations that are archived, and that expire", async () => {
+  const store = open();
+  const { conversations } = store;
+  const ids = async (query) => (await gather(conversations.iterate(query))).map(({ id }) => id);
+  const created = await conversations.create({ id: "old", archived: true, expires_after: 60 });
+  assert.deepEqual([created.archived, created.expires_after, created.expires_at], [true, 60, created.updated_at + 60]);
+  const fresh = await conversations.create({ id: "new", metadata: { channel: "web" } });
+  assert.deepEqual([fresh.archived, fresh.expires_after], [false, null]);
+  assert.deepEqual([await ids(), await ids({ archived: true }), await ids({ archived: "any" })], [["new"], ["old"], ["new", "old"]]);
+  const changed = await conversations.update("old", { archived: null, expires_after: null });
+  assert.deepEqual([changed.archived, changed.expires_after], [false, null]);
+  const tooShort = { code: "out_of_range", param: "expires_after" };
+  await assert.rejects(conversations.update("old", { expires_after: 59 }), tooShort);
+  await assert.rejects(store.deleteConversations({}), { status: 400, param: "metadata" });
+  const web = { metadata: { channel: "web" } };
+  const counted = { object: "conversation.deletions", dry_run: true, matched: 1, deleted: 0, has_more: false };
+  assert.deepEqual(await store.deleteConversations(web), counted);
+  assert.deepEqual(await store.deleteConversations(web, { dryRun: false }), { ...counted, dry_run: false, deleted: 1 });
+  assert.deepEqual(await ids({ archived: "any" }), ["old"]);
+});
+
+withServer("everything that the caller has is exported, and erased", async () => {
+  const store = open();
+  const { conversations, messages } = store;
+  await messages.add("trip", [user("a"), user("b")], { records: [{ key: "state", value: "1" }] });
+  await store.records().put("settings", "{}");
+  const { conversations: of, messages: count, records, bytes, erasure } = await store.owner();
+  assert.deepEqual([of, count, records, bytes > 0, erasure], [1, 2, 2, true, null]);
+  const lines = (await gather(store.exportOwner())).flatMap((page) => page.lines.map((line) => JSON.parse(line)));
+  assert.deepEqual(
+    lines.map(({ record }) => record),
+    ["owner", "record", "conversation", "message", "message", "record"],
+  );
+  assert.deepEqual(lines[3].body.content, "a");
+  await assert.rejects(gather(store.exportOwner({ after: "?" })), { code: "invalid_cursor" });
+  const { deleted, erasure: receipt } = await store.deleteOwner();
+  assert.deepEqual([deleted, receipt.conversations, receipt.requested_by], [true, 1, "owner"]);
+  assert.match(receipt.id, /^erasure_[0-9a-f]{32}$/);
+  assert.ok(receipt.hidden_at >= receipt.requested_at);
+  await assert.rejects(conversations.get("trip"), NotFoundError);
+  assert.equal(await store.records().get("settings"), undefined);
+  const left = await store.owner();
+  assert.deepEqual([left.conversations, left.messages, left.records, left.erasure.id], [0, 0, 0, receipt.id]);
+  await assert.rejects(messages.add("trip", user("c")), { code: "conversation_deleted" });
+  await messages.add("another", user("c"));
+});
+
 withServer("messages", async () => {
   const { messages, conversations } = open();
   const texts = Array.from({ length: 250 }, (_, n) => `message ${n}`);

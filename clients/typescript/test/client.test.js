@@ -433,6 +433,53 @@ test("headers of the caller have no case, and do not stand beside the client's",
   assert.equal(signed.asked[0].headers.authorization, "AWS4 x");
 });
 
+test("an export is read page by page, and its lines stay as they are", async () => {
+  const lines = [
+    '{"record":"owner","n":12345678901234567890}',
+    '{"record":"message","body":{"content":"a\u2028b\u0085c"}}',
+    '{"record":"record"}',
+  ];
+  const type = { "content-type": "application/x-ndjson" };
+  const next = { ...type, link: '<?after=eyJtIjoi-_1>; rel="next"' };
+  const answers = [{ body: `${lines[0]}\n${lines[1]}\n`, headers: next }, unavailable, { body: `${lines[2]}\n`, headers: type }];
+  const { store, asked } = await against((_, count) => answers[count - 1]);
+  const pages = [];
+  for await (const page of store.exportOwner()) pages.push(page);
+  assert.deepEqual(pages, [
+    { lines: lines.slice(0, 2), after: "eyJtIjoi-_1" },
+    { lines: lines.slice(2), after: null },
+  ]);
+  const after = "/v1/owner/export?after=eyJtIjoi-_1";
+  assert.deepEqual(
+    asked.map(({ method, url }) => `${method} ${url}`),
+    ["GET /v1/owner/export", `GET ${after}`, `GET ${after}`],
+  );
+  const { store: other, asked: rest } = await against(() => ({ body: "", headers: type }));
+  for await (const page of other.exportOwner({ after: "eyJtIjoi-_1" })) assert.deepEqual(page, { lines: [], after: null });
+  assert.deepEqual(
+    rest.map(({ url }) => url),
+    [after],
+  );
+});
+
+test("a deletion of many, and of all, is sent again; without saying so it only counts", async () => {
+  const underway = { status: 503, json: { error: { code: "erasure_underway" } } };
+  const { store, asked } = await against((_, count) => (count % 2 ? (count % 4 === 1 ? undefined : underway) : { json: { deleted: 1 } }));
+  await store.deleteConversations({ metadata: { "a b": "c&d" }, forked_from: "trip", archived: "any" });
+  await store.deleteConversations({ archived: true }, { dryRun: false });
+  await store.deleteOwner();
+  const expected = [
+    "/v1/conversations?metadata%5Ba%20b%5D=c%26d&forked_from=trip&archived=any&dry_run=true",
+    "/v1/conversations?archived=true&dry_run=false",
+    "/v1/owner",
+  ];
+  assert.deepEqual(
+    asked.map(({ method, url }) => `${method} ${url}`),
+    expected.flatMap((url) => [`DELETE ${url}`, `DELETE ${url}`]),
+  );
+  assert.ok(asked.every(({ headers }) => headers["idempotency-key"] === undefined));
+});
+
 test("errors of what is in front of the store keep their message", async () => {
   const bodies = {
     '{"error":"Forbidden"}': "403: Forbidden",

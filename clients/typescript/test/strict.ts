@@ -32,6 +32,11 @@ await store.messages.add("trip", { role: "user", content: "Hello!" }, { ...write
 await store.messages.list("trip", { before: number, limit: number, min_version: number, start_on: undefined }, { signal });
 await store.items.list("trip", { after: text, order: undefined }, { signal });
 await store.conversations.list({ after: text, forked_from: text, metadata: undefined }, { signal });
+await store.conversations.list({ archived: undefined, limit: number });
+await store.conversations.update("trip", { archived: true, expires_after: null });
+await store.deleteConversations({ forked_from: text, archived: undefined }, { dryRun: undefined, signal });
+await store.deleteOwner({ signal });
+store.exportOwner({ after: text }, { signal });
 await store.health({ deep: undefined, signal });
 await store.records().list({ key: undefined, prefix: text, values: undefined, limit: number });
 const change: RecordChange = { key: "a", value: "1", content_type: text, if_match: number };

@@ -1,16 +1,11 @@
-//! How long conversations are kept.
+//! How long conversations are kept: `RETENTION_DAYS`, which only who migrates reads.
 
 use super::{ConfigError, Lookup, environment, of_settings};
-
-/// After how many days without a change any conversation expires: `RETENTION_DAYS`, which only who migrates reads. None: it is kept
-/// for good, unless it expires by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention(Option<u16>);
+use crate::types::retention::Retention;
 
 const NAME: &str = "RETENTION_DAYS";
 const EXPECTED: &str = "a number of days from 1 to 3650, or nothing";
 const MAX: u16 = 3_650;
-const DAY: i64 = 24 * 60 * 60;
 
 impl Retention {
     /// Reads `RETENTION_DAYS`.
@@ -38,11 +33,6 @@ impl Retention {
         let malformed =
             ConfigError::Malformed { name: NAME, expected: EXPECTED, reason: "it is something else".into() };
         days.map(|days| Self(Some(days))).ok_or(malformed)
-    }
-
-    /// The same in seconds.
-    pub fn seconds(self) -> Option<i64> {
-        self.0.map(|days| i64::from(days) * DAY)
     }
 }
 

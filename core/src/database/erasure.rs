@@ -92,13 +92,18 @@ impl Database {
         rows.iter().map(receipt).collect::<Result<_, _>>().map_err(Error::Database)
     }
 
-    /// Makes sure that the owner has a row, which is locked by whoever erases and whoever forks.
-    pub(crate) async fn ensure_owner(&self, owner: &OwnerId) -> Result<(), Error> {
+    /// Makes sure that the owner has a row, which is locked by whoever erases; how many erasures of it there were.
+    pub(crate) async fn ensure_owner(&self, owner: &OwnerId) -> Result<i64, Error> {
         let query =
             sqlx::query("insert into owners (shard, owner_id) values ($1, $2) on conflict do nothing")
                 .bind(owner.shard())
                 .bind(owner.as_str());
-        self.rows(query).await.map(drop).map_err(StatementError::of_write)
+        self.rows(query).await.map_err(StatementError::of_write)?;
+        let query = sqlx::query("select erasures_of($1, $2) as seen")
+            .bind(owner.shard())
+            .bind(OwnerHash::of(owner).to_string());
+        let row = only(self.rows(query).await.map_err(StatementError::of_read)?)?;
+        row.try_get("seen").map_err(Error::Database)
     }
 
     /// Conversations of the owner's that are not part of an erasure yet, at most so many.
@@ -121,18 +126,20 @@ impl Database {
         read().map_err(Error::Database)
     }
 
-    /// Registers an erasure, or joins the one that is under way; which it is.
+    /// Registers an erasure, or joins the one that is under way, or the last one where there are more than were seen; which it is.
     pub(crate) async fn register_erasure(
         &self,
         owner: &OwnerId,
         requested_by: &str,
+        seen: i64,
     ) -> Result<String, Error> {
-        let query = sqlx::query("select register_erasure($1, $2, $3, $4, $5) as id")
+        let query = sqlx::query("select register_erasure($1, $2, $3, $4, $5, $6) as id")
             .bind(owner.shard())
             .bind(owner.as_str())
             .bind(format!("erasure_{}", Uuid::now_v7().simple()))
             .bind(requested_by)
-            .bind(OwnerHash::of(owner).to_string());
+            .bind(OwnerHash::of(owner).to_string())
+            .bind(seen);
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         row.try_get("id").map_err(Error::Database)
     }
@@ -189,9 +196,9 @@ impl Database {
         let query = sqlx::query(
             "select p.shard, p.conversation_key, c.owner_id, c.conversation_id
                 from purges p left join conversations c on c.shard = p.shard and c.key = p.conversation_key
-                where p.is_purged and p.since <= now() - $1 * interval '1 millisecond' order by p.since limit $2",
+                where p.is_purged and p.since <= now() - $1 * interval '1 second' order by p.since limit $2",
         )
-        .bind(settles.as_millis() as i64)
+        .bind(settles.as_secs_f64())
         .bind(limit);
         let rows = self.rows(query).await.map_err(StatementError::of_read)?;
         let of = |row: &PgRow| {

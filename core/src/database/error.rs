@@ -19,8 +19,10 @@ pub(super) struct StatementError {
 
 /// The SQLSTATE with which `lock_conversation` refuses a write: its cache is of another generation than the one in use.
 const CACHE_MOVING: &str = "CM001";
-/// The SQLSTATE of `was_erased`: what the owner has is being hidden.
+/// The SQLSTATE of `refuse_erased`: what the owner has is being hidden.
 const ERASING: &str = "ER001";
+/// The SQLSTATE with which `refuse_erased` says that a conversation of that id was erased.
+const ERASED: &str = "ER002";
 /// The SQLSTATE of a key that stands for another request. Not the name of a constraint: a distributed engine has others.
 const IDEMPOTENCY_CONFLICT: &str = "IK001";
 
@@ -46,6 +48,7 @@ impl StatementError {
         let detail = || error.try_downcast_ref::<PgDatabaseError>()?.detail();
         match error.code()?.as_ref() {
             ERASING => Some(Error::ErasureUnderway),
+            ERASED => Some(Error::ConversationDeleted),
             NO_ORIGIN => Some(Error::OriginNotFound),
             LONG_ORIGIN => Some(Error::OriginTooLong { max: FORK }),
             BEYOND_ORIGIN => {

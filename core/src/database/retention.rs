@@ -3,8 +3,8 @@
 use super::Database;
 use super::error::StatementError;
 use super::sharding::is_plain;
-use crate::config::Retention;
 use crate::types::error::Error;
+use crate::types::retention::Retention;
 
 /// What the sweep finds expired conversations by, where the deployment has a time for all of them.
 const INDEX: &str = "conversations_updated_at_idx";

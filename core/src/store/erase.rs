@@ -60,9 +60,9 @@ impl ConversationStore {
         requested_by: &str,
         until: Instant,
     ) -> Result<Erasure, Error> {
-        self.database().ensure_owner(owner).await?;
+        let seen = self.database().ensure_owner(owner).await?;
         let first = self.begin_round(owner).await?;
-        let erasure = match self.database().register_erasure(owner, requested_by).await {
+        let erasure = match self.database().register_erasure(owner, requested_by, seen).await {
             Ok(erasure) => erasure,
             Err(error) => {
                 self.withdraw_all(first).await;
@@ -86,7 +86,10 @@ impl ConversationStore {
         loop {
             while !round.is_empty() {
                 let rest = round.split_off(round.len().min(COMMIT));
-                self.hide(owner, erasure, round).await?;
+                if let Err(error) = self.hide(owner, erasure, round).await {
+                    self.withdraw_all(rest).await;
+                    return Err(error);
+                }
                 round = rest;
             }
             round = self.begin_round(owner).await?;
@@ -107,7 +110,11 @@ impl ConversationStore {
                 break;
             }
             let first = self.begin_round(&owner).await?;
-            self.hide_all(&owner, &erasure, first, until).await?;
+            match self.hide_all(&owner, &erasure, first, until).await {
+                // One that takes long does not keep the others waiting.
+                Err(Error::ErasureUnderway) => {}
+                done => done?,
+            }
         }
         Ok(())
     }

@@ -194,7 +194,7 @@ impl ConversationStore {
             Found::Deleted(version) => {
                 self.cache.write_tombstone(key, *version).await.map(|()| Stored::Validated)
             }
-            Found::Absent if lease.epoch.is_some() => {
+            Found::Absent if lease.epoch.is_some() || lease.dead_intents > 0 => {
                 self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected)
             }
             Found::Absent => self.cache.release(key).await.map(|()| Stored::Rejected),

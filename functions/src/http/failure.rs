@@ -117,6 +117,13 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message).of(param)
     }
 
+    /// A deletion of many says of which.
+    pub(crate) fn missing_filter() -> Self {
+        let message =
+            "A deletion of many conversations needs metadata[key]=value, forked_from or archived=true.";
+        Self::new(StatusCode::BAD_REQUEST, "missing_filter", message).of("metadata")
+    }
+
     /// A header that should be an entity tag.
     pub(crate) fn bad_etag(param: &str, message: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_etag", message).of(param)

@@ -32,12 +32,3 @@ pub(super) async fn answer(
     });
     Ok(ApiResponse::json(&body))
 }
-
-impl Failure {
-    /// A deletion of many says of which.
-    fn missing_filter() -> Self {
-        let message =
-            "A deletion of many conversations needs metadata[key]=value, forked_from or archived=true.";
-        Self::bad_param("metadata", message)
-    }
-}

@@ -18,7 +18,7 @@ import httpx
 from . import bulk, operations
 from .auth import Credentials, auth_of
 from .errors import IncompatibleServer, IncompatibleServerWarning, InvalidResponse, StoreError, Unavailable, error_of
-from .models import Page
+from .models import ExportPage, Page
 from .operations import Pause, Request, Steps
 
 CONTRACT_VERSION = "0.1.0"
@@ -26,7 +26,7 @@ CONTRACT_VERSION = "0.1.0"
 
 P = ParamSpec("P")
 T = TypeVar("T")
-PageT = TypeVar("PageT", bound=Page[Any])
+PageT = TypeVar("PageT", bound="Page[Any] | ExportPage")
 
 Outcome: TypeAlias = "httpx.Response | httpx.RequestError"
 _Closing: TypeAlias = AsyncGenerator[None, None]
@@ -135,6 +135,19 @@ def _sync_all(build: Callable[P, Request[PageT]]) -> Callable[Concatenate[Conver
     return method
 
 
+def _sync_lines(
+    build: Callable[P, Request[ExportPage]],
+) -> Callable[Concatenate[ConversationStore, P], Iterator[dict[str, Any]]]:
+    pages = _sync_all(build)
+
+    @wraps(build)
+    def method(self: ConversationStore, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[dict[str, Any]]:
+        for page in pages(self, *args, **kwargs):
+            yield from page.lines
+
+    return method
+
+
 def _async(build: Callable[P, Request[T] | Steps[T]]) -> Callable[Concatenate[AsyncConversationStore, P], Awaitable[T]]:
     @wraps(build)
     async def method(self: AsyncConversationStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -152,6 +165,22 @@ def _async_all(
         while request and (page := await self.run(request)):
             yield page
             request = request.next_page(page)
+
+    return method
+
+
+def _async_lines(
+    build: Callable[P, Request[ExportPage]],
+) -> Callable[Concatenate[AsyncConversationStore, P], AsyncIterator[dict[str, Any]]]:
+    pages = _async_all(build)
+
+    @wraps(build)
+    async def method(
+        self: AsyncConversationStore, /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncIterator[dict[str, Any]]:
+        async for page in pages(self, *args, **kwargs):
+            for line in page.lines:
+                yield line
 
     return method
 
@@ -195,6 +224,7 @@ class ConversationStore(_Client):
     conversation_pages = _sync_all(operations.list_conversations)
     update_conversation = _sync(operations.update_conversation)
     delete_conversation = _sync(operations.delete_conversation)
+    delete_conversations = _sync(operations.delete_conversations)
     add_messages = _sync(operations.add_messages)
     replace_messages = _sync(operations.replace_messages)
     list_messages = _sync(operations.list_messages)
@@ -213,6 +243,10 @@ class ConversationStore(_Client):
     write_records = _sync(operations.write_records)
     read_many_records = _sync(bulk.read_many_records)
     write_many_records = _sync(bulk.write_many_records)
+    owner = _sync(operations.owner)
+    delete_owner = _sync(operations.delete_owner)
+    export_owner = _sync_lines(operations.export_owner)
+    export_pages = _sync_all(operations.export_owner)
     health = _sync(operations.health)
 
     def send(self, request: Request[T]) -> T:
@@ -303,6 +337,7 @@ class AsyncConversationStore(_Client):
     conversation_pages = _async_all(operations.list_conversations)
     update_conversation = _async(operations.update_conversation)
     delete_conversation = _async(operations.delete_conversation)
+    delete_conversations = _async(operations.delete_conversations)
     add_messages = _async(operations.add_messages)
     replace_messages = _async(operations.replace_messages)
     list_messages = _async(operations.list_messages)
@@ -321,6 +356,10 @@ class AsyncConversationStore(_Client):
     write_records = _async(operations.write_records)
     read_many_records = _async(bulk.read_many_records)
     write_many_records = _async(bulk.write_many_records)
+    owner = _async(operations.owner)
+    delete_owner = _async(operations.delete_owner)
+    export_owner = _async_lines(operations.export_owner)
+    export_pages = _async_all(operations.export_owner)
     health = _async(operations.health)
 
     async def send(self, request: Request[T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -18,10 +19,17 @@ Item: TypeAlias = dict[str, Any]
 
 Order: TypeAlias = Literal["asc", "desc"]
 
+Archived: TypeAlias = bool | Literal["any"]
+"""Conversations that are not archived (False), only those that are (True), or both."""
+
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation without its messages. `version` counts its changes; times are Unix seconds."""
+    """A conversation without its messages. `version` counts its changes; times are Unix seconds.
+
+    It expires after `expires_after` seconds without a change, or after the deployment's time if that is shorter: at
+    `expires_at`.
+    """
 
     id: str
     version: int
@@ -29,10 +37,13 @@ class Conversation:
     created_at: int
     updated_at: int
     metadata: dict[str, str]
+    archived: bool
     title: str | None = None
     last_message_at: int | None = None
     forked_from: str | None = None
     forked_at: int | None = None
+    expires_after: int | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +178,66 @@ class AddedMessages:
     first_id: str | None = None
     last_id: str | None = None
     deleted: int = 0
+
+
+@dataclass(frozen=True)
+class ConversationDeletions:
+    """What a deletion of many conversations did: how many it found, and how many of them it deleted."""
+
+    dry_run: bool
+    matched: int
+    deleted: int
+    has_more: bool
+
+
+@dataclass(frozen=True)
+class OwnerErasure:
+    """An erasure of everything that an owner had; times are Unix seconds.
+
+    Since `hidden_at` nobody can read any of it, and since `completed_at` nothing of it is left. `messages` and
+    `records` were removed so far, and `remaining` counts what is still to be removed: conversations, and the owner's
+    own records as one more.
+    """
+
+    id: str
+    owner_hash: str
+    shard: int
+    requested_by: str
+    requested_at: int
+    conversations: int
+    messages: int
+    records: int
+    remaining: int
+    hidden_at: int | None = None
+    completed_at: int | None = None
+
+
+@dataclass(frozen=True)
+class OwnerData:
+    """How much an owner has, and the last erasure of it."""
+
+    conversations: int
+    messages: int
+    records: int
+    bytes: int
+    erasure: OwnerErasure | None = None
+
+
+@dataclass(frozen=True)
+class ExportPage:
+    """A page of an export, and the cursor to what follows it.
+
+    `text` are lines of JSON, which the command `import` takes as they are.
+    """
+
+    text: str
+    after: str | None = None
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines, parsed."""
+        # Not `splitlines`: a string in JSON may have other ends of lines in it.
+        return [json.loads(line) for line in self.text.split("\n") if line]
 
 
 @dataclass(frozen=True)

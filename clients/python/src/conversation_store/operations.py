@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -27,16 +27,21 @@ import httpx
 from .errors import NotFound, NotModified
 from .models import (
     AddedMessages,
+    Archived,
     Change,
     Changed,
     Conversation,
+    ConversationDeletions,
     ConversationPage,
     Delete,
+    ExportPage,
     Health,
     Item,
     ItemPage,
     MessagePage,
     Order,
+    OwnerData,
+    OwnerErasure,
     Put,
     Record,
     RecordDeletion,
@@ -100,6 +105,8 @@ def create_conversation(
     id: str | None = None,
     title: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    archived: bool | None = None,
+    expires_after: int | None = None,
     messages: Sequence[Mapping[str, Any]] | None = None,
     items: Sequence[Mapping[str, Any]] | None = None,
     records: Sequence[Change] | None = None,
@@ -111,11 +118,13 @@ def create_conversation(
 ) -> Request[Conversation]:
     """Creates a conversation, optionally with first messages, items or records.
 
+    It expires after `expires_after` seconds without a change.
     With `fork_of` it begins as a copy of another one: of its messages up to position `at`, and of its records, or those
     whose keys begin with `records_prefix`.
     """
     body: dict[str, Any] = {"id": id, "title": title, "metadata": metadata, "messages": messages, "items": items}
     body |= {"fork_of": fork_of, "at": at, "records_prefix": records_prefix, "records": _changes(records)}
+    body |= {"archived": archived, "expires_after": expires_after}
     headers = _conditions(if_absent=if_absent) | _key(idempotency_key)
     return _send("POST", "/v1/conversations", _given(body), headers, _one(Conversation))
 
@@ -135,13 +144,18 @@ def list_conversations(
     *,
     metadata: Mapping[str, str] | None = None,
     forked_from: str | None = None,
+    archived: Archived | None = None,
     limit: int | None = None,
     order: Order | None = None,
     after: str | None = None,
     before: str | None = None,
 ) -> Request[ConversationPage]:
-    """Lists the owner's conversations by their last change, newest first; only those that have all of `metadata`."""
-    again = partial(list_conversations, metadata=metadata, forked_from=forked_from, limit=limit, order=order)
+    """Lists the owner's conversations by their last change, newest first; only those that have all of `metadata`.
+
+    Those that are archived are left out, unless `archived` is True, which lists only them, or "any".
+    """
+    filtered = partial(list_conversations, metadata=metadata, forked_from=forked_from, archived=archived)
+    again = partial(filtered, limit=limit, order=order)
     parse = _page(ConversationPage, partial(read, Conversation))
 
     def more(page: ConversationPage) -> Request[ConversationPage] | None:
@@ -149,8 +163,8 @@ def list_conversations(
             return None
         return again(before=page.before) if before else again(after=page.after)
 
-    pairs = [(f"metadata[{name}]", value) for name, value in (metadata or {}).items()]
-    params = [*pairs, *_query(forked_from=forked_from, limit=limit, order=order, after=after, before=before)]
+    page = _query(limit=limit, order=order, after=after, before=before)
+    params = [*_filter(metadata, forked_from, archived), *page]
     return Request("GET", "/v1/conversations", parse, params, more=more)
 
 
@@ -159,11 +173,14 @@ def update_conversation(
     *,
     title: str | None = KEEP,
     metadata: Mapping[str, str] | None = KEEP,
+    archived: bool = KEEP,
+    expires_after: int | None = KEEP,
     if_match: Version | None = None,
     idempotency_key: str | None = None,
 ) -> Request[Conversation]:
-    """Changes the title, the metadata or both; None removes them."""
-    body = {name: value for name, value in (("title", title), ("metadata", metadata)) if value is not KEEP}
+    """Changes the fields that are given; None removes a title, the metadata or the time after which it expires."""
+    fields = {"title": title, "metadata": metadata, "archived": archived, "expires_after": expires_after}
+    body = {name: value for name, value in fields.items() if value is not KEEP}
     headers = _conditions(if_match=if_match) | _key(idempotency_key)
     return _send("POST", _path(conversation_id), body, headers, _one(Conversation))
 
@@ -171,6 +188,23 @@ def update_conversation(
 def delete_conversation(conversation_id: str, *, if_match: Version | None = None) -> Request[None]:
     """Deletes a conversation with its messages and records. Its id is not used again."""
     return Request("DELETE", _path(conversation_id), lambda _: None, headers=_conditions(if_match=if_match))
+
+
+def delete_conversations(
+    *,
+    metadata: Mapping[str, str] | None = None,
+    forked_from: str | None = None,
+    archived: Archived | None = None,
+    dry_run: bool = True,
+) -> Request[ConversationDeletions]:
+    """Deletes the conversations that `list_conversations` has for the same filter, or with `dry_run` counts them.
+
+    There must be a filter: metadata, `forked_from` or `archived=True`. One request takes up to 1,000 of them, each if
+    it has not changed since it was found; if the answer has `has_more`, there are more. Where the answer is lost, the
+    request is sent again, and then counts what was left.
+    """
+    params = [*_filter(metadata, forked_from, archived), *_query(dry_run=_flag(dry_run))]
+    return Request("DELETE", "/v1/conversations", _one(ConversationDeletions), params)
 
 
 def add_messages(
@@ -365,6 +399,43 @@ def write_records(
     return _send("POST", _records(conversation_id), {"records": _changes(changes)}, headers, parse)
 
 
+def owner() -> Request[OwnerData]:
+    """Tells how much the caller has, and how far its last erasure has come."""
+
+    def parse(answer: httpx.Response) -> OwnerData:
+        body = answer.json()
+        erasure = body["erasure"] and read(OwnerErasure, body["erasure"])
+        return read(OwnerData, {**body, "erasure": erasure})
+
+    return Request("GET", "/v1/owner", parse)
+
+
+def delete_owner() -> Request[OwnerErasure]:
+    """Erases everything that the caller has: when it is answered, nobody can read any of it.
+
+    The store removes it afterwards, as far as `owner` tells. Ids of its conversations are not used again.
+    """
+    return Request("DELETE", "/v1/owner", lambda answer: read(OwnerErasure, answer.json()["erasure"]))
+
+
+def export_owner(*, after: str | None = None) -> Request[ExportPage]:
+    """Exports everything that the caller has, as the lines that the command `import` takes.
+
+    The client's `export_owner` iterates over all lines, parsed, and its `export_pages` over the pages that they come
+    in, each of which can be imported by itself. `after` goes on behind a page.
+    """
+
+    def parse(answer: httpx.Response) -> ExportPage:
+        link = answer.links.get("next")
+        cursor = parse_qs(urlsplit(link["url"]).query)["after"][0] if link else None
+        return ExportPage(answer.content.decode(), cursor)
+
+    def more(page: ExportPage) -> Request[ExportPage] | None:
+        return export_owner(after=page.after) if page.after else None
+
+    return Request("GET", "/v1/owner/export", parse, _query(after=after), more=more)
+
+
 def health(*, deep: bool = False) -> Request[Health]:
     """Tells whether the API runs and which contract it speaks, and with `deep` whether its stores answer."""
     return Request("GET", "/v1/health", _one(Health), _query(deep=1 if deep else None))
@@ -414,6 +485,17 @@ def _given(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _query(**params: str | int | None) -> list[tuple[str, str | int]]:
     return [(name, value) for name, value in params.items() if value is not None]
+
+
+def _flag(value: Archived | None) -> str | None:
+    """How a query has it."""
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+def _filter(metadata: Mapping[str, str] | None, forked_from: str | None, archived: Archived | None) -> Params:
+    """Which conversations are listed or deleted."""
+    pairs = [(f"metadata[{name}]", value) for name, value in (metadata or {}).items()]
+    return [*pairs, *_query(forked_from=forked_from, archived=_flag(archived))]
 
 
 def _changes(changes: Iterable[Change] | None) -> list[dict[str, Any]] | None:

@@ -1,6 +1,7 @@
 //! Conversations, and the state of the API.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -29,6 +30,48 @@ pub struct Conversation {
     pub forked_from: Option<String>,
     /// The last position that was copied.
     pub forked_at: Option<u64>,
+    /// Whether lists leave it out unless they are asked for it.
+    #[serde(default)]
+    pub archived: bool,
+    /// After how many seconds without a change it expires; None, by itself never.
+    pub expires_after: Option<u64>,
+    /// When it expires if nothing changes: after `expires_after`, or after the deployment's time if that is shorter.
+    pub expires_at: Option<u64>,
+}
+
+/// Which conversations are listed or deleted, by whether they are archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Archived {
+    /// Those that are not archived.
+    Without,
+    /// Only those that are archived.
+    Only,
+    /// Both.
+    Any,
+}
+
+impl fmt::Display for Archived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Without => "false",
+            Self::Only => "true",
+            Self::Any => "any",
+        })
+    }
+}
+
+/// What a deletion of many conversations did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct ConversationDeletions {
+    /// Whether the conversations were only counted.
+    pub dry_run: bool,
+    /// How many conversations were found, up to 1,000.
+    pub matched: u64,
+    /// How many of them were deleted: those that had not changed since they were found.
+    pub deleted: u64,
+    /// Whether there are more.
+    pub has_more: bool,
 }
 
 /// A page of conversations.

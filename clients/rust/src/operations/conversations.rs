@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use hyper::Method;
 use serde::Serialize;
 
-use super::setters::{conditional, creating, keyed};
+use super::filter::Filter;
+use super::setters::{conditional, creating, filtered, keyed};
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 use crate::models::condition::{Condition, Key, Match, Order};
-use crate::models::conversation::{Conversation, ConversationPage};
+use crate::models::conversation::{Archived, Conversation, ConversationPage};
 use crate::models::raw::RawList;
 use crate::models::record::Change;
 use crate::operation::{ConditionalRead, Operation, Paged};
@@ -28,6 +29,10 @@ pub struct CreateConversation {
     title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<RawList>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,8 +61,7 @@ pub struct GetConversation {
 /// [`Client::list_conversations`].
 #[derive(Clone, Debug, Default)]
 pub struct ListConversations {
-    metadata: Vec<(String, String)>,
-    forked_from: Option<String>,
+    filter: Filter,
     limit: Option<u32>,
     order: Option<Order>,
     after: Option<String>,
@@ -69,11 +73,15 @@ pub struct ListConversations {
 pub struct UpdateConversation {
     #[serde(skip)]
     id: String,
-    /// None leaves it as it is, and so does None of the metadata.
+    /// None leaves it as it is, and so does None of the other fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Option<BTreeMap<String, String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_after: Option<Option<u64>>,
     #[serde(skip)]
     condition: Option<Condition>,
     #[serde(skip)]
@@ -87,6 +95,7 @@ pub struct DeleteConversation {
     condition: Option<Condition>,
 }
 
+filtered!(ListConversations);
 creating!(CreateConversation);
 keyed!(CreateConversation);
 conditional!(UpdateConversation);
@@ -104,15 +113,22 @@ impl Client {
         self.call(GetConversation { id: id.into(), min_version: None })
     }
 
-    /// Lists the owner's conversations by their last change, newest first.
+    /// Lists the owner's conversations by their last change, newest first; by default those that are not archived.
     pub fn list_conversations(&self) -> Call<ListConversations> {
         self.call(ListConversations::default())
     }
 
-    /// Changes the title, the metadata or both.
+    /// Changes the title, the metadata, whether it is archived, or when it expires.
     pub fn update_conversation(&self, id: impl Into<String>) -> Call<UpdateConversation> {
-        let (title, metadata, condition, idempotency) = (None, None, None, Key::New);
-        self.call(UpdateConversation { id: id.into(), title, metadata, condition, idempotency })
+        self.call(UpdateConversation {
+            id: id.into(),
+            title: None,
+            metadata: None,
+            archived: None,
+            expires_after: None,
+            condition: None,
+            idempotency: Key::New,
+        })
     }
 
     /// Deletes a conversation with its messages and records. Its id is not used again.
@@ -143,6 +159,18 @@ impl Call<CreateConversation> {
         self
     }
 
+    /// Sets whether it is archived, so that lists leave it out.
+    pub fn archived(mut self, archived: bool) -> Self {
+        self.operation.archived = Some(archived);
+        self
+    }
+
+    /// Lets it expire after so many seconds without a change, from 60 to 315,360,000.
+    pub fn expires_after(mut self, seconds: u64) -> Self {
+        self.operation.expires_after = Some(seconds);
+        self
+    }
+
     /// Adds the first messages, up to 100.
     pub fn messages(mut self, messages: impl IntoIterator<Item = impl Serialize>) -> Self {
         self.operation.messages = Some(RawList::of(messages));
@@ -161,7 +189,8 @@ impl Call<CreateConversation> {
         self
     }
 
-    /// Begins with a copy of another conversation: of its messages and records, and of its title and metadata unless they are set here.
+    /// Begins with a copy of another conversation: of its messages and records, and of its title, its metadata and the time after which it
+    /// expires unless they are set here.
     pub fn fork_of(mut self, id: impl Into<String>) -> Self {
         self.operation.fork_of = Some(id.into());
         self
@@ -189,18 +218,6 @@ impl Call<GetConversation> {
 }
 
 impl Call<ListConversations> {
-    /// Lists only conversations whose metadata has this pair, and those of earlier calls of this method.
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.operation.metadata.push((name.into(), value.into()));
-        self
-    }
-
-    /// Lists only the forks of this conversation.
-    pub fn forked_from(mut self, id: impl Into<String>) -> Self {
-        self.operation.forked_from = Some(id.into());
-        self
-    }
-
     /// Sets how many conversations a page has, up to 100; by default 20.
     pub fn limit(mut self, limit: u32) -> Self {
         self.operation.limit = Some(limit);
@@ -253,6 +270,24 @@ impl Call<UpdateConversation> {
         self.operation.metadata = Some(None);
         self
     }
+
+    /// Sets whether it is archived, so that lists leave it out.
+    pub fn archived(mut self, archived: bool) -> Self {
+        self.operation.archived = Some(archived);
+        self
+    }
+
+    /// Lets it expire after so many seconds without a change, from 60 to 315,360,000.
+    pub fn expires_after(mut self, seconds: u64) -> Self {
+        self.operation.expires_after = Some(Some(seconds));
+        self
+    }
+
+    /// Removes the time after which it expires.
+    pub fn no_expires_after(mut self) -> Self {
+        self.operation.expires_after = Some(None);
+        self
+    }
 }
 
 impl Operation for CreateConversation {
@@ -287,13 +322,8 @@ impl Operation for ListConversations {
     type Output = ConversationPage;
 
     fn request(&self) -> Result<Request, Error> {
-        let request = Request::new(Method::GET, CONVERSATIONS);
-        let filtered = self
-            .metadata
-            .iter()
-            .fold(request, |request, (name, value)| request.query(&format!("metadata[{name}]"), value));
+        let filtered = self.filter.add(Request::new(Method::GET, CONVERSATIONS));
         Ok(filtered
-            .query_if("forked_from", self.forked_from.as_ref())
             .query_if("limit", self.limit)
             .query_if("order", self.order)
             .query_if("after", self.after.as_ref())

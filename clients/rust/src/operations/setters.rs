@@ -72,4 +72,29 @@ macro_rules! repeatable {
     };
 }
 
-pub(super) use {conditional, creating, keyed, repeatable, upserting};
+/// An operation on the conversations that are found by a filter.
+macro_rules! filtered {
+    ($operation:ty) => {
+        impl Call<$operation> {
+            /// Takes only conversations whose metadata has this pair, and those of earlier calls of this method.
+            pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+                self.operation.filter.metadata.push((name.into(), value.into()));
+                self
+            }
+
+            /// Takes only the forks of this conversation.
+            pub fn forked_from(mut self, id: impl Into<String>) -> Self {
+                self.operation.filter.forked_from = Some(id.into());
+                self
+            }
+
+            /// Sets whether conversations that are archived are taken; by default they are left out.
+            pub fn archived(mut self, archived: Archived) -> Self {
+                self.operation.filter.archived = Some(archived);
+                self
+            }
+        }
+    };
+}
+
+pub(super) use {conditional, creating, filtered, keyed, repeatable, upserting};
