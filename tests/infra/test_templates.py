@@ -339,7 +339,7 @@ class Environment(unittest.TestCase):
         of_callers = {"AUTH_MODE", "OWNER_CLAIM", "DEFAULT_OWNER"}
         self.assertLessEqual(of_callers, names)
         wanted = names - (set() if redis else of_redis) - (set() if callers else of_callers)
-        of_one = {"CONNECTIONS_NEEDED": "probe", "DATABASE_SHARDING": "migrate"}
+        of_one = {"CONNECTIONS_NEEDED": "probe", "DATABASE_SHARDING": "migrate", "RETENTION_DAYS": "migrate"}
         wanted -= {name for name, reader in of_one.items() if function != reader}
         return {name for name in wanted if not self.NOT_DEPLOYED.fullmatch(name)}
 
