@@ -225,7 +225,8 @@ async fn log_lines_say_where_a_read_was_answered() {
         lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{log}"))
     };
     let (hit, miss) = (find("cache HIT"), find("cache MISS"));
-    assert_eq!((&hit["conversation"], &miss["conversation"]), (&json!("c"), &json!("c")));
+    let hashed = json!(conversation_core::HashedId::of("c").to_string());
+    assert_eq!((&hit["conversation"], &miss["conversation"]), (&hashed, &hashed));
     assert!(
         hit["ms"].is_number() && miss["ms"].is_number() && hit["span"]["request_id"].is_string(),
         "{log}"

@@ -174,7 +174,7 @@ async fn a_commit_under_another_epoch_is_refused_and_writes_nothing(profile: Pro
                 "update_conversation({shard}, 'local', 'c', '{{\"title\":\"x\"}}', null, null, null, true, {epoch}, true, false, 100, '')"
             ),
             format!("delete_message({shard}, 'local', 'c', 'm', null, true, {epoch}, 100, '')"),
-            format!("delete_conversation({shard}, 'local', 'c', null, true, {epoch}, '')"),
+            format!("delete_conversation({shard}, 'local', 'c', null, false, true, {epoch}, '')"),
         ] {
             let query = sqlx::AssertSqlSafe(format!("{fields} from {call}"));
             let refused: (String, i64, String) =
