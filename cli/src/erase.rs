@@ -9,7 +9,7 @@ use clap::Args;
 use conversation_core::{
     CacheConfig, ConversationStore, DatabaseConfig, Erasure, OwnerHash, OwnerId, conversation_index, store,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use crate::arguments::owner;
@@ -41,23 +41,6 @@ pub struct Erase {
     /// Does not wait until the sweep has removed everything.
     #[arg(long)]
     no_wait: bool,
-}
-
-/// A receipt as a line.
-#[derive(Serialize)]
-struct Receipt<'a> {
-    object: &'static str,
-    id: &'a str,
-    owner_hash: &'a str,
-    shard: i32,
-    requested_by: &'a str,
-    requested_at: i64,
-    hidden_at: Option<i64>,
-    completed_at: Option<i64>,
-    conversations: i64,
-    messages: i64,
-    records: i64,
-    remaining: i64,
 }
 
 /// What is read of a receipt.
@@ -103,7 +86,7 @@ async fn finish(
         let (_, last) = store.index().owner(owner).await?;
         receipt = last.context("the receipt is gone")?;
     }
-    say(&line(&receipt)?);
+    say(&serde_json::to_string(&receipt)?);
     Ok(())
 }
 
@@ -148,25 +131,7 @@ pub struct Erasures {}
 pub async fn erasures(_: &Erasures) -> Result<()> {
     let index = conversation_index(&DatabaseConfig::from_env()?);
     for receipt in index.erasures().await? {
-        say(&line(&receipt)?);
+        say(&serde_json::to_string(&receipt)?);
     }
     Ok(())
-}
-
-fn line(erasure: &Erasure) -> Result<String> {
-    let receipt = Receipt {
-        object: "owner.erasure",
-        id: &erasure.id,
-        owner_hash: erasure.owner_hash.as_str(),
-        shard: erasure.shard,
-        requested_by: &erasure.requested_by,
-        requested_at: erasure.requested_at,
-        hidden_at: erasure.hidden_at,
-        completed_at: erasure.completed_at,
-        conversations: erasure.conversations,
-        messages: erasure.messages,
-        records: erasure.records,
-        remaining: erasure.remaining,
-    };
-    Ok(serde_json::to_string(&receipt)?)
 }

@@ -31,26 +31,26 @@ create or replace function conversations_to_erase(p_shard integer, p_owner_id te
 begin
     select coalesce(array_agg(c.conversation_id), '{}'), array_agg(case when c.deleted_at is null then c.epoch end) into ids, epochs
         from (select * from conversations r
-              where r.shard = p_shard and r.owner_id = p_owner_id
-                  and not exists (select from purges p
-                      where p.shard = p_shard and p.conversation_key = r.key and p.erasure is not null)
-              limit p_limit) c;
+              where r.shard = p_shard and r.owner_id = p_owner_id and not r.erased limit p_limit) c;
 end $$;
 
--- How many erasures of an owner's data there were.
-create or replace function erasures_of(p_shard integer, p_owner_hash text) returns bigint
-    language plpgsql stable as $$
+-- Makes sure that an owner has a row, and returns how many erasures of what the owner has have ended: under the row's lock, so that none
+-- is about to.
+create or replace function erasures_ended(p_shard integer, p_owner_id text, p_owner_hash text) returns bigint
+    language plpgsql as $$
 begin
-    return (select count(*) from erasures e where e.shard = p_shard and e.owner_hash = p_owner_hash);
+    insert into owners (shard, owner_id) values (p_shard, p_owner_id) on conflict do nothing;
+    perform 1 from owners r where r.shard = p_shard and r.owner_id = p_owner_id for share;
+    return (select count(*) from erasures e where e.shard = p_shard and e.owner_hash = p_owner_hash and e.hidden_at is not null);
 end $$;
 
 -- Registers an erasure, or joins the one that is under way, or the last one; returns its id. The owner's own records are out of reach
 -- with it: they stay under the key that the owner had. The owner has a row: whoever waits for it finds it again.
 --
---   p_seen    how many erasures there were when the request came. Where there are more by now, another try of it was done: what was
---             created since is not erased
+--   p_ended    how many erasures had ended when the request came. Where there are more by now, it was done: what was created since is
+--              not erased
 create or replace function register_erasure(
-    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text, p_seen bigint)
+    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text, p_ended bigint)
     returns text
     language plpgsql as $$
 declare
@@ -62,7 +62,7 @@ begin
     if o.erasing is not null then
         return o.erasing;
     end if;
-    if erasures_of(p_shard, p_owner_hash) > p_seen then
+    if erasures_ended(p_shard, p_owner_id, p_owner_hash) > p_ended then
         return (select e.id from erasures e
             where e.shard = p_shard and e.owner_hash = p_owner_hash order by e.requested_at desc, e.id desc limit 1);
     end if;
@@ -77,14 +77,17 @@ begin
 end $$;
 
 -- Hides conversations: nobody can read them from this commit on, and their ids stay those of deleted ones. One of which another epoch
--- is known than its row has stays, and is returned with that epoch: its write intent may be lost.
+-- is known than its row has stays, and is returned with that epoch: its write intent may be lost. Nothing is hidden once the erasure
+-- has ended.
 create or replace function hide_conversations(
     p_shard integer, p_owner_id text, p_erasure text, p_ids text[], p_epochs bigint[], p_generation text,
     out hidden_ids text[], out hidden_versions bigint[], out refused_ids text[], out refused_epochs bigint[])
     language plpgsql as $$
 declare
     moment timestamptz := clock_timestamp();
-    added bigint;
+    given record;
+    c conversations;
+    added bigint := 0;
 begin
     if p_generation is distinct from (select generation from cache_generation) then
         raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
@@ -93,7 +96,6 @@ begin
     hidden_versions := '{}';
     refused_ids := '{}';
     refused_epochs := '{}';
-    -- What was created after the erasure has ended is not hidden.
     perform 1 from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
     if not exists (select from owners r where r.shard = p_shard and r.owner_id = p_owner_id and r.erasing = p_erasure) then
         return;
@@ -101,40 +103,34 @@ begin
     -- In one order, so that nobody waits in a circle; what is looked at comes in later statements.
     perform 1 from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) order by r.key for no key update;
-    select coalesce(array_agg(r.conversation_id), '{}'), coalesce(array_agg(r.epoch), '{}') into refused_ids, refused_epochs
-        from unnest(p_ids, p_epochs) as given(id, epoch)
-            join conversations r on r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id
-        where r.deleted_at is null and r.epoch is distinct from given.epoch;
-    delete from metadata_pairs m using conversations r
-        where m.shard = p_shard and m.owner_id = p_owner_id and m.conversation_key = r.key
-            and r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) and r.conversation_id <> all (refused_ids);
-    with put as (
-        insert into purges as p (shard, conversation_key, erasure)
-            select p_shard, r.key, p_erasure from conversations r
-                where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
-                    and r.conversation_id <> all (refused_ids)
+    for given in select * from unnest(p_ids, p_epochs) as g(id, epoch) loop
+        select * into c from conversations r
+            where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id and not r.erased;
+        if c.key is null then
+            continue;
+        elsif c.deleted_at is not null then
+            null;
+        elsif c.epoch is distinct from given.epoch then
+            refused_ids := refused_ids || c.conversation_id;
+            refused_epochs := refused_epochs || c.epoch;
+            continue;
+        else
+            c := make_tombstone(c, moment);
+            hidden_ids := hidden_ids || c.conversation_id;
+            hidden_versions := hidden_versions || c.version;
+        end if;
+        update conversations r set erased = true where r.shard = p_shard and r.key = c.key;
+        insert into purges (shard, conversation_key, erasure, since) values (p_shard, c.key, p_erasure, moment)
             on conflict (conversation_key, shard) do update
-                set next_seq = 1, until_seq = null, next_record = '', since = moment, erasure = excluded.erasure
-                where p.erasure is null
-            returning 1)
-    select count(*) into added from put;
-    update conversations r set erased = true
-        where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) and r.deleted_at is not null;
-    with hidden as (
-        update conversations r set
-            title = null, metadata = '{}', forked_from = null, forked_at = null, archived = false, expires_after = null,
-            epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null, cut_after = 0, cut_until = 0,
-            updated_at = greatest(moment, r.updated_at), deleted_at = moment, erased = true
-            where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
-                and r.conversation_id <> all (refused_ids) and r.deleted_at is null
-            returning r.conversation_id, r.version)
-    select coalesce(array_agg(hidden.conversation_id), '{}'), coalesce(array_agg(hidden.version), '{}')
-        into hidden_ids, hidden_versions from hidden;
+                set next_seq = 1, until_seq = null, next_record = '', since = moment, erasure = excluded.erasure;
+        added := added + 1;
+    end loop;
     update erasures e set conversations = e.conversations + added
         where e.shard = p_shard and e.id = p_erasure;
 end $$;
 
--- Ends the hiding if all is hidden, or it has ended. A fork that was under way when its origin was hidden has committed before that, and shows here.
+-- Ends the hiding if all is hidden, or it has ended. A fork that was under way when its origin was hidden has committed before that,
+-- and shows here.
 create or replace function end_hiding(p_shard integer, p_owner_id text, p_erasure text) returns boolean
     language plpgsql as $$
 declare
@@ -144,10 +140,7 @@ begin
     if not exists (select from owners r where r.shard = p_shard and r.owner_id = p_owner_id and r.erasing = p_erasure) then
         return true;
     end if;
-    if exists (select from conversations r
-            where r.shard = p_shard and r.owner_id = p_owner_id
-                and not exists (select from purges p
-                    where p.shard = p_shard and p.conversation_key = r.key and p.erasure is not null)) then
+    if exists (select from conversations r where r.shard = p_shard and r.owner_id = p_owner_id and not r.erased) then
         return false;
     end if;
     update owners r set erasing = null where r.shard = p_shard and r.owner_id = p_owner_id and r.erasing = p_erasure;

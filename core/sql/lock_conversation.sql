@@ -1,5 +1,5 @@
--- Locks a conversation's row and returns it; all null where there is none. One that has expired is returned as deleted. In READ COMMITTED a statement's snapshot is taken
--- before it waits for a lock, so whoever writes locks first and looks in later statements.
+-- Locks a conversation's row and returns it; all null where there is none. One that has expired is returned as deleted. In READ
+-- COMMITTED a statement's snapshot is taken before it waits for a lock, so whoever writes locks first and looks in later statements.
 --
 -- Fails with CM001 where the caller's cache is of another generation than the one in use.
 create or replace function lock_conversation(p_shard integer, p_owner_id text, p_conversation_id text, p_generation text)

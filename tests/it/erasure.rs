@@ -281,3 +281,47 @@ async fn while_an_erasure_is_hiding_nothing_is_created_and_the_sweep_goes_on_wit
 async fn fill_one(store: &ConversationStore, id: &str) {
     store.add(&of("ann", id), &batch([message("m")])).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_try_that_comes_late_erases_nothing_that_was_created_since() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    fill(&store, "ann").await;
+    let ended = async || -> i64 {
+        let asks = "select erasures_ended(shard_of('ann'), 'ann', $1)";
+        let hash = conversation_core::OwnerHash::of(&owner("ann")).to_string();
+        sqlx::query_scalar(asks).bind(hash).fetch_one(&mut stack.postgres().await).await.unwrap()
+    };
+    let late = ended().await;
+    let first = erase(&store, "ann").await.unwrap();
+    fill_one(&store, "new").await;
+    let register = "select register_erasure(shard_of('ann'), 'ann', 'erasure_late', 'owner', $1, $2)";
+    let joined: String = sqlx::query_scalar(register)
+        .bind(first.owner_hash.as_str())
+        .bind(late)
+        .fetch_one(&mut stack.postgres().await)
+        .await
+        .unwrap();
+    assert_eq!((joined, ended().await), (first.id.clone(), late + 1));
+    // What goes on with an erasure that has ended hides nothing either.
+    let hide = "select hidden_ids from hide_conversations(shard_of('ann'), 'ann', $1, '{new}', '{1}', '')";
+    let hidden: Vec<String> =
+        sqlx::query_scalar(hide).bind(first.id).fetch_one(&mut stack.postgres().await).await.unwrap();
+    assert!(hidden.is_empty());
+    store.sweep(BUDGET).await.unwrap();
+    assert!(is_there(&store, "ann", "new").await);
+}
+
+#[tokio::test]
+async fn an_entry_from_before_a_restore_stops_no_erasure() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    fill(&store, "ann").await;
+    let entry = "conversation:{ann/canary-a}";
+    redis::cmd("HSET").arg(entry).arg("epoch").arg(99).exec_async(&mut stack.redis().await).await.unwrap();
+    erase(&store, "ann").await.unwrap();
+    assert!(!is_there(&store, "ann", "canary-a").await);
+    let swept = store.settling(Duration::ZERO).sweep(BUDGET).await.unwrap();
+    assert!(!swept.unfinished, "{swept:?}");
+    assert!(traces(&stack, TRACE).await.is_empty());
+}

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use conversation_core::{
     Archived, CacheConfig, Change, Clock, ConversationFields, ConversationFilter, ConversationStore,
     DatabaseConfig, Error, ExpiresAfter, Fork, Limit, Miss, NewConversation, Order, OwnerId, Precondition,
-    Range, RecordBatch, RecordChange, RecordKey, RecordLimit, RecordQuery, RecordScope, RecordValue,
-    Retention, Source, conversation_index,
+    Range, RecordBatch, RecordChange, RecordKey, RecordQuery, RecordScope, RecordValue, Retention, Source,
+    conversation_index,
 };
 use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user};
 
@@ -28,17 +28,6 @@ fn expiring(seconds: i64) -> Change {
 
 fn archiving(archived: bool) -> Change {
     Change::from(ConversationFields { archived: Some(archived), ..ConversationFields::default() })
-}
-
-fn all_records() -> RecordQuery {
-    RecordQuery {
-        keys: Vec::new(),
-        prefixes: vec![String::new()],
-        after: None,
-        order: Order::Ascending,
-        limit: RecordLimit::USUAL,
-        value_bytes: None,
-    }
 }
 
 fn owner() -> OwnerId {
@@ -107,7 +96,7 @@ async fn what_has_expired_is_gone_for_every_reader_and_writer(profile: Profile) 
     assert!(store.get(&key("c"), None).await.unwrap().found.is_none());
     assert!(store.history(&key("c"), Range::After(0), Limit::MAX, None).await.unwrap().found.is_none());
     assert!(listed(&store, &ConversationFilter::default()).await.is_empty());
-    let records = store.index().records(&scope, &all_records()).await;
+    let records = store.index().records(&scope, &RecordQuery::all()).await;
     assert!(records.unwrap().items.is_empty());
     let adds = store.add(&key("c"), &batch([user("z")])).await;
     assert!(matches!(adds, Err(Error::ConversationDeleted)), "{adds:?}");

@@ -92,18 +92,14 @@ impl Database {
         rows.iter().map(receipt).collect::<Result<_, _>>().map_err(Error::Database)
     }
 
-    /// Makes sure that the owner has a row, which is locked by whoever erases; how many erasures of it there were.
-    pub(crate) async fn ensure_owner(&self, owner: &OwnerId) -> Result<i64, Error> {
-        let query =
-            sqlx::query("insert into owners (shard, owner_id) values ($1, $2) on conflict do nothing")
-                .bind(owner.shard())
-                .bind(owner.as_str());
-        self.rows(query).await.map_err(StatementError::of_write)?;
-        let query = sqlx::query("select erasures_of($1, $2) as seen")
+    /// Makes sure that the owner has a row, and returns how many erasures have ended.
+    pub(crate) async fn erasures_ended(&self, owner: &OwnerId) -> Result<i64, Error> {
+        let query = sqlx::query("select erasures_ended($1, $2, $3) as ended")
             .bind(owner.shard())
+            .bind(owner.as_str())
             .bind(OwnerHash::of(owner).to_string());
-        let row = only(self.rows(query).await.map_err(StatementError::of_read)?)?;
-        row.try_get("seen").map_err(Error::Database)
+        let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
+        row.try_get("ended").map_err(Error::Database)
     }
 
     /// Conversations of the owner's that are not part of an erasure yet, at most so many.
@@ -126,12 +122,12 @@ impl Database {
         read().map_err(Error::Database)
     }
 
-    /// Registers an erasure, or joins the one that is under way, or the last one where there are more than were seen; which it is.
+    /// Registers an erasure, or joins the one that is under way, or the last one where more have ended by now; which it is.
     pub(crate) async fn register_erasure(
         &self,
         owner: &OwnerId,
         requested_by: &str,
-        seen: i64,
+        ended: i64,
     ) -> Result<String, Error> {
         let query = sqlx::query("select register_erasure($1, $2, $3, $4, $5, $6) as id")
             .bind(owner.shard())
@@ -139,7 +135,7 @@ impl Database {
             .bind(format!("erasure_{}", Uuid::now_v7().simple()))
             .bind(requested_by)
             .bind(OwnerHash::of(owner).to_string())
-            .bind(seen);
+            .bind(ended);
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         row.try_get("id").map_err(Error::Database)
     }

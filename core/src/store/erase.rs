@@ -3,6 +3,8 @@
 //! It is hidden at once, as deletions are: write intents in the cache, a commit, tombstones in the cache; a few thousand conversations
 //! with each commit. The sweep removes what is hidden, and goes on where whoever asked for it is gone.
 
+use std::collections::HashMap;
+
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -12,6 +14,7 @@ use crate::types::conversation::{ConversationKey, OwnerId};
 use crate::types::erasure::{Erasure, OwnerStats};
 use crate::types::error::{CacheError, Error};
 
+use super::write::report;
 use super::{ConversationIndex, ConversationStore};
 
 /// How many conversations get their write intents before the first of them is hidden.
@@ -60,9 +63,9 @@ impl ConversationStore {
         requested_by: &str,
         until: Instant,
     ) -> Result<Erasure, Error> {
-        let seen = self.database().ensure_owner(owner).await?;
+        let ended = self.database().erasures_ended(owner).await?;
         let first = self.begin_round(owner).await?;
-        let erasure = match self.database().register_erasure(owner, requested_by, seen).await {
+        let erasure = match self.database().register_erasure(owner, requested_by, ended).await {
             Ok(erasure) => erasure,
             Err(error) => {
                 self.withdraw_all(first).await;
@@ -154,27 +157,33 @@ impl ConversationStore {
                 return Err(error);
             }
         };
-        let refused: std::collections::HashSet<_> = refused.into_iter().map(|(key, _)| key.id).collect();
-        // They get others with the next round.
-        self.withdraw_all(round.into_iter().filter(|(key, _)| refused.contains(&key.id))).await;
-        stream::iter(hidden)
-            .for_each_concurrent(PARALLEL, async |(key, version)| {
-                // Readers meet the intent, and Postgres; the sweep removes the entry.
-                if let Err(error) = self.cache.write_tombstone(&key, version).await {
-                    tracing::warn!(%error, "an erased conversation has no tombstone in the cache");
+        let epochs: HashMap<_, _> = refused.into_iter().map(|(key, epoch)| (key.id, epoch)).collect();
+        let versions: HashMap<_, _> = hidden.into_iter().map(|(key, version)| (key.id, version)).collect();
+        stream::iter(round)
+            .for_each_concurrent(PARALLEL, async |(key, begun)| {
+                let Some(begun) = begun else { return };
+                if let Some(version) = versions.get(&key.id) {
+                    // Without it readers meet the intent, and Postgres; the sweep removes the entry.
+                    report(
+                        &key,
+                        "an erased conversation has no tombstone",
+                        self.cache.write_tombstone(&key, *version).await,
+                    );
+                    return;
                 }
+                // It gets another intent with the next round, or is no longer to be hidden.
+                if let Some(epoch) = epochs.get(&key.id) {
+                    self.drop_if_ahead(&key, &begun, Some(*epoch)).await;
+                }
+                self.withdraw(&key, Some(&begun)).await;
             })
             .await;
         Ok(())
     }
 
     async fn withdraw_all(&self, begun: impl IntoIterator<Item = Begin>) {
-        stream::iter(begun.into_iter().filter_map(|(key, begun)| Some((key, begun?))))
-            .for_each_concurrent(PARALLEL, async |(key, begun)| {
-                if let Err(error) = self.cache.withdraw(&key, begun.intent()).await {
-                    tracing::warn!(%error, "cannot withdraw an intent");
-                }
-            })
+        stream::iter(begun)
+            .for_each_concurrent(PARALLEL, async |(key, begun)| self.withdraw(&key, begun.as_ref()).await)
             .await;
     }
 }

@@ -10,9 +10,9 @@ use thiserror::Error as ThisError;
 use crate::types::conversation::{ConversationFields, ConversationId, ConversationKey, OwnerId, Title};
 use crate::types::error::{Error, Invalid};
 use crate::types::message::{Batch, MessageId, NewMessage};
-use crate::types::page::{Limit, Order};
+use crate::types::page::Limit;
 use crate::types::record::{
-    ContentType, RecordBatch, RecordChange, RecordKey, RecordLimit, RecordQuery, RecordScope, RecordValue,
+    ContentType, RecordBatch, RecordChange, RecordKey, RecordQuery, RecordScope, RecordValue,
 };
 
 use super::ConversationStore;
@@ -123,15 +123,7 @@ impl ConversationStore {
     async fn probe_records(&self, key: &ConversationKey) -> Result<(), Error> {
         let scope = RecordScope::Conversation(key.clone());
         self.index.write_records(&scope, &record("alone")?).await?;
-        let query = RecordQuery {
-            keys: Vec::new(),
-            prefixes: vec![String::new()],
-            after: None,
-            order: Order::Ascending,
-            limit: RecordLimit::USUAL,
-            value_bytes: None,
-        };
-        match self.index.records(&scope, &query).await?.items.len() {
+        match self.index.records(&scope, &RecordQuery::all()).await?.items.len() {
             2 => Ok(()),
             _ => Err(Error::NotFound),
         }

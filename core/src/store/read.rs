@@ -194,10 +194,8 @@ impl ConversationStore {
             Found::Deleted(version) => {
                 self.cache.write_tombstone(key, *version).await.map(|()| Stored::Validated)
             }
-            Found::Absent if lease.epoch.is_some() || lease.dead_intents > 0 => {
-                self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected)
-            }
-            Found::Absent => self.cache.release(key).await.map(|()| Stored::Rejected),
+            // Whatever is there: an entry ahead of Postgres, or the intent of somebody who found nothing either.
+            Found::Absent => self.cache.drop_ahead(key, lease.epoch).await.map(|()| Stored::Rejected),
         };
         filled
             .inspect_err(

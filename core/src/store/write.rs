@@ -343,7 +343,7 @@ impl ConversationStore {
     }
 
     /// The entry bears an epoch that Postgres has not reached: it is from before a restore.
-    async fn drop_if_ahead(&self, key: &ConversationKey, begun: &Begun, row_epoch: Option<i64>) {
+    pub(super) async fn drop_if_ahead(&self, key: &ConversationKey, begun: &Begun, row_epoch: Option<i64>) {
         if begun.epoch() > row_epoch {
             report(
                 key,
@@ -353,7 +353,7 @@ impl ConversationStore {
         }
     }
 
-    async fn withdraw(&self, key: &ConversationKey, begun: Option<&Begun>) {
+    pub(super) async fn withdraw(&self, key: &ConversationKey, begun: Option<&Begun>) {
         if let Some(begun) = begun {
             report(key, "cannot withdraw an intent", self.cache.withdraw(key, begun.intent()).await);
         }
@@ -377,6 +377,6 @@ impl ConversationStore {
 }
 
 /// Whether a step was done whose failure does not fail the operation.
-fn report<T>(key: &ConversationKey, failure: &'static str, step: Result<T, CacheError>) -> bool {
+pub(super) fn report<T>(key: &ConversationKey, failure: &'static str, step: Result<T, CacheError>) -> bool {
     step.inspect_err(|error| tracing::warn!(conversation = %key.id.hashed(), %error, "{failure}")).is_ok()
 }

@@ -1,5 +1,6 @@
 //! Conversations, and what callers set of them.
 
+mod expires_after;
 mod id;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::error::{Invalid, Problem};
 
+pub use expires_after::ExpiresAfter;
 pub(crate) use id::checked_id;
 pub use id::{ConversationId, ConversationKey, HashedId, ID_CHARS, OWNER_CHARS, OwnerId};
 
@@ -45,33 +47,6 @@ impl Metadata {
     /// The pairs, by key.
     pub fn pairs(&self) -> &BTreeMap<String, String> {
         &self.0
-    }
-}
-
-/// After how long without a change a conversation expires: 60 seconds to ten years of 365 days.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct ExpiresAfter(i64);
-
-impl ExpiresAfter {
-    /// The shortest, in seconds.
-    pub const MIN: i64 = 60;
-    /// The longest, in seconds.
-    pub const MAX: i64 = 10 * 365 * 24 * 60 * 60;
-
-    /// Checks a number of seconds.
-    ///
-    /// # Errors
-    /// [`Problem::OutOfRange`].
-    pub fn new(seconds: i64) -> Result<Self, Invalid> {
-        let fits = (Self::MIN..=Self::MAX).contains(&seconds);
-        let out_of_range = || Problem::OutOfRange { min: Self::MIN, max: Self::MAX }.of("expires_after");
-        fits.then_some(Self(seconds)).ok_or_else(out_of_range)
-    }
-
-    /// How many seconds.
-    pub fn seconds(self) -> i64 {
-        self.0
     }
 }
 
@@ -192,7 +167,7 @@ impl ConversationFields {
             "title" => self.title = Some(title_of(value)?),
             "metadata" => self.metadata = Some(metadata_of(value)?),
             "archived" => self.archived = Some(archived_of(&value)?),
-            "expires_after" => self.expires_after = Some(expires_after_of(&value)?),
+            "expires_after" => self.expires_after = Some(ExpiresAfter::of_json(&value)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -243,19 +218,6 @@ fn archived_of(value: &Value) -> Result<bool, Invalid> {
     }
 }
 
-fn expires_after_of(value: &Value) -> Result<Option<ExpiresAfter>, Invalid> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Number(seconds) => {
-            // 60.0 is 60 in JSON; what has a fraction is out of range.
-            let text = seconds.to_string();
-            let whole = text.strip_suffix(".0").unwrap_or(&text);
-            ExpiresAfter::new(whole.parse().unwrap_or(0)).map(Some)
-        }
-        _ => Err(Problem::Type { expected: "a number of seconds" }.of("expires_after")),
-    }
-}
-
 impl Conversation {
     /// A conversation of that id in which nothing was set or stored yet.
     pub(crate) fn empty(id: ConversationId) -> Self {
@@ -289,7 +251,7 @@ impl Conversation {
             title: Some(self.title.map(Title)),
             metadata: Some(self.metadata),
             archived: Some(self.archived),
-            expires_after: Some(self.expires_after.map(ExpiresAfter)),
+            expires_after: Some(self.expires_after.map(ExpiresAfter::stored)),
         }
     }
 }
@@ -389,28 +351,6 @@ mod tests {
         fields.expires_after = Some(Some(ExpiresAfter::new(60).unwrap()));
         assert_eq!(fields.to_json(), r#"{"title":null,"metadata":{},"archived":true,"expires_after":60}"#);
         assert!(ConversationFields::default().is_empty() && !fields.is_empty());
-    }
-
-    #[test]
-    fn what_expires_does_so_in_a_minute_or_in_ten_years() {
-        let set = |json: &str| {
-            let mut fields = ConversationFields::default();
-            let value = serde_json::from_str(json).unwrap();
-            fields
-                .set("expires_after", value)
-                .map(|_| fields.expires_after.flatten().map(ExpiresAfter::seconds))
-        };
-        for (json, seconds) in [("60", 60), ("315360000", 315_360_000), ("60.0", 60)] {
-            assert_eq!(set(json), Ok(Some(seconds)), "{json}");
-        }
-        assert_eq!(set("null"), Ok(None));
-        for json in ["59", "315360001", "-60", "60.5", "1e30"] {
-            let invalid = set(json).unwrap_err();
-            assert_eq!(invalid.problem, Problem::OutOfRange { min: 60, max: 315_360_000 }, "{json}");
-        }
-        for json in ["\"60\"", "true", "[]"] {
-            assert_eq!(set(json).unwrap_err().problem, Problem::Type { expected: "a number of seconds" });
-        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::conversation::OwnerId;
@@ -21,7 +22,10 @@ pub struct OwnerStats {
 }
 
 /// An erasure of everything that an owner has, as its receipt says it: nothing of what was erased. Times are Unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its JSON is what the API answers and what the command line writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "object", rename = "owner.erasure")]
 pub struct Erasure {
     /// Its id.
     pub id: String,
@@ -48,7 +52,8 @@ pub struct Erasure {
 }
 
 /// What stands for an owner in logs and receipts: the first 64 bits of the hash of the id, as 16 hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct OwnerHash(String);
 
 impl OwnerHash {

@@ -6,7 +6,6 @@ use conversation_core::ConversationStore;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::get_owner::erasure_json;
 use crate::http::{ApiRequest, ApiResponse, Failure};
 
 /// Well within the function's time-out: what is not hidden by then is the sweep's.
@@ -29,6 +28,6 @@ pub(super) async fn answer(
         conversations = erasure.conversations,
         "the data of an owner were erased"
     );
-    let body = json!({ "object": "owner.deleted", "deleted": true, "erasure": erasure_json(&erasure) });
+    let body = json!({ "object": "owner.deleted", "deleted": true, "erasure": erasure });
     Ok(ApiResponse::json(&body))
 }

@@ -1,7 +1,7 @@
 //! Says what the caller has, and how far its erasure has come.
 
-use conversation_core::{ConversationIndex, Erasure, OwnerStats, Source};
-use serde_json::{Value, json};
+use conversation_core::{ConversationIndex, OwnerStats, Source};
+use serde_json::json;
 
 use crate::http::{ApiRequest, ApiResponse, Failure};
 
@@ -18,25 +18,7 @@ pub(super) async fn answer(
         "messages": messages,
         "records": records,
         "bytes": bytes,
-        "erasure": erasure.as_ref().map(erasure_json),
+        "erasure": erasure,
     });
     Ok(ApiResponse::json(&body).read_from(Source::Bypass))
-}
-
-/// The receipt of an erasure.
-pub(super) fn erasure_json(erasure: &Erasure) -> Value {
-    json!({
-        "object": "owner.erasure",
-        "id": erasure.id,
-        "owner_hash": erasure.owner_hash.as_str(),
-        "shard": erasure.shard,
-        "requested_by": erasure.requested_by,
-        "requested_at": erasure.requested_at,
-        "hidden_at": erasure.hidden_at,
-        "completed_at": erasure.completed_at,
-        "conversations": erasure.conversations,
-        "messages": erasure.messages,
-        "records": erasure.records,
-        "remaining": erasure.remaining,
-    })
 }

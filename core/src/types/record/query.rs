@@ -46,6 +46,20 @@ pub struct RecordQuery {
     pub value_bytes: Option<usize>,
 }
 
+impl RecordQuery {
+    /// The first page of all records, without their values.
+    pub fn all() -> Self {
+        Self {
+            keys: Vec::new(),
+            prefixes: vec![String::new()],
+            after: None,
+            order: Order::Ascending,
+            limit: RecordLimit::USUAL,
+            value_bytes: None,
+        }
+    }
+}
+
 /// The deletion of records by the beginning of their keys.
 #[derive(Clone, Debug)]
 pub struct RecordDeletion {
