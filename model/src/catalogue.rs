@@ -17,6 +17,8 @@ const DELETE_EARLIER: Role = Role::Writer(Change::DeleteMessage(Target::BeforeNe
 const READ: Role = Role::Reader(1);
 const READ_TWICE: Role = Role::Reader(2);
 const SWEEP: Role = Role::Sweep;
+const ERASE: Role = Role::Writer(Change::Erase);
+const REMOVAL: Role = Role::Removal;
 const NEXT_ADD: Role = Role::NextWriter(Change::Add);
 const NEXT_READ: Role = Role::NextReader(1);
 const NONE: Faults = Faults::NONE;
@@ -93,6 +95,11 @@ fn small() -> Vec<Config> {
         Config { capacity: 3, ..warm(&[ADD, ADD, REPLACE, READ], Faults { late: 1, ..NONE }) },
         warm(&[ADD_IF, ADD_IF, READ], Faults { retry: 1, crash: 1, lost: 1, ..NONE }),
         warm(&[ADD_IF, REPLACE_IF, READ, READ], Faults { crash: 1, retry: 1, evict: 1, ..NONE }),
+        warm(&[ADD, ERASE, READ, REMOVAL], NONE),
+        new(&[ADD, ERASE, READ, READ, REMOVAL], NONE),
+        warm(&[ADD, ERASE, READ, REMOVAL], Faults { crash: 1, expire: 1, evict: 1, ..NONE }),
+        warm(&[DELETE, ERASE, READ, REMOVAL], Faults { retry: 1, lost: 1, ..NONE }),
+        warm(&[ADD, ERASE, READ, REMOVAL], Faults { late: 1, ..NONE }),
     ]
 }
 
@@ -122,6 +129,11 @@ fn middling() -> Vec<Config> {
         deferring(&[ADD, REPLACE, READ, SWEEP], Faults { lost: 1, late: 1, evict: 1, ..NONE }),
         hidden(&[ADD, REPLACE, READ], Faults { failover: 1, evict: 1, elapse: 1, ..NONE }),
         warm(&[ADD, READ, NEXT_ADD, NEXT_READ, NEXT_READ], Faults { evict: 1, crash: 1, ..NONE }),
+        warm(&[ADD, ADD, ERASE, READ, REMOVAL], Faults { evict: 1, ..NONE }),
+        warm(&[ADD, ERASE, READ, READ, REMOVAL], Faults { crash: 1, expire: 1, evict: 1, ..NONE }),
+        warm(&[ADD, DELETE, ERASE, READ, REMOVAL], Faults { crash: 1, retry: 1, lost: 1, ..NONE }),
+        warm(&[ADD, ERASE, READ_TWICE, REMOVAL], Faults { late: 1, lost: 1, failover: 1, ..NONE }),
+        deferring(&[ADD, ERASE, READ, READ, SWEEP, REMOVAL], Faults { lost: 2, ..NONE }),
     ]
 }
 
@@ -141,13 +153,15 @@ fn large() -> Vec<Config> {
         warm(&[ADD, REPLACE, READ, READ], Faults { lost: 1, late: 1, evict: 2, ..NONE }),
         deferring(&[ADD, ADD, DELETE_NEWEST, READ, SWEEP], Faults { lost: 1, evict: 1, ..NONE }),
         deferring(&[ADD, DELETE, READ, READ, SWEEP], Faults { lost: 2, evict: 1, ..NONE }),
+        warm(&[ADD, ADD, ERASE, READ, READ, REMOVAL], Faults { evict: 1, ..NONE }),
+        warm(&[ADD, ADD, ERASE, READ, REMOVAL], Faults { crash: 1, retry: 1, lost: 1, expire: 1, ..NONE }),
     ]
 }
 
-/// Where to look for what a defence is for: first where it shows soonest, then everywhere.
+/// Where to look for what a defence is for: first where it shows soonest, then everywhere; nowhere, if it is one of another model.
 #[must_use]
 pub fn showing(defence: Defence) -> Vec<Config> {
-    let soonest = soonest(defence);
+    let Some(soonest) = soonest(defence) else { return Vec::new() };
     let others = configs(Extent::Usual).into_iter().filter(|config| *config != soonest);
     let mut configs = vec![soonest.clone()];
     configs.extend(others);
@@ -157,8 +171,8 @@ pub fn showing(defence: Defence) -> Vec<Config> {
     configs
 }
 
-fn soonest(defence: Defence) -> Config {
-    match defence {
+fn soonest(defence: Defence) -> Option<Config> {
+    Some(match defence {
         Defence::EpochCheck
         | Defence::ReaderEpoch
         | Defence::IntentNamesAttempt
@@ -194,5 +208,12 @@ fn soonest(defence: Defence) -> Config {
         Defence::GenerationOfCommit | Defence::GenerationOfReader => {
             warm(&[ADD, READ, NEXT_ADD, NEXT_READ], NONE)
         }
-    }
+        Defence::IntentBeforeErasure
+        | Defence::ErasedIds
+        | Defence::UnlinksErased
+        | Defence::SettlesFirst
+        | Defence::ErasedIsAbsent
+        | Defence::DropsAbsent => warm(&[ADD, ERASE, READ, REMOVAL], NONE),
+        _ => return None,
+    })
 }

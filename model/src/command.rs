@@ -51,6 +51,8 @@ pub enum Command {
     Release,
     /// [`Cache::invalidate`].
     Invalidate,
+    /// [`Cache::drop_ahead`].
+    DropAhead(Option<Epoch>),
 }
 
 /// What a command answers.
@@ -104,6 +106,9 @@ impl Cache {
             Command::Withdraw(intent) => self.withdraw(*intent),
             Command::Release => self.release(),
             Command::Invalidate => self.invalidate(),
+            Command::DropAhead(seen) => {
+                self.drop_ahead(*seen);
+            }
         }
         Reply::Done
     }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::defences::Defences;
+use crate::defences::{Defence, Defences};
 use crate::entry::{Cache, Entry, Server, Validity};
 use crate::faults::{Faults, several};
 use crate::row::{Change, Row, Target};
-use crate::state::{Node, Process, Reader, ReaderStep, Side, State, Sweep, Writer, WriterStep};
+use crate::state::{Node, Process, Reader, ReaderStep, Removal, Side, State, Sweep, Writer, WriterStep};
 
 /// How many messages a window holds, unless a configuration says otherwise.
 const CAPACITY: u16 = 2;
@@ -33,6 +33,8 @@ pub enum Role {
     Reader(u8),
     /// One run of the sweep.
     Sweep,
+    /// Its end, which removes the last of what was erased.
+    Removal,
     /// A write by code that is being rolled out, and has another cache.
     NextWriter(Change),
     /// A reader of that code.
@@ -79,6 +81,18 @@ impl Config {
         self.faults.isolated > 0 || self.hidden
     }
 
+    /// Whether the conversation is erased.
+    #[must_use]
+    pub fn erases(&self) -> bool {
+        self.roles.contains(&Role::Writer(Change::Erase))
+    }
+
+    /// Whether a reader may find no row.
+    #[must_use]
+    pub fn may_be_absent(&self) -> bool {
+        self.start == Start::New || self.erases()
+    }
+
     /// Whether code with another cache is being rolled out.
     fn has_next(&self) -> bool {
         self.roles.iter().any(|role| matches!(role, Role::NextWriter(_) | Role::NextReader(_)))
@@ -103,6 +117,7 @@ impl Config {
             tombstone: None,
             lease: None,
             intents: Vec::new(),
+            is_brief: false,
         });
         let window = if entry.is_some() { view.window } else { Vec::new() };
         let cache = Cache { entry, window };
@@ -116,6 +131,7 @@ impl Config {
             next: self.has_next().then(|| Node { replid: 0, cache: Cache::default() }),
             is_blind: false,
             processes: self.processes(),
+            unsettled: 0,
             late: Vec::new(),
             left: self.faults,
             flaw: None,
@@ -125,7 +141,7 @@ impl Config {
     fn processes(&self) -> Vec<Process> {
         let (mut operation, mut readers) = (0, 0);
         let begin = |change, operation, attempt, side| {
-            Process::Writer(Writer { change, operation, side, attempt, step: WriterStep::BEGIN })
+            Process::Writer(Writer { change, operation, side, attempt, step: WriterStep::first(change) })
         };
         let process = |role: &Role| match *role {
             Role::Writer(change) | Role::NextWriter(change) => {
@@ -141,6 +157,8 @@ impl Config {
                 Process::Reader(Reader { id: readers, is_next, turns, asked: 0, step: ReaderStep::Lease })
             }
             Role::Sweep => Process::Sweep(Sweep::Lookup),
+            Role::Removal if self.defences.has(Defence::UnlinksErased) => Process::Removal(Removal::Unlink),
+            Role::Removal => Process::Removal(Removal::Row),
         };
         self.roles.iter().map(process).collect()
     }
@@ -181,6 +199,7 @@ impl Role {
             Self::Reader(2) => ("read twice", "read twice"),
             Self::Reader(_) => ("read often", "read often"),
             Self::Sweep => ("sweep", "sweeps"),
+            Self::Removal => ("removal", "removals"),
             Self::NextWriter(_) => ("write to the next cache", "writes to the next cache"),
             Self::NextReader(_) => ("read of the next cache", "reads of the next cache"),
         }
@@ -196,6 +215,7 @@ impl Change {
             Self::ReplaceIf(_) => ("conditional replacement", "conditional replacements"),
             Self::Update => ("update", "updates"),
             Self::Delete => ("delete", "deletes"),
+            Self::Erase => ("erase", "erases"),
             Self::DeleteMessage(Target::Newest) => ("delete newest", "delete newest"),
             Self::DeleteMessage(Target::BeforeNewest) => ("delete earlier", "delete earlier"),
         }

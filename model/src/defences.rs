@@ -76,6 +76,34 @@ defences! {
     GenerationOfCommit,
     /// A reader of another cache than that validates nothing.
     GenerationOfReader,
+    /// A conversation is erased under a write intent.
+    IntentBeforeErasure,
+    /// An id that was erased is remembered, and no conversation is created under it again.
+    ErasedIds,
+    /// The entry of an erased conversation is removed before its row is.
+    UnlinksErased,
+    /// The entry of an erased conversation is removed only when nobody is under way who began before the erasure.
+    SettlesFirst,
+    /// Whoever reads or deletes what is erased finds nothing, not something deleted, and marks nothing in the cache.
+    ErasedIsAbsent,
+    /// A reader that finds no conversation drops what the cache has of it.
+    DropsAbsent,
+    /// While an erasure hides what the owner has, nothing is created.
+    CreationWaits,
+    /// A fork locks what it copies until it commits.
+    ForkLocksOrigin,
+    /// An erasure ends only when a later look finds nothing to hide.
+    LooksAgain,
+    /// From its last look to its end an erasure locks the owner's row: nobody joins it in between.
+    EndsUnderLock,
+    /// Whoever asks for an erasure waits while one ends, and knows whether that one looked before.
+    AsksUnderLock,
+    /// An erasure that has ended hides nothing: each commit looks, under a lock of the owner's row, which an end waits for.
+    EndedHidesNothing,
+    /// Whoever finds that an erasure has ended since it asked for one registers no other.
+    RegistersOnce,
+    /// An erasure leaves the owner's row in its place, so that whoever waits for it finds what became of it.
+    OwnerRowStays,
 }
 
 /// Its name, as [`clap`] takes it.
@@ -88,21 +116,21 @@ impl fmt::Display for Defence {
 
 /// The defences that stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Defences(u32);
+pub struct Defences(u64);
 
 impl Defences {
     /// Every one.
-    pub const ALL: Self = Self((1 << Defence::ALL.len()) - 1);
+    pub const ALL: Self = Self((1_u64 << Defence::ALL.len()) - 1);
 
     /// These but for one.
     #[must_use]
     pub const fn without(self, defence: Defence) -> Self {
-        Self(self.0 & !(1 << defence as u32))
+        Self(self.0 & !(1_u64 << defence as u32))
     }
 
     /// Whether one stands.
     #[must_use]
     pub const fn has(self, defence: Defence) -> bool {
-        self.0 & (1 << defence as u32) != 0
+        self.0 & (1_u64 << defence as u32) != 0
     }
 }

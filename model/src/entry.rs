@@ -66,6 +66,8 @@ pub struct Entry {
     pub lease: Option<Token>,
     /// The writes in flight, in order.
     pub intents: Vec<Intent>,
+    /// Whether it lives for seconds only: a lease made it, and nothing else came.
+    pub is_brief: bool,
 }
 
 /// Both keys. The window is empty exactly when its key is absent.
@@ -173,7 +175,14 @@ impl Entry {
             tombstone: None,
             lease: None,
             intents: Vec::new(),
+            is_brief: false,
         }
+    }
+
+    /// Whether there is nothing in it but intents.
+    pub(crate) fn knows_nothing(&self) -> bool {
+        let known = (self.epoch, self.validity, self.facts, self.tombstone, self.lease);
+        known == (None, None, None, None, None)
     }
 
     fn valid(&self) -> bool {
@@ -231,6 +240,7 @@ impl Cache {
             entry.remove_intent(over);
         }
         entry.set_intent(intent);
+        entry.is_brief = false;
         let (epoch, valid) = (entry.epoch, entry.valid() && !due);
         Begun { intent, epoch, valid, complete: self.complete(server), replid: server.replid }
     }
@@ -260,7 +270,9 @@ impl Cache {
     /// of the validity marker.
     pub fn lease(&mut self, server: &Server, token: Token, dead: Dead, due: bool) -> Leased {
         let Dead { intents: intents_dead, lease: lease_dead } = dead;
+        let is_new = self.entry.is_none();
         let entry = self.touch(server);
+        entry.is_brief |= is_new;
         let behind_live_intent = !entry.intents.is_empty() && !intents_dead;
         let granted = (entry.lease.is_none() || lease_dead) && !behind_live_intent;
         if granted {
@@ -310,6 +322,7 @@ impl Cache {
         }
         // An older epoch gets here only when newer ones do not win; it must not be what undoes them.
         entry.epoch = entry.epoch.max(Some(news.epoch));
+        entry.is_brief = false;
         self.learn(server, news.facts);
         if validates { Stored::Validated } else { Stored::Merged }
     }
@@ -339,6 +352,7 @@ impl Cache {
     pub fn write_tombstone(&mut self, server: &Server, version: Version) {
         let entry = self.touch(server);
         entry.tombstone = Some(version);
+        entry.is_brief = false;
         entry.validity = None;
         entry.lease = None;
         entry.intents.clear();
@@ -359,7 +373,7 @@ impl Cache {
     pub fn withdraw(&mut self, intent: Intent) {
         let Some(entry) = &mut self.entry else { return };
         entry.remove_intent(intent);
-        if *entry == Entry::new(entry.replid) {
+        if entry.intents.is_empty() && entry.knows_nothing() {
             self.entry = None;
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! # What is modelled
 //!
-//! One conversation, step by step as the implementation has it:
+//! One conversation, step by step as the implementation has it; and [an owner's conversations](owner), when all of them are erased:
 //!
 //! | here | there |
 //! |---|---|
@@ -16,6 +16,8 @@
 //! | [`row`]: the row, its messages, and a function for each call | `core/sql` |
 //! | `writer` | `core/src/store/write.rs` |
 //! | `reader` | `core/src/store/read.rs`, `core/src/store/sweep.rs` |
+//! | `erasure`: what is left of an erased conversation goes | `core/src/store/sweep.rs` |
+//! | [`owner`] | `core/src/store/erase.rs`, `core/sql/erasure.sql` |
 //!
 //! Beside pending invalidations, the sweep looks for intents of dead writers; what it does about them is a read.
 //!
@@ -34,7 +36,8 @@
 //! drained, what was true before it may be returned too. An old primary may answer whatever was ever true; and so may anybody
 //! after a failover that went unnoticed, until the time has passed for which a validity marker stands there. And
 //! [what was validated is whole](system::WHOLE), or the next read would miss for nothing. [Of writes that depend on one
-//! version](system::ONE_WINS) one is done. A configuration in which
+//! version](system::ONE_WINS) one is done. What was erased [stays away](system::STAYS_AWAY), and when all is over,
+//! [nothing is left](system::NOTHING_LEFT) of it. A configuration in which
 //! [no read ever hits](system::HITS) after a write proves nothing, and fails too.
 //!
 //! # What is not
@@ -44,6 +47,8 @@
 //!   that goes unnoticed counts from the last command that was under way when it happened, by clocks that agree.
 //!   Whether an intent or a lease is old enough to be taken for dead is any reader's choice, at any moment: the protocol
 //!   must be right whatever the clocks say, and only waits by them.
+//! - How long a command may be under way that was given up, and how far a replica may be behind. What they bring back of an
+//!   erased conversation is never answered; it goes with the first read, or after seven days.
 //! - That every read is answered in the end, and how soon. So a lease may be refused more often than here, as it is to
 //!   a reader whose lookup is older than another reader's refill.
 //! - A write that was refused ten times, and then commits without an intent; intents of which some are dead and some not.
@@ -69,8 +74,10 @@ pub mod command;
 pub mod config;
 pub mod defences;
 pub mod entry;
+mod erasure;
 pub mod faults;
 pub mod lookup;
+pub mod owner;
 mod reader;
 pub mod row;
 pub mod search;

@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use clap::Parser;
 use conversation_model::catalogue::{self, Extent};
-use conversation_model::config::Config;
 use conversation_model::defences::Defence;
-use conversation_model::search::{self, Found, miss, shortest};
-use conversation_model::story::tell;
+use conversation_model::owner;
+use conversation_model::search::{self, Found, Protocol, Story, miss, shortest};
 
 /// Searches the states of the cache protocol, then again with each of its defences taken away.
 #[derive(Debug, Parser)]
@@ -40,13 +39,19 @@ fn main() -> ExitCode {
 
 /// The story of a defence that is missing; whether there is one.
 fn tell_without(defence: Defence) -> bool {
-    let Some((config, Found { violation: Some(violation), .. })) = miss(defence) else {
+    let story = story_of(defence, catalogue::showing(defence));
+    let Some(story) = story.or_else(|| story_of(defence, owner::showing(defence))) else {
         say(&format!("No configuration shows what {defence} is for."));
         return false;
     };
-    say(&format!("Without {defence}: {}\n\nSearched: {config}\n", defence.rule()));
-    say(&tell(&config, &shortest(&config, violation)));
+    say(&story);
     true
+}
+
+fn story_of<P: Story>(defence: Defence, configs: Vec<P>) -> Option<String> {
+    let (config, Found { violation, .. }) = miss(configs)?;
+    let story = config.tell(&shortest(&config, violation?));
+    Some(format!("Without {defence}: {}\n\nSearched: {config}\n\n{story}", defence.rule()))
 }
 
 fn search_all(arguments: &Arguments) -> bool {
@@ -56,13 +61,17 @@ fn search_all(arguments: &Arguments) -> bool {
         (_, true) => Extent::Long,
         _ => Extent::Usual,
     };
-    let configs = catalogue::configs(extent);
-    let full = search_full(&configs, arguments.threads);
+    let (configs, of_owner) = (catalogue::configs(extent), owner::configs(extent));
+    let width = width(configs.iter()).max(width(of_owner.iter()));
+    say(&format!("{:width$} {:>12} {:>6} {:>8}  result", "configuration", "states", "depth", "seconds"));
+    let mut full = Sum::default();
+    search_full(&configs, arguments.threads, width, &mut full);
+    search_full(&of_owner, arguments.threads, width, &mut full);
     let needed = search_without_each();
     let defences = Defence::ALL.len();
     say(&format!(
         "\n{} configurations, {} states: {}. {} of {defences} defences needed. {:.0} s",
-        configs.len(),
+        configs.len() + of_owner.len(),
         grouped(full.states),
         if full.violated == 0 { "no violation".into() } else { format!("{} VIOLATED", full.violated) },
         needed,
@@ -79,29 +88,25 @@ struct Sum {
 }
 
 /// Searches the protocol as it is.
-fn search_full(configs: &[Config], threads: NonZeroUsize) -> Sum {
-    let width = width(configs.iter());
-    say(&format!("{:width$} {:>12} {:>6} {:>8}  result", "configuration", "states", "depth", "seconds"));
-    let mut sum = Sum::default();
+fn search_full<P: Story>(configs: &[P], threads: NonZeroUsize, width: usize, sum: &mut Sum) {
     for config in configs {
         let found = search::search(config, threads);
         sum.states += found.states;
-        sum.violated += usize::from(found.violation.is_some() || !found.hits);
+        sum.violated += usize::from(found.violation.is_some() || !found.proves);
         let seconds = found.took.as_secs_f64();
         let states = grouped(found.states);
         say(&format!("{config:width$} {states:>12} {:>6} {seconds:>8.1}  {}", found.depth, result(&found)));
         if let Some(violation) = &found.violation {
-            say(&format!("\n{}", tell(config, violation)));
+            say(&format!("\n{}", config.tell(violation)));
         }
     }
-    sum
 }
 
-fn result(found: &Found) -> String {
+fn result<P: Protocol>(found: &Found<P>) -> String {
     match &found.violation {
         Some(violation) => format!("VIOLATED: {}", violation.property),
-        None if found.hits => "holds".into(),
-        None => "NEVER HITS".into(),
+        None if found.proves => "holds".into(),
+        None => "PROVES NOTHING".into(),
     }
 }
 
@@ -114,17 +119,20 @@ fn search_without_each() -> usize {
     ));
     let mut needed = 0;
     for defence in Defence::ALL {
-        let Some((config, found)) = miss(*defence) else {
-            say(&format!("{defence:width$} {:>28}  NEVER", ""));
-            continue;
-        };
-        needed += 1;
-        let (steps, property) =
-            found.violation.map_or((0, ""), |violation| (violation.length(), violation.property));
-        let (states, seconds) = (grouped(found.states), found.took.as_secs_f64());
-        say(&format!("{defence:width$} {states:>12} {steps:>6} {seconds:>8.1}  {property:36}  {config}"));
+        let caught = caught(catalogue::showing(*defence)).or_else(|| caught(owner::showing(*defence)));
+        needed += usize::from(caught.is_some());
+        say(&format!("{defence:width$} {}", caught.unwrap_or_else(|| format!("{:>28}  NEVER", ""))));
     }
     needed
+}
+
+/// How many states it takes, and what comes of it; none if nothing does.
+fn caught<P: Protocol>(configs: Vec<P>) -> Option<String> {
+    let (config, found) = miss(configs)?;
+    let (steps, property) =
+        found.violation.map_or((0, ""), |violation| (violation.length(), violation.property));
+    let (states, seconds) = (grouped(found.states), found.took.as_secs_f64());
+    Some(format!("{states:>12} {steps:>6} {seconds:>8.1}  {property:36}  {config}"))
 }
 
 fn width<T: ToString>(items: impl Iterator<Item = T>) -> usize {

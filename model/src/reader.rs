@@ -3,7 +3,7 @@
 use crate::command::{Command, Reply};
 use crate::config::Config;
 use crate::defences::Defence;
-use crate::entry::{Dead, Leased, Token};
+use crate::entry::{Dead, Epoch, Leased, Token};
 use crate::state::{Grant, Process, Reader, ReaderStep, Side, State, Sweep};
 use crate::system::{Action, Asking, Outcome};
 
@@ -97,7 +97,7 @@ impl Config {
             Some(Reply::Leased(leased)) if leased.granted => {
                 let renamed = outcome == Outcome::Resent && self.holds(state, token + 1);
                 let token = token + Token::from(renamed);
-                reader.step = ReaderStep::Read(leased.grant(token, asking));
+                reader.step = ReaderStep::Read(leased.grant(token, asking, self.may_be_absent()));
                 Process::Reader(reader)
             }
             // Refused, and nothing was touched.
@@ -110,22 +110,31 @@ impl Config {
         state.redis.cache.entry.as_ref().is_some_and(|entry| entry.lease == Some(token))
     }
 
-    /// The read. What was deleted is marked so, and what is not there gives the lease back.
+    /// The read. What was deleted is marked so, and what is not there goes from the cache.
     pub(crate) fn read(&self, state: &mut State, at: usize, mut reader: Reader) {
         let ReaderStep::Read(grant) = reader.step else { return };
         let side = grant.side;
-        let command = if state.row.deleted {
+        let command = if state.row.is_absent(self.defences) {
+            self.drop_absent(grant.epoch)
+        } else if state.row.deleted {
             Command::WriteTombstone(state.row.version)
-        } else if state.row.is_live() {
+        } else {
             let is_current = state.row.has_moved == reader.is_next;
             let may_validate = is_current || !self.defences.has(Defence::GenerationOfReader);
             let news = state.row.read(self.capacity, grant.takes_epoch && may_validate, self.defences);
             grant.fill(news)
-        } else {
-            Command::Release
         };
         reader.step = ReaderStep::Fill(command, side);
         state.processes[at] = Process::Reader(reader);
+    }
+
+    /// Without that rule only what must be from before a restore goes.
+    fn drop_absent(&self, seen: Option<Epoch>) -> Command {
+        if seen.is_some() || self.defences.has(Defence::DropsAbsent) {
+            Command::DropAhead(seen)
+        } else {
+            Command::Release
+        }
     }
 
     pub(crate) fn fill(&self, state: &mut State, at: usize, reader: Reader, outcome: Outcome) {
@@ -160,10 +169,11 @@ impl Config {
 
 impl Leased {
     /// What its holder goes on with: whether what it reads must be read under a new epoch.
-    fn grant(self, token: Token, asking: Asking) -> Grant {
+    fn grant(self, token: Token, asking: Asking, may_be_absent: bool) -> Grant {
         let dead_intent = asking.intents_dead && !self.intents.is_empty();
         let takes_epoch = dead_intent || asking.disproved || !self.valid && self.intents.is_empty();
-        Grant { token, seen: self.intents, takes_epoch, side: asking.side }
+        let epoch = self.epoch.filter(|_| may_be_absent);
+        Grant { token, seen: self.intents, takes_epoch, side: asking.side, epoch }
     }
 }
 

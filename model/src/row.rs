@@ -21,6 +21,8 @@ pub enum Change {
     DeleteMessage(Target),
     /// Deletes the conversation.
     Delete,
+    /// Erases the conversation: hides it as a deletion does, and what is left of it goes later, its row and its id too.
+    Erase,
 }
 
 impl Change {
@@ -84,6 +86,15 @@ pub enum Commit {
     Moving,
 }
 
+/// How far a conversation is erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Erasure {
+    /// Nobody can read it any more; its row still stands.
+    Hidden,
+    /// Its row is gone.
+    Complete,
+}
+
 /// What can be answered of a conversation at one version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct View {
@@ -110,6 +121,8 @@ pub struct Row {
     pub live: Vec<Seq>,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// How far it is erased.
+    pub erasure: Option<Erasure>,
     /// The operations whose message was stored, or deleted: a set of bits.
     pub stored: u8,
     /// The version up to which the cache may be behind.
@@ -141,7 +154,7 @@ impl Row {
             count: u16::try_from(self.live.len()).unwrap_or(u16::MAX),
             metadata: self.metadata,
         };
-        View { facts, window, deleted: self.deleted }
+        View { facts, window, deleted: self.deleted || self.is_gone() }
     }
 
     fn news(&self, capacity: u16, took_epoch: bool) -> News {
@@ -168,7 +181,7 @@ impl Row {
         defences: Defences,
     ) -> Commit {
         if self.deleted {
-            return Commit::Deleted(self.version);
+            return self.commit_to_deleted(change, defences);
         }
         let is_new = self.version == 0;
         let is_done = self.has_done(operation);
@@ -189,12 +202,15 @@ impl Row {
         if self.refuses(intent, defences) {
             return Commit::Refused((!is_new).then_some(self.epoch));
         }
+        if self.is_gone() && defences.has(Defence::ErasedIds) {
+            return Commit::Deleted(self.version);
+        }
         let Some(added) = self.change(change, operation) else { return Commit::Nothing };
         let (valid, complete) = match intent {
             IntentOutcome::Placed(begun) => (begun.valid, begun.complete),
             IntentOutcome::Deferred => (false, true),
         };
-        let must = matches!(change, Change::Delete)
+        let must = matches!(change, Change::Delete | Change::Erase)
             || matches!(change, Change::DeleteMessage(_)) && defences.has(Defence::DeletionEpoch)
             || change.replaces() && defences.has(Defence::ReplacementEpoch);
         let took_epoch = is_new || !valid || must;
@@ -208,6 +224,31 @@ impl Row {
             news.elements = added.into_iter().collect();
         }
         Commit::Done(news)
+    }
+
+    /// Whether it was erased, and its row is gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.erasure == Some(Erasure::Complete)
+    }
+
+    /// Whoever erases it only has that noted.
+    fn commit_to_deleted(&mut self, change: Change, defences: Defences) -> Commit {
+        if change == Change::Erase {
+            self.erasure = Some(Erasure::Hidden);
+            return Commit::Nothing;
+        }
+        if change == Change::Delete && self.is_absent(defences) {
+            Commit::Nothing
+        } else {
+            Commit::Deleted(self.version)
+        }
+    }
+
+    /// Whether whoever reads or deletes it finds no conversation, not even one that was deleted.
+    #[must_use]
+    pub fn is_absent(&self, defences: Defences) -> bool {
+        self.version == 0 || self.erasure.is_some() && defences.has(Defence::ErasedIsAbsent)
     }
 
     /// Whether a message of this operation was stored, or deleted.
@@ -242,9 +283,10 @@ impl Row {
                 self.live.remove(at);
                 self.stored |= 1 << operation;
             }
-            Change::Delete => {
+            Change::Delete | Change::Erase => {
                 self.deleted = true;
                 self.live.clear();
+                self.erasure = (change == Change::Erase).then_some(Erasure::Hidden);
             }
         }
         self.version += 1;

@@ -23,6 +23,8 @@ pub enum Process {
     Reader(Reader),
     /// Drains pending invalidations.
     Sweep(Sweep),
+    /// Removes the last of what was erased.
+    Removal(Removal),
 }
 
 /// A write on its way.
@@ -43,6 +45,8 @@ pub struct Writer {
 /// What a writer does next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum WriterStep {
+    /// Looks whether there is a conversation to erase.
+    List,
     /// Sets its intent.
     Begin {
         /// The epoch that Postgres answered when it refused the last attempt.
@@ -52,6 +56,8 @@ pub enum WriterStep {
     },
     /// Commits under it.
     Commit(Begun),
+    /// Drops an entry that is ahead of Postgres; none: there is no row.
+    DropAhead(Begun, Option<Epoch>),
     /// Clears the cache, since it can set no intent.
     ClearIntent,
     /// Commits without one.
@@ -109,6 +115,8 @@ pub struct Grant {
     pub takes_epoch: bool,
     /// Which server gave it.
     pub side: Side,
+    /// The entry's epoch, where there may be no row.
+    pub epoch: Option<Epoch>,
 }
 
 /// Which server somebody speaks to.
@@ -131,6 +139,17 @@ pub enum Sweep {
     Clear(Version),
     /// Forgets the pending invalidation.
     Forget(Version),
+    /// Is over.
+    Over,
+}
+
+/// The end of the scheduled sweep: what it does about a conversation that was erased, when that has settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Removal {
+    /// Removes the entry.
+    Unlink,
+    /// Removes the row, and remembers the id.
+    Row,
     /// Is over.
     Over,
 }
@@ -168,6 +187,8 @@ pub struct State {
     pub is_blind: bool,
     /// Who does something.
     pub processes: Vec<Process>,
+    /// Which processes are still under way of those that were when the conversation was erased: a set of bits.
+    pub unsettled: u8,
     /// Commands that are still under way, in no order.
     pub late: Vec<Command>,
     /// What may still go wrong.
@@ -207,10 +228,14 @@ impl Process {
     pub fn is_at_rest(&self) -> bool {
         match self {
             Self::Writer(writer) => {
-                matches!(writer.step, WriterStep::BEGIN | WriterStep::Answered | WriterStep::Unanswered)
+                matches!(
+                    writer.step,
+                    WriterStep::List | WriterStep::BEGIN | WriterStep::Answered | WriterStep::Unanswered
+                )
             }
             Self::Reader(reader) => reader.turns == 0 || reader.step == ReaderStep::Lease,
             Self::Sweep(sweep) => matches!(sweep, Sweep::Lookup | Sweep::Over),
+            Self::Removal(_) => true,
         }
     }
 
@@ -220,7 +245,7 @@ impl Process {
         match self {
             Self::Writer(writer) => writer.side == Side::Next,
             Self::Reader(reader) => reader.is_next,
-            Self::Sweep(_) => false,
+            Self::Sweep(_) | Self::Removal(_) => false,
         }
     }
 }
@@ -228,6 +253,12 @@ impl Process {
 impl WriterStep {
     /// The beginning.
     pub const BEGIN: Self = Self::Begin { hint: None, over: None };
+
+    /// What a write begins with.
+    #[must_use]
+    pub fn first(change: Change) -> Self {
+        if change == Change::Erase { Self::List } else { Self::BEGIN }
+    }
 }
 
 impl Writer {

@@ -5,21 +5,19 @@ use std::fmt::{self, Write as _};
 use crate::command::{Command, Reply};
 use crate::config::Config;
 use crate::lookup::{Lookup, Wanted};
-use crate::search::Violation;
+use crate::row::Change;
+use crate::search::{Story, Violation};
 use crate::state::{Flaw, Node, Process, ReaderStep, Side, State, Sweep, WriterStep};
-use crate::system::{Action, Outcome};
+use crate::system::{Action, NOTHING_LEFT, Outcome, STAYS_AWAY};
 use crate::words::List;
 
-/// Tells a violation, a numbered sentence for each action with what it changed, and what is wrong in the end.
-#[must_use]
-pub fn tell(config: &Config, violation: &Violation) -> String {
-    let mut story = String::new();
-    // A string takes all that is written to it.
-    let _ = write_story(&mut story, config, violation);
-    story
+impl Story for Config {
+    fn write(&self, story: &mut String, violation: &Violation<Self>) -> fmt::Result {
+        write_story(story, self, violation)
+    }
 }
 
-fn write_story(story: &mut String, config: &Config, violation: &Violation) -> fmt::Result {
+fn write_story(story: &mut String, config: &Config, violation: &Violation<Config>) -> fmt::Result {
     let Some((first, _)) = violation.path.first() else { return Ok(()) };
     writeln!(story, "    At first")?;
     write_stores(story, None, first)?;
@@ -29,7 +27,7 @@ fn write_story(story: &mut String, config: &Config, violation: &Violation) -> fm
         write_stores(story, Some(before), after)?;
     }
     let last = violation.path.last().map_or(first, |(state, _)| state);
-    writeln!(story, "\n    {}", ending(config, last))
+    writeln!(story, "\n    {}", ending(config, last, violation.property))
 }
 
 /// The stores that an action changed.
@@ -59,7 +57,12 @@ fn write_stores(story: &mut String, before: Option<&State>, after: &State) -> fm
 }
 
 /// What is wrong with a state.
-fn ending(config: &Config, state: &State) -> String {
+fn ending(config: &Config, state: &State, property: &str) -> String {
+    match property {
+        STAYS_AWAY => return "There is a conversation under the id of one that was erased.".into(),
+        NOTHING_LEFT => return format!("The erasure is complete. Redis has {}.", state.redis),
+        _ => {}
+    }
     if let Some(Flaw::ValidWithGap) = state.flaw {
         let held = state.redis.cache.window.len();
         let count = state.redis.cache.entry.as_ref().and_then(|entry| entry.facts);
@@ -147,7 +150,7 @@ impl Teller<'_> {
         match &self.before.processes[at] {
             Process::Writer(writer) => writer.to_string(),
             Process::Reader(reader) => format!("Reader {}", reader.id),
-            Process::Sweep(_) => "The sweep".into(),
+            Process::Sweep(_) | Process::Removal(_) => "The sweep".into(),
         }
     }
 
@@ -204,14 +207,18 @@ impl Teller<'_> {
         };
         match (&self.before.processes[at], &self.after.processes[at]) {
             (Process::Writer(old), Process::Writer(new)) => match (&old.step, &new.step) {
+                (WriterStep::List, _) => format!("{name} lists the conversation"),
                 (WriterStep::Forget(_), _) => format!("{name} strikes off the pending invalidation"),
-                (_, WriterStep::Begin { .. }) => {
+                (_, WriterStep::Begin { .. } | WriterStep::DropAhead(..)) => {
                     format!("Postgres refuses the commit of {name}: it has another epoch")
                 }
                 (_, WriterStep::Withdraw(_)) if before.has_moved != (new.side == Side::Next) => {
                     format!("Postgres refuses the commit of {name}: another cache is the one that counts")
                 }
                 _ if after.version == before.version => format!("{name} finds nothing left to write"),
+                (WriterStep::CommitWithoutIntent, _) if new.change == Change::Erase => {
+                    format!("{name} commits without an intent{taking}")
+                }
                 (WriterStep::CommitWithoutIntent, _) => {
                     format!("{name} commits without an intent, noting a pending invalidation{taking}")
                 }
@@ -223,6 +230,7 @@ impl Teller<'_> {
                 }
                 _ => format!("{name} reads Postgres and finds no conversation"),
             },
+            (Process::Removal(_), _) => format!("{name} removes the row and remembers the id"),
             (Process::Sweep(Sweep::Forget(_)), _) => format!("{name} strikes off the pending invalidation"),
             _ => format!("{name} finds a pending invalidation"),
         }
@@ -234,7 +242,7 @@ impl Config {
     fn next_command(&self, state: &State, at: usize) -> Option<(Side, Command)> {
         match &state.processes[at] {
             Process::Writer(writer) => Some((writer.side, self.command_of(writer)?)),
-            Process::Sweep(_) => Some((Side::Primary, Command::Invalidate)),
+            Process::Sweep(_) | Process::Removal(_) => Some((Side::Primary, Command::Invalidate)),
             Process::Reader(reader) => match &reader.step {
                 ReaderStep::Fill(command, side) => Some((*side, command.clone())),
                 _ => None,

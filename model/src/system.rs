@@ -8,6 +8,7 @@ use crate::defences::Defence;
 use crate::entry::{Stored, Validity};
 use crate::faults::Faults;
 use crate::lookup::{Lookup, Wanted};
+use crate::search::Protocol;
 use crate::state::{Flaw, Node, Process, Side, State, WriterStep};
 
 /// What becomes of a command that is sent.
@@ -83,8 +84,15 @@ pub const EXACT: &str = "a hit is the row";
 pub const WHOLE: &str = "a valid window is whole";
 /// Of writes that depend on one version one is done, and its caller is told so however often it asks.
 pub const ONE_WINS: &str = "of conditional writes one wins";
+/// No conversation is ever created under the id of one that was erased.
+pub const STAYS_AWAY: &str = "what was erased stays away";
+/// When an erasure is complete and nobody is under way, neither store has anything of the conversation, and the cache no key
+/// that bears its id.
+pub const NOTHING_LEFT: &str = "an erasure leaves nothing";
 /// The search would mean nothing if it never hit.
 pub const HITS: &str = "a hit after a write";
+/// Nor would one of an erasure that never comes to its end.
+pub const ERASES: &str = "an erasure is complete";
 
 impl Model for Config {
     type State = State;
@@ -104,6 +112,7 @@ impl Model for Config {
                 Process::Writer(writer) => writer.actions(at, state, actions),
                 Process::Reader(reader) => reader.actions(at, state, actions),
                 Process::Sweep(sweep) => sweep.actions(at, state, actions),
+                Process::Removal(removal) => self.removal_actions(*removal, at, state, actions),
             }
         }
         actions.extend((0..state.late.len()).map(Action::Execute));
@@ -125,18 +134,31 @@ impl Model for Config {
             }
             _ => self.befall(&mut state, action),
         }
+        state.settle();
         (state != *last).then_some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
             Property::always(EXACT, |config: &Self, state| config.is_exact(state)),
             Property::always(WHOLE, |_: &Self, state: &State| state.flaw != Some(Flaw::ValidWithGap)),
             Property::always(ONE_WINS, |_: &Self, state: &State| {
                 !matches!(state.flaw, Some(Flaw::LostUpdate | Flaw::DeniedSuccess))
             }),
             Property::sometimes(HITS, |config: &Self, state| config.hits_after_write(state)),
-        ]
+        ];
+        if self.erases() {
+            properties.extend(Self::erasure_properties());
+        }
+        properties
+    }
+}
+
+impl Protocol for Config {
+    const ALWAYS: &'static [&'static str] = &[EXACT, WHOLE, ONE_WINS, STAYS_AWAY, NOTHING_LEFT];
+
+    fn sometimes(&self) -> Vec<&'static str> {
+        if self.erases() { vec![HITS, ERASES] } else { vec![HITS] }
     }
 }
 
@@ -294,7 +316,7 @@ impl Config {
 
 impl State {
     /// Whether nothing is under way, and none of these is in the midst of something.
-    fn is_at_rest(&self, of: impl Fn(&Process) -> bool) -> bool {
+    pub(crate) fn is_at_rest(&self, of: impl Fn(&Process) -> bool) -> bool {
         self.late.is_empty() && self.processes.iter().filter(|process| of(process)).all(Process::is_at_rest)
     }
 
@@ -324,7 +346,7 @@ impl State {
         self.left.retry -= 1;
         if let Process::Writer(writer) = &mut self.processes[at] {
             writer.attempt += 1;
-            writer.step = WriterStep::BEGIN;
+            writer.step = WriterStep::first(writer.change);
         }
     }
 }

@@ -49,6 +49,7 @@ impl Display for Writer {
             Change::ReplaceIf(_) => "Conditional-replace",
             Change::Update => "Update",
             Change::Delete => "Delete",
+            Change::Erase => "Erase",
             Change::DeleteMessage(Target::Newest) => "Delete-newest",
             Change::DeleteMessage(Target::BeforeNewest) => "Delete-earlier",
         };
@@ -78,11 +79,12 @@ impl Display for News {
 impl Display for Row {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         if self.version == 0 {
-            return f.write_str("no such conversation");
+            let end = if self.erasure.is_some() { "; its id is remembered as erased" } else { "" };
+            return write!(f, "no such conversation{end}");
         }
         write!(f, "epoch {}; version {}, ", self.epoch, self.version)?;
         if self.deleted {
-            f.write_str("deleted")?;
+            f.write_str(if self.erasure.is_some() { "erased" } else { "deleted" })?;
         } else {
             write!(f, "messages {}", List(&self.live))?;
         }
@@ -190,6 +192,7 @@ impl Display for Command {
             Self::Withdraw(intent) => write!(f, "withdraws intent {intent}"),
             Self::Release => f.write_str("gives the lease back"),
             Self::Invalidate => f.write_str("drops both keys"),
+            Self::DropAhead(_) => f.write_str("drops both keys if no newer epoch is known"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::command::{Command, Reply};
 use crate::config::Config;
 use crate::defences::Defence;
-use crate::entry::{Begun, News, Stored, Version};
+use crate::entry::{Begun, Epoch, News, Stored, Version};
 use crate::row::{Change, Commit, IntentOutcome};
 use crate::state::{Flaw, Process, Side, State, Writer, WriterStep};
 use crate::system::{Action, Outcome};
@@ -15,6 +15,12 @@ impl Writer {
             WriterStep::Unanswered => {
                 if state.left.retry > 0 {
                     actions.push(Action::Retry(at));
+                }
+                return;
+            }
+            WriterStep::List => {
+                if state.row.version > 0 && state.row.erasure.is_none() {
+                    actions.push(Action::Postgres(at));
                 }
                 return;
             }
@@ -64,6 +70,7 @@ impl Config {
                 }
             }
             Process::Sweep(sweep) => self.sweep(state, at, &sweep, outcome),
+            Process::Removal(_) => self.unlink(state, at, outcome),
             Process::Reader(reader) => self.fill(state, at, reader, outcome),
         }
     }
@@ -86,6 +93,7 @@ impl Config {
                 Command::Begin { intent, hint: *hint, over: over.iter().copied().collect(), due: false }
             }
             WriterStep::Publish(publish) => publish.clone(),
+            WriterStep::DropAhead(begun, _) => Command::DropAhead(begun.epoch),
             WriterStep::WriteTombstone(version) => Command::WriteTombstone(*version),
             WriterStep::Withdraw(intent) => Command::Withdraw(*intent),
             WriterStep::ClearIntent | WriterStep::Invalidate(_) => Command::Invalidate,
@@ -102,6 +110,7 @@ impl Config {
                 WriterStep::Commit(begun)
             }
             (WriterStep::Begin { .. }, _) => self.without_intent(writer.change),
+            (WriterStep::DropAhead(begun, epoch), _) => self.begin_again(begun, *epoch),
             (WriterStep::ClearIntent, _) if done => WriterStep::CommitWithoutIntent,
             (WriterStep::ClearIntent, _) => WriterStep::Unanswered,
             // Only a valid window is known to be without what was taken away.
@@ -115,6 +124,8 @@ impl Config {
                     WriterStep::Invalidate(version)
                 }
             }
+            // What is erased goes from the cache in any case.
+            (WriterStep::WriteTombstone(_), _) if writer.change == Change::Erase => WriterStep::Answered,
             // A full cache can still forget.
             (WriterStep::WriteTombstone(version), _) if !done => WriterStep::Invalidate(*version),
             (WriterStep::WriteTombstone(version) | WriterStep::Invalidate(version), _) if done => {
@@ -127,7 +138,7 @@ impl Config {
     /// What a write does that can set no intent. Deletions are refused unless the cache lets go of what it holds.
     fn without_intent(&self, change: Change) -> WriterStep {
         match change {
-            _ if !self.defers => WriterStep::Unanswered,
+            _ if !self.defers || change == Change::Erase => WriterStep::Unanswered,
             Change::Delete => WriterStep::ClearIntent,
             change if change.removes_messages() => WriterStep::ClearIntent,
             _ => WriterStep::CommitWithoutIntent,
@@ -144,6 +155,7 @@ impl Config {
         match state.processes[at].clone() {
             Process::Writer(mut writer) => {
                 writer.step = match writer.step {
+                    WriterStep::List => self.list(state),
                     WriterStep::Commit(begun) => self.commit(state, &mut writer, begun),
                     WriterStep::CommitWithoutIntent => self.commit_without_intent(state, &writer),
                     WriterStep::Forget(version) => {
@@ -156,6 +168,7 @@ impl Config {
             }
             Process::Reader(reader) => self.read(state, at, reader),
             Process::Sweep(sweep) => self.sweep_invalidation(state, at, &sweep),
+            Process::Removal(_) => self.remove_row(state, at),
         }
     }
 
@@ -164,8 +177,11 @@ impl Config {
             Commit::Done(news) => self.bring(writer, news, Some(begun)),
             Commit::Refused(epoch) => {
                 writer.attempt += 1;
-                let names_attempt = self.defences.has(Defence::IntentNamesAttempt);
-                WriterStep::Begin { hint: epoch, over: names_attempt.then_some(begun.intent) }
+                if begun.epoch > epoch {
+                    WriterStep::DropAhead(begun, epoch)
+                } else {
+                    self.begin_again(&begun, epoch)
+                }
             }
             // A deletion done before is done again, to update a cache that was not updated.
             Commit::Deleted(version) if writer.change == Change::Delete => {
@@ -175,6 +191,12 @@ impl Config {
                 WriterStep::Withdraw(begun.intent)
             }
         }
+    }
+
+    /// What a writer does whose commit was refused: the row has that epoch.
+    fn begin_again(&self, begun: &Begun, epoch: Option<Epoch>) -> WriterStep {
+        let names_attempt = self.defences.has(Defence::IntentNamesAttempt);
+        WriterStep::Begin { hint: epoch, over: names_attempt.then_some(begun.intent) }
     }
 
     fn commit_without_intent(&self, state: &mut State, writer: &Writer) -> WriterStep {
@@ -190,7 +212,7 @@ impl Config {
     /// What follows a commit.
     fn bring(&self, writer: &Writer, news: News, begun: Option<Begun>) -> WriterStep {
         match (writer.change, begun) {
-            (Change::Delete, _) => WriterStep::WriteTombstone(news.facts.version),
+            (Change::Delete | Change::Erase, _) => WriterStep::WriteTombstone(news.facts.version),
             (_, Some(begun)) => {
                 WriterStep::Publish(Command::Publish { intent: begun.intent, replid: begun.replid, news })
             }
@@ -206,7 +228,7 @@ impl Config {
         }
         let before = state.row.view(self.capacity);
         let version = state.row.version;
-        let was_done = state.row.has_done(writer.operation);
+        let (was_done, erasure) = (state.row.has_done(writer.operation), state.row.erasure);
         let commit = state.row.commit(self.capacity, writer.change, writer.operation, intent, self.defences);
         if commit == Commit::Mismatch && was_done {
             state.flaw = Some(Flaw::DeniedSuccess);
@@ -215,13 +237,17 @@ impl Config {
             if writer.change.expects().is_some_and(|expected| expected != version) {
                 state.flaw = Some(Flaw::LostUpdate);
             }
-            let had_intent = intent != IntentOutcome::Deferred;
+            // Nobody answers for what is still read of what was erased.
+            let had_intent = intent != IntentOutcome::Deferred || writer.change == Change::Erase;
             state.remember(before, had_intent, self.keeps_all());
             if self.defers
                 && (!had_intent || writer.change == Change::Delete || writer.change.removes_messages())
             {
                 state.row.pending_invalidation = Some(state.row.version);
             }
+        }
+        if state.row.erasure != erasure {
+            state.unsettled = state.under_way();
         }
         commit
     }
