@@ -40,15 +40,20 @@ begin
     return c;
 end $$;
 
--- Removes what callers have set, and returns the conversation: a tombstone has no content.
-create or replace function clear_conversation_fields(before conversations) returns conversations
+-- Makes rows of conversations tombstones, which have nothing of what callers have set or stored, and returns them.
+--
+--   p_erased    for readers there never were such conversations
+create or replace function make_tombstones(
+    p_shard integer, p_owner_id text, p_keys bigint[], p_moment timestamptz, p_erased boolean) returns setof conversations
     language plpgsql as $$
-declare
-    c conversations;
 begin
-    update conversations r set
-        title = null, metadata = '{}', forked_from = null, forked_at = null, archived = false, expires_after = null
-        where r.shard = before.shard and r.key = before.key returning * into c;
-    perform index_metadata(c, before.metadata);
-    return c;
+    delete from metadata_pairs p using (
+            select r.key, metadata_pair(m.key, m.value) as pair from conversations r cross join lateral json_each_text(r.metadata) m
+            where r.shard = p_shard and r.key = any (p_keys)) old
+        where p.shard = p_shard and p.owner_id = p_owner_id and p.pair = old.pair and p.conversation_key = old.key;
+    return query update conversations r set
+        title = null, metadata = '{}', forked_from = null, forked_at = null, archived = false, expires_after = null,
+        epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null, cut_after = 0, cut_until = 0,
+        updated_at = greatest(p_moment, r.updated_at), deleted_at = p_moment, erased = p_erased
+        where r.shard = p_shard and r.key = any (p_keys) returning r.*;
 end $$;

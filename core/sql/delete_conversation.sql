@@ -1,16 +1,3 @@
--- Makes a conversation's row its tombstone, which has no content, and returns it.
-create or replace function make_tombstone(before conversations, p_moment timestamptz) returns conversations
-    language plpgsql as $$
-declare
-    c conversations := clear_conversation_fields(before);
-begin
-    update conversations r set
-        epoch = r.epoch + 1, version = r.version + 1, message_count = 0, last_message_at = null, cut_after = 0, cut_until = 0,
-        updated_at = greatest(p_moment, r.updated_at), deleted_at = p_moment
-        where r.shard = before.shard and r.key = before.key returning * into c;
-    return c;
-end $$;
-
 -- Deletes a conversation: its row stays as a tombstone without content; a few messages go at once, and of a long
 -- conversation the rest is purged by the sweep, so that the caller does not wait for them. Nobody can read them
 -- meanwhile. Deleting a deleted conversation is no error.
@@ -48,7 +35,7 @@ begin
         insert into purges (shard, conversation_key) values (p_shard, c.key)
             on conflict (conversation_key, shard) do update set next_seq = 1, until_seq = null, next_record = '';
         perform purge_messages(p_shard, c.key, 1000);
-        c := make_tombstone(c, moment);
+        select * into c from make_tombstones(p_shard, p_owner_id, array[c.key], moment, false);
         perform defer_invalidation(c);
         version := c.version;
     end if;

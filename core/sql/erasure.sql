@@ -85,9 +85,8 @@ create or replace function hide_conversations(
     language plpgsql as $$
 declare
     moment timestamptz := clock_timestamp();
-    given record;
-    c conversations;
-    added bigint := 0;
+    keys bigint[];
+    live bigint[];
 begin
     if p_generation is distinct from (select generation from cache_generation) then
         raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
@@ -103,29 +102,24 @@ begin
     -- In one order, so that nobody waits in a circle; what is looked at comes in later statements.
     perform 1 from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) order by r.key for no key update;
-    for given in select * from unnest(p_ids, p_epochs) as g(id, epoch) loop
-        select * into c from conversations r
-            where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id and not r.erased;
-        if c.key is null then
-            continue;
-        elsif c.deleted_at is not null then
-            null;
-        elsif c.epoch is distinct from given.epoch then
-            refused_ids := refused_ids || c.conversation_id;
-            refused_epochs := refused_epochs || c.epoch;
-            continue;
-        else
-            c := make_tombstone(c, moment);
-            hidden_ids := hidden_ids || c.conversation_id;
-            hidden_versions := hidden_versions || c.version;
-        end if;
-        update conversations r set erased = true where r.shard = p_shard and r.key = c.key;
-        insert into purges (shard, conversation_key, erasure, since) values (p_shard, c.key, p_erasure, moment)
-            on conflict (conversation_key, shard) do update
-                set next_seq = 1, until_seq = null, next_record = '', since = moment, erasure = excluded.erasure;
-        added := added + 1;
-    end loop;
-    update erasures e set conversations = e.conversations + added
+    select coalesce(array_agg(r.conversation_id), '{}'), coalesce(array_agg(r.epoch), '{}') into refused_ids, refused_epochs
+        from unnest(p_ids, p_epochs) as given(id, epoch)
+            join conversations r on r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id
+        where r.deleted_at is null and r.epoch is distinct from given.epoch;
+    -- Those that were deleted before are erased with the others.
+    select coalesce(array_agg(r.key), '{}'), coalesce(array_agg(r.key) filter (where r.deleted_at is null), '{}') into keys, live
+        from conversations r
+        where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
+            and r.conversation_id <> all (refused_ids) and not r.erased;
+    update conversations r set erased = true
+        where r.shard = p_shard and r.key = any (keys) and r.deleted_at is not null;
+    select coalesce(array_agg(t.conversation_id), '{}'), coalesce(array_agg(t.version), '{}') into hidden_ids, hidden_versions
+        from make_tombstones(p_shard, p_owner_id, live, moment, true) t;
+    insert into purges (shard, conversation_key, erasure, since)
+        select p_shard, given.key, p_erasure, moment from unnest(keys) as given(key)
+        on conflict (conversation_key, shard) do update
+            set next_seq = 1, until_seq = null, next_record = '', since = moment, erasure = excluded.erasure;
+    update erasures e set conversations = e.conversations + cardinality(keys)
         where e.shard = p_shard and e.id = p_erasure;
 end $$;
 
