@@ -87,14 +87,7 @@ impl ConversationStore {
     ) -> Result<(), Error> {
         let mut round = first;
         loop {
-            while !round.is_empty() {
-                let rest = round.split_off(round.len().min(COMMIT));
-                if let Err(error) = self.hide(owner, erasure, round).await {
-                    self.withdraw_all(rest).await;
-                    return Err(error);
-                }
-                round = rest;
-            }
+            self.hide_round(owner, erasure, round).await?;
             round = self.begin_round(owner).await?;
             if round.is_empty() && self.database().end_hiding(owner, erasure).await? {
                 return Ok(());
@@ -104,6 +97,29 @@ impl ConversationStore {
                 return Err(Error::ErasureUnderway);
             }
         }
+    }
+
+    /// Hides a round, so many with each commit; the cache learns of one while the next is under way.
+    async fn hide_round(&self, owner: &OwnerId, erasure: &str, mut round: Vec<Begin>) -> Result<(), Error> {
+        let mut committed = None;
+        while !round.is_empty() {
+            let rest = round.split_off(round.len().min(COMMIT));
+            let (hidden, ()) = tokio::join!(self.hide(owner, erasure, &round), self.settle(committed.take()));
+            match hidden {
+                Ok(hidden) => committed = Some((std::mem::replace(&mut round, rest), hidden)),
+                // Whether it was committed is not known: the intents stay.
+                Err(error @ Error::OutcomeUnknown(_)) => {
+                    self.withdraw_all(rest).await;
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.withdraw_all(round.into_iter().chain(rest)).await;
+                    return Err(error);
+                }
+            }
+        }
+        self.settle(committed).await;
+        Ok(())
     }
 
     /// Goes on with erasures whose hiding has not ended.
@@ -145,18 +161,15 @@ impl ConversationStore {
         Ok(done)
     }
 
-    async fn hide(&self, owner: &OwnerId, erasure: &str, round: Vec<Begin>) -> Result<(), Error> {
+    async fn hide(&self, owner: &OwnerId, erasure: &str, round: &[Begin]) -> Result<Hidden, Error> {
         let conversations: Vec<_> =
             round.iter().map(|(key, begun)| (&key.id, begun.as_ref().and_then(Begun::epoch))).collect();
-        let Hidden { hidden, refused } = match self.database().hide(owner, erasure, &conversations).await {
-            Ok(hidden) => hidden,
-            Err(error) => {
-                if !matches!(error, Error::OutcomeUnknown(_)) {
-                    self.withdraw_all(round).await;
-                }
-                return Err(error);
-            }
-        };
+        self.database().hide(owner, erasure, &conversations).await
+    }
+
+    /// Tells the cache what came of a commit, if there was one.
+    async fn settle(&self, committed: Option<(Vec<Begin>, Hidden)>) {
+        let Some((round, Hidden { hidden, refused })) = committed else { return };
         let epochs: HashMap<_, _> = refused.into_iter().map(|(key, epoch)| (key.id, epoch)).collect();
         let versions: HashMap<_, _> = hidden.into_iter().map(|(key, version)| (key.id, version)).collect();
         stream::iter(round)
@@ -178,7 +191,6 @@ impl ConversationStore {
                 self.withdraw(&key, Some(&begun)).await;
             })
             .await;
-        Ok(())
     }
 
     async fn withdraw_all(&self, begun: impl IntoIterator<Item = Begin>) {
