@@ -16,6 +16,7 @@ import pytest
 
 import conversation_store as package
 from conversation_store import CONTRACT_VERSION, AsyncConversationStore, ConversationStore, Delete, Put, operations
+from conversation_store._wire import pause
 from conversation_store.bulk import _batches, _urls
 from conversation_store.keys import conversation_id, expand, name_of, pack, pack_short, squeeze, unpack
 
@@ -378,7 +379,7 @@ def test_event_loops_can_share_a_client() -> None:
 async def test_steps_may_pause(waits: list[float]) -> None:
     def steps() -> package.Steps[str]:
         for attempt in range(12):
-            yield from operations.pause(attempt)
+            yield from pause(attempt)
         return (yield from operations.get_conversation("trip")).id
 
     server = Server(ok(CONVERSATION), ok(CONVERSATION))

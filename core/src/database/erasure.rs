@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Database;
 use super::error::StatementError;
+use super::records::decode;
 use super::rows::{conversation_key, only, owner_id};
 use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
 use crate::types::erasure::{Erasure, OwnerHash, OwnerStats};
@@ -213,7 +214,7 @@ impl Database {
 }
 
 fn key_of(owner: &OwnerId, id: String) -> sqlx::Result<ConversationKey> {
-    let id = ConversationId::new(id).map_err(|invalid| sqlx::Error::Decode(invalid.into()))?;
+    let id = ConversationId::new(id).map_err(decode)?;
     Ok(ConversationKey { owner: owner.clone(), id })
 }
 

@@ -10,6 +10,7 @@
 agent frameworks are modules of their own, like `conversation_store.langgraph`.
 """
 
+from ._wire import Pause, Request, Steps
 from .auth import AwsAuth, TokenAuth
 from .client import CONTRACT_VERSION, AsyncConversationStore, ConversationStore
 from .errors import (
@@ -50,7 +51,6 @@ from .models import (
     RecordDeletion,
     RecordPage,
 )
-from .operations import Pause, Request, Steps
 
 __all__ = [
     "AddedMessages",

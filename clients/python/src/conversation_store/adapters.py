@@ -8,9 +8,9 @@ from functools import wraps
 from threading import Lock
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
+from ._wire import Pause, Request, Steps
 from .client import AsyncConversationStore, ConversationStore
 from .errors import StoreError
-from .operations import Pause, Request, Steps
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -37,13 +37,13 @@ from google.adk.sessions.base_session_service import GetSessionConfig, ListSessi
 
 from . import _adk_state, operations
 from ._adk_state import ALL, NAMES, PENDING, STATE, UPDATED, conversation, jsonable, prefix, session_of, state_of
+from ._wire import Steps, pause
 from .adapters import Remembered, Store, arun, awaiting
 from .bulk import all_of, read_many_records, write_many_records
 from .errors import Conflict, NotFound, RevisionMismatch, VersionMismatch, is_no_conversation
 from .history import History
 from .keys import conversation_id, pack_short
 from .models import Change, Delete, Put, Record
-from .operations import Steps, pause
 
 _PAGE = 100
 

@@ -21,11 +21,11 @@ from agents.memory import SessionSettings
 from agents.memory.session_settings import resolve_session_limit
 
 from ._agents_items import item_of, messages_of
+from ._wire import Steps, pause
 from .adapters import Store, arun, awaiting
 from .errors import VersionMismatch
 from .history import History
 from .keys import conversation_id
-from .operations import Steps, pause
 
 
 class ConversationStoreSession:

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from . import operations
+from ._wire import Request, Steps
 from .errors import TooLarge
 from .models import Change, Changed, Order, Put, Record
-from .operations import Request, Steps
 
 _URL_BYTES = 6000
 _PARAMS = 1000

@@ -16,10 +16,10 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from . import bulk, operations
+from ._wire import Pause, Request, Steps
 from .auth import Credentials, auth_of
 from .errors import IncompatibleServer, IncompatibleServerWarning, InvalidResponse, StoreError, Unavailable, error_of
 from .models import ExportPage, Page
-from .operations import Pause, Request, Steps
 
 CONTRACT_VERSION = "0.1.0"
 """The version of the HTTP contract (`info.version` of infra/openapi.yaml) that this client is made for."""

@@ -11,11 +11,11 @@ from itertools import count
 from typing import Any
 
 from . import operations
+from ._wire import Steps, pause
 from .batches import PREFIX, Entry, batched, deletions, entries_of, parts_of
 from .bulk import all_of, read_many_records, size_of, write_many_records
 from .errors import NotFound, StoreError, VersionMismatch, is_no_conversation
 from .models import AddedMessages, Change, Delete, Message, MessagePage
-from .operations import Steps, pause
 
 _PAGE = 100
 _ORPHANED_SECONDS = 3600

@@ -12,18 +12,30 @@ The clients have them as methods; code that is to run with either client is a ge
 
 from __future__ import annotations
 
-import json
-import random
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
-from uuid import uuid4
 
 import httpx
 
+from ._wire import (
+    Params,
+    Request,
+    Version,
+    added,
+    after_last,
+    conditions,
+    etag,
+    given,
+    keyed,
+    one,
+    page_of,
+    query,
+    record,
+    send,
+)
 from .errors import NotFound, NotModified
 from .models import (
     AddedMessages,
@@ -49,52 +61,6 @@ from .models import (
     changed,
     read,
 )
-
-T = TypeVar("T")
-Version: TypeAlias = int | Literal["*"]
-Params: TypeAlias = Sequence[tuple[str, str | int]]
-
-
-@dataclass(frozen=True)
-class Request(Generic[T]):
-    """One request. It can be sent again after a lost answer: it reads, deletes, or has an `Idempotency-Key`."""
-
-    method: str
-    path: str
-    parse: Callable[[httpx.Response], T]
-    params: Params = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
-    more: Callable[[T], Request[T] | None] | None = None
-
-    def next_page(self, answer: T) -> Request[T] | None:
-        """The request for the page that follows an answer; None after the last one."""
-        return self.more(answer) if self.more else None
-
-    def __iter__(self) -> Generator[Request[Any], Any, T]:
-        """Asks whoever runs these steps for the answer."""
-        answer: T = yield self
-        return answer
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Asks whoever runs these steps to wait."""
-
-    seconds: float
-
-    def __iter__(self) -> Generator[Pause, Any, None]:
-        """Waits."""
-        yield self
-
-
-def pause(attempt: int) -> Pause:
-    """Waits before another attempt: longer each time, with jitter, so that those who met do not meet again."""
-    return Pause(random.uniform(0.5, 1.0) * min(0.02 * 2.0**attempt, 2.0))
-
-
-Steps: TypeAlias = Generator[Request[Any] | Pause, Any, T]
-"""Code that asks for the answers of requests, whichever client sends them."""
 
 KEEP: Any = object()
 """The default of `update_conversation`: the field is not changed."""
@@ -125,8 +91,8 @@ def create_conversation(
     body: dict[str, Any] = {"id": id, "title": title, "metadata": metadata, "messages": messages, "items": items}
     body |= {"fork_of": fork_of, "at": at, "records_prefix": records_prefix, "records": _changes(records)}
     body |= {"archived": archived, "expires_after": expires_after}
-    headers = _conditions(if_absent=if_absent) | _key(idempotency_key)
-    return _send("POST", "/v1/conversations", _given(body), headers, _one(Conversation))
+    headers = conditions(if_absent=if_absent) | keyed(idempotency_key)
+    return send("POST", "/v1/conversations", given(body), headers, one(Conversation))
 
 
 def get_conversation(
@@ -136,8 +102,8 @@ def get_conversation(
 
     With `if_none_match` raises `NotModified` if the conversation is at that version.
     """
-    params = _query(min_version=min_version)
-    return Request("GET", _path(conversation_id), _one(Conversation), params, _conditions(if_none_match=if_none_match))
+    params = query(min_version=min_version)
+    return Request("GET", _path(conversation_id), one(Conversation), params, conditions(if_none_match=if_none_match))
 
 
 def list_conversations(
@@ -156,14 +122,14 @@ def list_conversations(
     """
     filtered = partial(list_conversations, metadata=metadata, forked_from=forked_from, archived=archived)
     again = partial(filtered, limit=limit, order=order)
-    parse = _page(ConversationPage, partial(read, Conversation))
+    parse = page_of(ConversationPage, partial(read, Conversation))
 
     def more(page: ConversationPage) -> Request[ConversationPage] | None:
         if not page.has_more:
             return None
         return again(before=page.before) if before else again(after=page.after)
 
-    page = _query(limit=limit, order=order, after=after, before=before)
+    page = query(limit=limit, order=order, after=after, before=before)
     params = [*_filter(metadata, forked_from, archived), *page]
     return Request("GET", "/v1/conversations", parse, params, more=more)
 
@@ -181,13 +147,13 @@ def update_conversation(
     """Changes the fields that are given; None removes a title, the metadata or the time after which it expires."""
     fields = {"title": title, "metadata": metadata, "archived": archived, "expires_after": expires_after}
     body = {name: value for name, value in fields.items() if value is not KEEP}
-    headers = _conditions(if_match=if_match) | _key(idempotency_key)
-    return _send("POST", _path(conversation_id), body, headers, _one(Conversation))
+    headers = conditions(if_match=if_match) | keyed(idempotency_key)
+    return send("POST", _path(conversation_id), body, headers, one(Conversation))
 
 
 def delete_conversation(conversation_id: str, *, if_match: Version | None = None) -> Request[None]:
     """Deletes a conversation with its messages and records. Its id is not used again."""
-    return Request("DELETE", _path(conversation_id), lambda _: None, headers=_conditions(if_match=if_match))
+    return Request("DELETE", _path(conversation_id), lambda _: None, headers=conditions(if_match=if_match))
 
 
 def delete_conversations(
@@ -203,8 +169,8 @@ def delete_conversations(
     it has not changed since it was found; if the answer has `has_more`, there are more. Where the answer is lost, the
     request is sent again, and then counts what was left.
     """
-    params = [*_filter(metadata, forked_from, archived), *_query(dry_run=_flag(dry_run))]
-    return Request("DELETE", "/v1/conversations", _one(ConversationDeletions), params)
+    params = [*_filter(metadata, forked_from, archived), *query(dry_run=_flag(dry_run))]
+    return Request("DELETE", "/v1/conversations", one(ConversationDeletions), params)
 
 
 def add_messages(
@@ -220,9 +186,9 @@ def add_messages(
 
     Creates the conversation if it is new.
     """
-    body = _given({"messages": messages, "records": _changes(records)})
-    headers = _conditions(if_match=if_match, if_absent=if_absent) | _key(idempotency_key)
-    return _send("POST", _path(conversation_id, "messages"), body, headers, _added)
+    body = given({"messages": messages, "records": _changes(records)})
+    headers = conditions(if_match=if_match, if_absent=if_absent) | keyed(idempotency_key)
+    return send("POST", _path(conversation_id, "messages"), body, headers, added)
 
 
 def replace_messages(
@@ -235,9 +201,9 @@ def replace_messages(
     idempotency_key: str | None = None,
 ) -> Request[AddedMessages]:
     """Replaces the messages after position `after` by others, or by none, in one commit."""
-    body = _given({"messages": messages, "records": _changes(records)})
-    headers = _conditions(if_match=if_match) | _key(idempotency_key)
-    return _send("PUT", _path(conversation_id, "messages"), body, headers, _added, _query(after=after))
+    body = given({"messages": messages, "records": _changes(records)})
+    headers = conditions(if_match=if_match) | keyed(idempotency_key)
+    return send("PUT", _path(conversation_id, "messages"), body, headers, added, query(after=after))
 
 
 def list_messages(
@@ -258,9 +224,9 @@ def list_messages(
             return None
         return again(before=page.before) if after is None else again(after=page.after)
 
-    params = _query(limit=limit, before=before, after=after, start_on=start_on, min_version=min_version)
-    headers = _conditions(if_none_match=if_none_match)
-    return Request("GET", _path(conversation_id, "messages"), _page(MessagePage), params, headers, more=more)
+    params = query(limit=limit, before=before, after=after, start_on=start_on, min_version=min_version)
+    headers = conditions(if_none_match=if_none_match)
+    return Request("GET", _path(conversation_id, "messages"), page_of(MessagePage), params, headers, more=more)
 
 
 def add_items(
@@ -271,8 +237,8 @@ def add_items(
     idempotency_key: str | None = None,
 ) -> Request[ItemPage]:
     """Adds 1 to 20 items to a conversation that exists. `has_more`: not all of them fit into the answer."""
-    headers = _conditions(if_match=if_match) | _key(idempotency_key)
-    return _send("POST", _path(conversation_id, "items"), {"items": items}, headers, _page(ItemPage))
+    headers = conditions(if_match=if_match) | keyed(idempotency_key)
+    return send("POST", _path(conversation_id, "items"), {"items": items}, headers, page_of(ItemPage))
 
 
 def list_items(
@@ -286,22 +252,22 @@ def list_items(
 ) -> Request[ItemPage]:
     """Lists the items of a conversation, newest first."""
     again = partial(list_items, conversation_id, limit=limit, order=order)
-    params = _query(limit=limit, order=order, after=after, min_version=min_version)
-    headers = _conditions(if_none_match=if_none_match)
+    params = query(limit=limit, order=order, after=after, min_version=min_version)
+    headers = conditions(if_none_match=if_none_match)
     path = _path(conversation_id, "items")
-    return Request("GET", path, _page(ItemPage), params, headers, more=_after_last(again))
+    return Request("GET", path, page_of(ItemPage), params, headers, more=after_last(again))
 
 
 def get_item(conversation_id: str, item_id: str, *, if_none_match: int | None = None) -> Request[Item]:
     """Reads one item. With `if_none_match` raises `NotModified` if the conversation has not changed."""
     path = _path(conversation_id, "items", item_id)
-    return Request("GET", path, lambda answer: dict(answer.json()), headers=_conditions(if_none_match=if_none_match))
+    return Request("GET", path, lambda answer: dict(answer.json()), headers=conditions(if_none_match=if_none_match))
 
 
 def delete_item(conversation_id: str, item_id: str, *, if_match: Version | None = None) -> Request[Conversation]:
     """Deletes one message, by its id or that of its only item."""
     path = _path(conversation_id, "items", item_id)
-    return Request("DELETE", path, _one(Conversation), headers=_conditions(if_match=if_match))
+    return Request("DELETE", path, one(Conversation), headers=conditions(if_match=if_match))
 
 
 def put_record(
@@ -323,9 +289,9 @@ def put_record(
         change = Put(key, value, content_type, if_match, if_absent)
         return _alone(write_records(conversation_id, [change], idempotency_key=idempotency_key))
     kind = content_type or ("text/plain; charset=utf-8" if isinstance(value, str) else "application/octet-stream")
-    headers = _conditions(if_match=if_match, if_absent=if_absent) | _key(idempotency_key) | {"content-type": kind}
+    headers = conditions(if_match=if_match, if_absent=if_absent) | keyed(idempotency_key) | {"content-type": kind}
     content = value.encode() if isinstance(value, str) else value
-    return Request("PUT", _records(conversation_id, key), _record, headers=headers, content=content)
+    return Request("PUT", _records(conversation_id, key), record, headers=headers, content=content)
 
 
 def get_record(conversation_id: str | None, key: str, *, if_none_match: int | None = None) -> Request[Record]:
@@ -336,9 +302,9 @@ def get_record(conversation_id: str | None, key: str, *, if_none_match: int | No
 
     def parse(answer: httpx.Response) -> Record:
         kind = answer.headers.get("content-type", "application/octet-stream")
-        return Record(key, _etag(answer), len(answer.content), kind, value=answer.content)
+        return Record(key, etag(answer), len(answer.content), kind, value=answer.content)
 
-    headers = _conditions(if_none_match=if_none_match)
+    headers = conditions(if_none_match=if_none_match)
     return Request("GET", _records(conversation_id, key), parse, headers=headers)
 
 
@@ -356,9 +322,9 @@ def list_records(
     prefixes = [prefix] if isinstance(prefix, str) else prefix
     again = partial(list_records, conversation_id, prefix=prefix, key=key, order=order, limit=limit, values=values)
     params = [*(("prefix", it) for it in prefixes), *(("key", it) for it in key)]
-    more = _query(after=after, order=order, limit=limit, values="true" if values else None)
-    parse = _page(RecordPage, Record.read)
-    return Request("GET", _records(conversation_id), parse, [*params, *more], more=_after_last(again))
+    more = query(after=after, order=order, limit=limit, values="true" if values else None)
+    parse = page_of(RecordPage, Record.read)
+    return Request("GET", _records(conversation_id), parse, [*params, *more], more=after_last(again))
 
 
 def delete_record(
@@ -367,8 +333,8 @@ def delete_record(
     """Deletes a record; one that is not there is none of `deleted`."""
     if not _fits_path(key):
         return _alone(write_records(conversation_id, [Delete(key, if_match)], idempotency_key=idempotency_key))
-    headers = _conditions(if_match=if_match) | _key(idempotency_key)
-    return Request("DELETE", _records(conversation_id, key), _one(RecordDeletion), headers=headers)
+    headers = conditions(if_match=if_match) | keyed(idempotency_key)
+    return Request("DELETE", _records(conversation_id, key), one(RecordDeletion), headers=headers)
 
 
 def delete_records(
@@ -379,8 +345,8 @@ def delete_records(
     If the answer has `has_more`, there are more: send another such request. Without an `Idempotency-Key` (False) a
     retry, or a duplicate that arrives late, deletes what has come since, too.
     """
-    headers = _key(idempotency_key)
-    return Request("DELETE", _records(conversation_id), _one(RecordDeletion), [("prefix", prefix)], headers)
+    headers = keyed(idempotency_key)
+    return Request("DELETE", _records(conversation_id), one(RecordDeletion), [("prefix", prefix)], headers)
 
 
 def write_records(
@@ -395,8 +361,8 @@ def write_records(
     def parse(answer: httpx.Response) -> list[Changed]:
         return [changed(each) for each in answer.json()["data"]]
 
-    headers = _key(idempotency_key)
-    return _send("POST", _records(conversation_id), {"records": _changes(changes)}, headers, parse)
+    headers = keyed(idempotency_key)
+    return send("POST", _records(conversation_id), {"records": _changes(changes)}, headers, parse)
 
 
 def owner() -> Request[OwnerData]:
@@ -433,58 +399,12 @@ def export_owner(*, after: str | None = None) -> Request[ExportPage]:
     def more(page: ExportPage) -> Request[ExportPage] | None:
         return export_owner(after=page.after) if page.after else None
 
-    return Request("GET", "/v1/owner/export", parse, _query(after=after), more=more)
+    return Request("GET", "/v1/owner/export", parse, query(after=after), more=more)
 
 
 def health(*, deep: bool = False) -> Request[Health]:
     """Tells whether the API runs and which contract it speaks, and with `deep` whether its stores answer."""
-    return Request("GET", "/v1/health", _one(Health), _query(deep=1 if deep else None))
-
-
-def _send(
-    method: str,
-    path: str,
-    body: Any,
-    headers: dict[str, str],
-    parse: Callable[[httpx.Response], T],
-    params: Params = (),
-) -> Request[T]:
-    return Request(method, path, parse, params, headers | {"content-type": "application/json"}, _json(body))
-
-
-def _json(body: Any) -> bytes:
-    """As UTF-8, or where a string is cut through a character, which UTF-8 cannot say, with escapes."""
-    dumps = partial(json.dumps, body, separators=(",", ":"), allow_nan=False)
-    try:
-        return dumps(ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return dumps().encode()
-
-
-def _key(given: str | bool | None) -> dict[str, str]:
-    """Makes a write one that can be sent again, unless the caller wants it without a key (False)."""
-    return {} if given is False else {"idempotency-key": given if isinstance(given, str) else str(uuid4())}
-
-
-def _conditions(
-    *, if_match: Version | None = None, if_none_match: int | None = None, if_absent: bool = False
-) -> dict[str, str]:
-    headers = {}
-    if if_match is not None:
-        headers["if-match"] = "*" if if_match == "*" else f'"{if_match}"'
-    if if_none_match is not None:
-        headers["if-none-match"] = f'"{if_none_match}"'
-    if if_absent:
-        headers["if-none-match"] = "*"
-    return headers
-
-
-def _given(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
-
-
-def _query(**params: str | int | None) -> list[tuple[str, str | int]]:
-    return [(name, value) for name, value in params.items() if value is not None]
+    return Request("GET", "/v1/health", one(Health), query(deep=1 if deep else None))
 
 
 def _flag(value: Archived | None) -> str | None:
@@ -495,7 +415,7 @@ def _flag(value: Archived | None) -> str | None:
 def _filter(metadata: Mapping[str, str] | None, forked_from: str | None, archived: Archived | None) -> Params:
     """Which conversations are listed or deleted."""
     pairs = [(f"metadata[{name}]", value) for name, value in (metadata or {}).items()]
-    return [*pairs, *_query(forked_from=forked_from, archived=_flag(archived))]
+    return [*pairs, *query(forked_from=forked_from, archived=_flag(archived))]
 
 
 def _changes(changes: Iterable[Change] | None) -> list[dict[str, Any]] | None:
@@ -514,36 +434,6 @@ def _records(conversation_id: str | None, key: str | None = None) -> str:
 def _fits_path(key: str) -> bool:
     """Whether gateways leave the key as it is in a path: others go through a query or a batch."""
     return not re.search(r"[?#%\\\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)", key)
-
-
-def _etag(answer: httpx.Response) -> int:
-    return int(answer.headers["etag"].strip('"'))
-
-
-def _one(kind: type[T]) -> Callable[[httpx.Response], T]:
-    return lambda answer: read(kind, answer.json())
-
-
-def _record(answer: httpx.Response) -> Record:
-    return Record.read(answer.json())
-
-
-def _page(kind: type[T], entry: Callable[[Mapping[str, Any]], Any] = dict) -> Callable[[httpx.Response], T]:
-    def parse(answer: httpx.Response) -> T:
-        body = answer.json()
-        version = {"version": _etag(answer)} if "etag" in answer.headers else {}
-        return read(kind, {**version, **body, "data": [entry(each) for each in body["data"]]})
-
-    return parse
-
-
-def _after_last(again: Callable[..., Request[T]]) -> Callable[[Any], Request[T] | None]:
-    return lambda page: again(after=page.last_id) if page.has_more else None
-
-
-def _added(answer: httpx.Response) -> AddedMessages:
-    body = answer.json()
-    return read(AddedMessages, {**body, "records": [changed(each) for each in body.get("records") or ()]})
 
 
 def _found(page: RecordPage, if_none_match: int | None) -> Record:

@@ -28,6 +28,7 @@ from pydantic_ai.conversation_store import (
 )
 
 from . import operations
+from ._wire import Steps, pause
 from .adapters import Remembered, Store, awaiting
 from .batches import PREFIX as BATCHES
 from .batches import Entry
@@ -36,7 +37,6 @@ from .errors import Conflict, RevisionMismatch, VersionMismatch
 from .history import History
 from .keys import conversation_id as id_of
 from .models import Change, Delete, Message, Put
-from .operations import Steps, pause
 
 _KEY = "pydantic-ai"
 _METADATA = {"pydantic_ai": "1"}

@@ -29,6 +29,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 
 from . import operations
 from ._strands_messages import agent_of, fields_of, message_of, number_of, read_back
+from ._wire import Steps, pause
 from .adapters import Store, arun, blocking, merged
 from .batches import Entry
 from .bulk import all_of
@@ -37,7 +38,6 @@ from .errors import ApiError, Conflict, RevisionMismatch, VersionMismatch
 from .history import History
 from .keys import conversation_id, expand, pack_short, squeeze
 from .models import Record
-from .operations import Steps, pause
 
 _SESSION, _AGENT, _MULTI, _STORAGE = "strands/session", "strands/agent/", "strands/multi/", "strands/storage/"
 

@@ -32,12 +32,12 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .. import operations
+from .._wire import Request, Steps, pause
 from ..adapters import Pages, Remembered, Store, aiterating, awaiting, blocking, iterating
 from ..bulk import all_of, read_many_records, write_many_records
 from ..errors import Conflict, NotFound, RevisionMismatch, TooLarge, is_no_conversation
 from ..keys import conversation_id, unpack
 from ..models import Delete, Put, RecordPage
-from ..operations import Request, Steps, pause
 from . import _read, _stored
 from ._drop import drop, is_recent
 from ._stored import Codec, address, config_of

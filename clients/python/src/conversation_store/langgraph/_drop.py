@@ -15,11 +15,11 @@ from dataclasses import replace
 from itertools import count
 from typing import TypeAlias
 
+from .._wire import Steps, pause
 from ..bulk import read_many_records, write_many_records
 from ..errors import RevisionMismatch
 from ..keys import expand, squeeze
 from ..models import Change, Delete, Put, Record
-from ..operations import Steps, pause
 from ._stored import BLOBS, CHECKPOINTS, WRITES, Codec, Saved, checkpoint_key, writes_prefix
 
 Choice: TypeAlias = Callable[[Sequence[Saved]], Sequence[Saved]]

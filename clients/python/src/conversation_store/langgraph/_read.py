@@ -9,11 +9,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, DeltaChannelHistory
 
 from .. import operations
+from .._wire import Request, Steps
 from ..bulk import all_of, read_many_records
 from ..errors import StoreError
 from ..keys import conversation_id, name_of, pack
 from ..models import RecordPage
-from ..operations import Request, Steps
 from ._stored import NAME, Codec, Saved, address, back_to_value, checkpoint_key
 
 _Next: TypeAlias = Request[RecordPage] | None
