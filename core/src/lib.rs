@@ -82,7 +82,7 @@ pub use types::idempotency::{IDEMPOTENCY_KEY_CHARS, IdempotencyKey};
 pub use types::inspection::{
     EntryState, Inspection, IntentState, LargestOwners, NextRead, OwnerSize, RowState,
 };
-pub use types::json::{JsonFields, JsonText, nests_deeper};
+pub use types::json::{JsonFields, JsonText, nests_deeper, whole_number};
 pub use types::message::{
     BATCH, Batch, Compare, MESSAGE_BYTES, MESSAGE_DEPTH, Message, MessageId, NewMessage, Role,
     difference_of_messages, join,

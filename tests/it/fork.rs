@@ -92,7 +92,7 @@ async fn a_fork_under_a_key_is_made_once() {
     };
     let first = under(json!({"fork_of":"c","at":1})).await;
     assert_eq!((first.status, first.number("/message_count")), (200, 1), "{first:?}");
-    assert_eq!(under(json!({"fork_of":"c","at":1})).await.at("/id"), first.at("/id"));
+    assert_eq!(under(json!({"fork_of":"c","at":1.0})).await.at("/id"), first.at("/id"));
     for other in
         [json!({"fork_of":"c","at":2}), json!({"fork_of":"c"}), json!({}), json!({"fork_of":"d","at":1})]
     {

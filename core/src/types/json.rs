@@ -239,6 +239,17 @@ fn decimal(number: &str) -> String {
     format!("{sign}{significant}e{}", exponent.saturating_add(shift))
 }
 
+/// The whole number that a JSON number is: 60.0 and 6e1 are 60. None: it is none, has a fraction, or does not fit.
+pub fn whole_number(number: &str) -> Option<i64> {
+    if let Ok(number) = number.parse() {
+        return Some(number);
+    }
+    let decimal = decimal(number);
+    let (significant, exponent) = decimal.split_once('e').unwrap_or((&decimal, "0"));
+    let power = 10_i64.checked_pow(exponent.parse().ok()?)?;
+    significant.parse::<i64>().ok()?.checked_mul(power)
+}
+
 /// The path of a value at which two JSON texts differ; none: they are of the same value. The path of all of it is empty.
 pub(crate) fn difference(one: &str, other: &str) -> Option<String> {
     differ(one.trim_ascii(), other.trim_ascii(), String::new())
@@ -298,6 +309,17 @@ mod tests {
         ] {
             assert_eq!(difference(one, other), None, "{one} {other}");
             assert_eq!(canonical(one), canonical(other));
+        }
+    }
+
+    #[test]
+    fn a_whole_number_has_many_spellings() {
+        for (number, whole) in [("0", 0), ("-7", -7), ("60.0", 60), ("6e1", 60), ("0.6E+2", 60), ("0.0", 0)] {
+            assert_eq!(whole_number(number), Some(whole), "{number}");
+        }
+        assert_eq!(whole_number("9223372036854775807.0"), Some(i64::MAX));
+        for number in ["60.5", "5e-1", "1e30", "9223372036854775808", "\"60\"", "null", "true", "[]", "{}"] {
+            assert_eq!(whole_number(number), None, "{number}");
         }
     }
 

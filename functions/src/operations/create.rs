@@ -1,7 +1,7 @@
 //! Creates a conversation.
 
 use conversation_core::{
-    ConversationId, ConversationStore, Error, Fork, NewConversation, Precondition, Problem,
+    ConversationId, ConversationStore, Error, Fork, NewConversation, Precondition, Problem, whole_number,
 };
 use serde_json::value::RawValue;
 
@@ -74,7 +74,7 @@ impl ApiRequest {
 fn fork(of: &RawValue, at: Option<&RawValue>, records_prefix: Option<&RawValue>) -> Result<Fork, Failure> {
     let of = ConversationId::new(string("fork_of")(of)?).map_err(called("fork_of"))?;
     let range = || Problem::OutOfRange { min: 0, max: i64::MAX }.of("at");
-    let position = |at: &RawValue| at.get().parse().ok().filter(|at| *at >= 0).ok_or_else(range);
+    let position = |at: &RawValue| whole_number(at.get()).filter(|at| *at >= 0).ok_or_else(range);
     let records_prefix = records_prefix.map(string("records_prefix")).transpose()?.unwrap_or_default();
     if records_prefix.contains('\0') {
         return Err(Problem::HasNul.of("records_prefix").into());

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::types::error::{Invalid, Problem};
+use crate::types::json::whole_number;
 
 /// After how long without a change a conversation expires: 60 seconds to ten years of 365 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -30,11 +31,9 @@ impl ExpiresAfter {
     pub(super) fn of_json(value: &Value) -> Result<Option<Self>, Invalid> {
         match value {
             Value::Null => Ok(None),
+            // What has a fraction is out of range.
             Value::Number(seconds) => {
-                // 60.0 is 60 in JSON; what has a fraction is out of range.
-                let text = seconds.to_string();
-                let whole = text.strip_suffix(".0").unwrap_or(&text);
-                ExpiresAfter::new(whole.parse().unwrap_or(0)).map(Some)
+                ExpiresAfter::new(whole_number(&seconds.to_string()).unwrap_or(0)).map(Some)
             }
             _ => Err(Problem::Type { expected: "a number of seconds" }.of("expires_after")),
         }
