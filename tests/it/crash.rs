@@ -1,18 +1,18 @@
 //! Every request of every operation is lost, loses its reply or comes late, with its process dying of it or living on;
 //! then readers are asked.
 
+mod operation;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{
-    Change, ContentType, ConversationFields, ConversationKey, ConversationStore, Error, Fork, Limit,
-    MessageId, NewConversation, Precondition, Range, RecordBatch, RecordChange, RecordKey, RecordScope,
-    RecordValue,
-};
-use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, batch, in_each_profile, key, user_as};
+use conversation_core::{ConversationKey, ConversationStore, Error, Limit, Range, RecordKey, RecordScope};
+use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, in_each_profile};
 use futures_util::StreamExt as _;
 use redis::AsyncCommands as _;
+
+use operation::{Operation, REQUESTS, keys_of};
 
 in_each_profile!(
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,144 +21,6 @@ in_each_profile!(
 
 /// Longer than an intent whose writer died keeps readers away.
 const INTENTS_ARE_DEAD: Duration = Duration::from_millis(5_500);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    AddNew,
-    AddCold,
-    AddWarm,
-    AddWithoutWindow,
-    AddAtVersion,
-    UpdateCold,
-    UpdateWarm,
-    AddWithRecord,
-    Replace,
-    ReplaceWithRecord,
-    PutRecord,
-    Fork,
-    DeleteMessage,
-    Delete,
-    ReadCold,
-}
-
-impl Operation {
-    const ALL: [Self; 15] = [
-        Self::AddNew,
-        Self::AddCold,
-        Self::AddWarm,
-        Self::AddWithoutWindow,
-        Self::AddAtVersion,
-        Self::UpdateCold,
-        Self::UpdateWarm,
-        Self::AddWithRecord,
-        Self::Replace,
-        Self::ReplaceWithRecord,
-        Self::PutRecord,
-        Self::Fork,
-        Self::DeleteMessage,
-        Self::Delete,
-        Self::ReadCold,
-    ];
-
-    /// Brings about what it needs to find.
-    async fn prepare(self, stack: &Stack, store: &ConversationStore, key: &ConversationKey) {
-        if self == Self::AddNew {
-            return;
-        }
-        if self == Self::Fork {
-            let two = batch([user_as("m1", "one"), user_as("m2", "two")]);
-            store.add(&origin(key), &two).await.unwrap();
-            return;
-        }
-        store.add(key, &batch([user_as("m1", "one"), user_as("m2", "two")])).await.unwrap();
-        // On a busy machine a step may exceed its time-out, and the next read mends it.
-        let mut reads = 0;
-        while !store.recent(key, Limit::MAX, None).await.unwrap().source.is_hit() {
-            reads += 1;
-            assert!(reads < 1_000, "it does not get warm");
-        }
-        let (entry, window) = keys_of(key);
-        let gone: &[String] = match self {
-            Self::AddCold | Self::UpdateCold | Self::ReadCold => &[entry, window],
-            Self::AddWithoutWindow => &[window],
-            _ => return,
-        };
-        stack.redis().await.del::<_, ()>(gone).await.unwrap();
-    }
-
-    async fn perform(self, store: &ConversationStore, key: &ConversationKey) -> Result<(), Error> {
-        match self {
-            Self::AddNew | Self::AddCold | Self::AddWarm | Self::AddWithoutWindow => {
-                store.add(key, &batch([user_as("m3", "three"), user_as("m4", "four")])).await.map(drop)
-            }
-            Self::AddAtVersion => {
-                let messages = batch([user_as("m3", "three")]).only_if(Precondition::Version(1));
-                store.add(key, &messages).await.map(drop)
-            }
-            Self::AddWithRecord => {
-                let messages = batch([user_as("m3", "three")]).with_records(record());
-                store.add(key, &messages).await.map(drop)
-            }
-            Self::ReplaceWithRecord => {
-                let messages = batch([user_as("m3", "three")]).with_records(record());
-                store.replace(key, 1, &messages).await.map(drop)
-            }
-            Self::PutRecord => {
-                let scope = RecordScope::Conversation(key.clone());
-                store.index().write_records(&scope, &record()).await.map(drop)
-            }
-            Self::Replace => store.replace(key, 1, &batch([user_as("m3", "three")])).await.map(drop),
-            Self::Fork => match store.create(key.owner.clone(), copy(key)).await {
-                // It is asked for again, and was made before.
-                Err(Error::ConversationExists { version: 1 }) => Ok(()),
-                made => made.map(drop),
-            },
-            Self::UpdateCold | Self::UpdateWarm => store.update(key, &renamed()).await.map(drop),
-            Self::DeleteMessage => {
-                store.delete_message(key, &MessageId::new("m2").unwrap(), Precondition::None).await.map(drop)
-            }
-            Self::Delete => store.delete(key, Precondition::None).await.map(drop),
-            Self::ReadCold => store.recent(key, Limit::MAX, None).await.map(drop),
-        }
-    }
-}
-
-/// The conversation that another one is a copy of.
-fn origin(key: &ConversationKey) -> ConversationKey {
-    conversation_tests::key(&format!("{}-origin", key.id))
-}
-
-fn copy(key: &ConversationKey) -> NewConversation {
-    NewConversation {
-        id: Some(key.id.clone()),
-        fields: ConversationFields::default(),
-        fork: Some(Fork { of: origin(key).id, at: Some(2), records_prefix: String::new() }),
-        messages: batch([user_as("m3", "three")]),
-    }
-}
-
-/// A record that is written with the message m3.
-fn record() -> RecordBatch {
-    let value = RecordValue { bytes: b"three".into(), content_type: ContentType::text() };
-    let change = RecordChange {
-        key: RecordKey::new("m3").unwrap(),
-        value: Some(value),
-        precondition: Precondition::None,
-    };
-    RecordBatch::new(vec![change]).unwrap()
-}
-
-fn renamed() -> Change {
-    Change::from(ConversationFields {
-        title: Some(Some(conversation_core::Title::new("renamed").unwrap())),
-        ..ConversationFields::default()
-    })
-}
-
-fn keys_of(key: &ConversationKey) -> (String, String) {
-    let entry = format!("conversation:{{{}/{}}}", key.owner.as_str(), key.id);
-    (entry.clone(), entry + ":messages")
-}
 
 /// What happens to which of an operation's requests.
 #[derive(Clone, Copy)]
@@ -193,7 +55,7 @@ struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     async fn new(stack: &'a Stack, healthy: ConversationStore, case: Case) -> Self {
-        let key = key(&uuid::Uuid::now_v7().to_string());
+        let key = case.operation.key();
         case.operation.prepare(stack, &healthy, &key).await;
         let before = stored(&healthy, stack, &key).await;
         Self { stack, case, key, failpoint: Failpoint::new(case.link_fault, case.loss), healthy, before }
@@ -273,7 +135,11 @@ impl<'a> Trial<'a> {
     fn may_defer(&self) -> bool {
         !matches!(
             self.case.operation,
-            Operation::Delete | Operation::DeleteMessage | Operation::Replace | Operation::ReplaceWithRecord
+            Operation::Delete
+                | Operation::Erase
+                | Operation::DeleteMessage
+                | Operation::Replace
+                | Operation::ReplaceWithRecord
         )
     }
 
@@ -303,6 +169,11 @@ impl<'a> Trial<'a> {
         let expected = stored(&self.healthy, self.stack, &self.key).await;
         for _ in 0..100 {
             assert_eq!(seen(&self.healthy, &self.key).await, expected, "{}, in the end", self.case);
+            // Of what is erased the cache knows nothing.
+            if self.case.operation == Operation::Erase {
+                assert!(expected.is_none(), "{}: it was asked for again", self.case);
+                return;
+            }
             if self.healthy.recent(&self.key, Limit::MAX, None).await.unwrap().source.is_hit() {
                 return;
             }
@@ -314,7 +185,7 @@ impl<'a> Trial<'a> {
 
 /// So that connections stand, and statements and scripts are known.
 async fn warm_up(operation: Operation, stack: &Stack, store: &ConversationStore) {
-    let scratch = key(&uuid::Uuid::now_v7().to_string());
+    let scratch = operation.key();
     operation.prepare(stack, store, &scratch).await;
     operation.perform(store, &scratch).await.unwrap();
 }
@@ -348,16 +219,12 @@ async fn held(stack: &Stack, key: &ConversationKey) -> usize {
     stack.redis().await.llen(keys_of(key).1).await.unwrap()
 }
 
-/// How many requests each operation makes when nothing goes wrong: two to Redis and one to Postgres, as many again where
-/// the first epoch is refused, one more to Postgres where a pending invalidation is struck off.
-const REQUESTS: [u32; 15] = [3, 5, 3, 3, 3, 5, 3, 3, 4, 4, 1, 3, 4, 4, 4];
-
 /// Whether it does. On a busy machine it may make others.
 async fn rehearse(stack: &Stack, operation: Operation) -> u32 {
     let failpoint = Failpoint::new(LinkFault::LoseRequest, Loss::Close);
     let (store, _proxies) = stack.store_behind(&failpoint).await;
     warm_up(operation, stack, &store).await;
-    let key = key(&uuid::Uuid::now_v7().to_string());
+    let key = operation.key();
     operation.prepare(stack, &stack.store(), &key).await;
     failpoint.set(u32::MAX);
     operation.perform(&store, &key).await.unwrap();
@@ -405,5 +272,5 @@ async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_lat
     assert!(!sweep.unfinished);
     tokio::time::sleep(INTENTS_ARE_DEAD).await;
     each(&trials, Trial::settled).await;
-    assert_eq!(trials.len(), 520);
+    assert_eq!(trials.len(), 610);
 }
