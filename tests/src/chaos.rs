@@ -4,6 +4,7 @@
 mod baseline_protocols;
 mod check;
 mod clients;
+mod erasures;
 mod failovers;
 mod faults;
 mod options;
@@ -26,6 +27,7 @@ use crate::{Broken, key};
 
 pub use check::Violation;
 use clients::Crew;
+use erasures::Erasures;
 use failovers::{BOUND, Failovers};
 pub use faults::Fault;
 pub use options::{Options, Protocol};
@@ -44,29 +46,41 @@ const INTENTS_ARE_DEAD: Duration = Duration::from_millis(5_500);
 /// The servers cannot be started or harmed as intended, or a client panicked.
 pub async fn run(options: &Options) -> Result<Report, Broken> {
     let mut rng = Rng::with_seed(options.seed);
-    // One way more than clients, for the sweep: nothing but the servers themselves fails it.
-    let mut servers = Servers::start(options.clients + 1, options.profile).await?;
+    // One way for each client, and the last one for the sweep: nothing but the servers themselves fails it.
+    let sweeper = options.clients + erasures::CLIENTS;
+    let mut servers = Servers::start(sweeper + 1, options.profile).await?;
     let (records, mut noted) = unbounded_channel();
     let began = Instant::now();
     let mut crew = Crew::begin(options, &servers, began, records.clone())?;
-    let (database_url, redis_url) = servers.urls(options.clients);
-    let own = options.profile.store_at(&database_url, &redis_url);
+    let strict = options.protocol != Protocol::EpochFencing;
+    let mut erasures = match strict {
+        true => None,
+        false => Some(Erasures::begin(options, &servers, options.clients, began, records.clone())?),
+    };
+    let (database_url, redis_url) = servers.urls(sweeper);
+    let own = erasures::during_the_run(options.profile.store_at(&database_url, &redis_url));
     let sweeps = tokio::spawn(sweep(own.clone(), began, records));
     let faults = faults::rage(&mut servers, &mut crew, &mut rng, began + options.duration).await?;
     let tally = crew.tally();
     let conversations = crew.end().await?;
+    if let Some(erasures) = &mut erasures {
+        erasures.end().await?;
+    }
     sweeps.abort();
     let records = all(&mut noted);
     let mut connection = servers.postgres().await?;
-    let strict = options.protocol != Protocol::EpochFencing;
     let failovers = Failovers::of(&records, options.profile);
     let mut verdict = check::check(&records, &mut connection, strict, &failovers).await?;
-    if !strict {
+    if let Some(erasures) = &erasures {
+        let (seen, excused) = erasures.seen(&failovers);
+        verdict.violations.extend(seen);
+        verdict.excused += excused;
         verdict.violations.extend(state::check(&mut connection, &tally).await?);
         calm(&servers);
         let stale_until =
             if options.profile.hides_servers() { Instant::now() + BOUND } else { Instant::now() };
         verdict.violations.extend(invalidate_now(&own, &conversations, &mut connection, stale_until).await?);
+        verdict.violations.extend(erasures.leave_nothing(&own, &servers, stale_until).await?);
     }
     Ok(Report::new(options, &records, faults, verdict))
 }

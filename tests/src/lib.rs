@@ -20,6 +20,7 @@ mod servers;
 pub mod soak;
 mod stack;
 mod statistics;
+pub mod traces;
 mod variant;
 
 use std::process::Command;

@@ -44,7 +44,7 @@ pub struct Fork {
 }
 
 /// What a new conversation may be given.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NewConversation {
     /// Its id; none: the store makes one.
     pub id: Option<ConversationId>,

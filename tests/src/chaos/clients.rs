@@ -166,7 +166,7 @@ impl Crew {
 }
 
 /// Waits for the end of a client that was killed. One that panicked fails the run.
-async fn ended(client: JoinHandle<()>) -> Result<(), Broken> {
+pub(super) async fn ended(client: JoinHandle<()>) -> Result<(), Broken> {
     match client.await {
         Err(error) if error.is_panic() => Err(error.into()),
         _ => Ok(()),

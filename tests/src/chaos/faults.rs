@@ -139,6 +139,8 @@ async fn bring_about(
     rng: &mut Rng,
 ) -> Result<(), Broken> {
     let client = rng.usize(0..crew.size());
+    // The last one is the sweep's.
+    let way = &servers.ways[rng.usize(0..servers.ways.len() - 1)];
     // Longer or shorter than Redis is waited for.
     let pause = Duration::from_millis(rng.u64(50..700));
     match fault {
@@ -150,21 +152,21 @@ async fn bring_about(
             crew.note(Record::FailedOver { began, ended: crew.now() });
         }
         Fault::RedisFull => servers.fill_primary(pause).await?,
-        Fault::RedisReset => servers.ways[client].redis.reset(),
+        Fault::RedisReset => way.redis.reset(),
         Fault::SessionsEnded => servers.end_sessions().await?,
         Fault::ClientKilled => crew.replace(client, servers).await?,
         Fault::RedisHangs | Fault::RepliesLost => {
             let link_mode = if fault == Fault::RedisHangs { LinkMode::Hang } else { LinkMode::Mute };
-            servers.ways[client].redis.link_mode(link_mode);
+            way.redis.link_mode(link_mode);
             // Long enough for this client to give it up, while the others go on to use it.
             sleep(pause + Duration::from_millis(350)).await;
-            servers.ways[client].redis.link_mode(LinkMode::Pass);
+            way.redis.link_mode(LinkMode::Pass);
         }
         Fault::PostgresHangs | Fault::CommitsUnanswered => {
             let link_mode = if fault == Fault::PostgresHangs { LinkMode::Hang } else { LinkMode::Mute };
-            servers.ways[client].postgres.link_mode(link_mode);
+            way.postgres.link_mode(link_mode);
             sleep(pause).await;
-            servers.ways[client].postgres.link_mode(LinkMode::Pass);
+            way.postgres.link_mode(LinkMode::Pass);
         }
         Fault::EntryEvicted | Fault::WindowEvicted | Fault::BothEvicted | Fault::ValidityExpired => {
             tamper(fault, servers, &crew.entry(rng)).await?;

@@ -39,8 +39,9 @@ begin
                 current_setting('history.has_intent')::boolean);
     return null;
 end $$;
+-- What another owner has is read as it is, and needs no history.
 create trigger history after update on conversations for each row
-    when (old.version is distinct from new.version) execute function write_down_version();
+    when (old.version is distinct from new.version and new.owner_id = 'local') execute function write_down_version();
 
 -- Whether a write intent stood, only the caller of a commit says, so every operation is called through one that passes it on.
 do $do$

@@ -87,6 +87,8 @@ pub(super) enum Record {
         cache_update: CacheUpdate,
         ended: u64,
     },
+    /// The erasure of what an owner had was answered.
+    Erased,
     /// A sweep paid all pending invalidations that were noted before it began.
     Swept {
         began: u64,

@@ -51,6 +51,9 @@ const REASONS: [&str; 9] = [
     "unreachable",
 ];
 
+/// What an erasure is called among the writes.
+const ERASED: &str = "an owner's data erased";
+
 impl Report {
     pub(super) fn new(
         options: &Options,
@@ -101,6 +104,7 @@ impl Report {
             Record::Deleted { cache_update: how, .. } => {
                 *self.writes.entry(name_of(*how).into()).or_default() += 1;
             }
+            Record::Erased => *self.writes.entry(ERASED.into()).or_default() += 1,
             Record::Failed(what) => *self.writes.entry(format!("{what} failed")).or_default() += 1,
             Record::Odd(what) => self.odd.push(what.clone()),
         }
@@ -125,6 +129,9 @@ impl Report {
             if !self.writes.contains_key(wanted) {
                 missing.push(format!("a conditional write that was {wanted}"));
             }
+        }
+        if !self.writes.contains_key(ERASED) {
+            missing.push("an erasure".into());
         }
         if self.unchanged == 0 {
             missing.push("a poll that was told that nothing has changed".into());

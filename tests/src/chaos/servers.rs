@@ -51,7 +51,7 @@ impl Way {
 /// A Postgres, a Valkey and its replica, and a way to them for each client.
 #[derive(Debug)]
 pub(super) struct Servers {
-    tools: Tools,
+    pub(super) tools: Tools,
     /// Where everything is recorded. Stopped when dropped.
     _postgres: Postgres,
     database_url: String,
@@ -91,6 +91,11 @@ impl Servers {
         let url = at_port(&self.primary.url(), redis.port());
         let url = if front.is_some() { as_deployed(&url) } else { url };
         (at_port(&self.database_url, postgres.port()), url)
+    }
+
+    /// Postgres, past all proxies.
+    pub(super) fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     /// A connection past all proxies.

@@ -47,7 +47,7 @@ impl OwnerId {
 /// A conversation's id, chosen by the client or made by the store; unique for its owner and never reused.
 ///
 /// 1 to 128 visible ASCII characters other than ``/ ? # % \ { } < > " ' & ` ``, and not only dots.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConversationId(String);
 
