@@ -1,6 +1,7 @@
 //! Every request of every operation is lost, loses its reply or comes late, with its process dying of it or living on;
 //! then readers are asked.
 
+mod erased_meanwhile;
 mod operation;
 
 use std::fmt;
@@ -272,5 +273,5 @@ async fn a_process_may_die_at_every_request_and_every_request_may_be_lost_or_lat
     assert!(!sweep.unfinished);
     tokio::time::sleep(INTENTS_ARE_DEAD).await;
     each(&trials, Trial::settled).await;
-    assert_eq!(trials.len(), 610);
+    assert_eq!(trials.len(), 640);
 }

@@ -1,6 +1,7 @@
 //! Traffic that does not wait for answers, against the functions as they are deployed, while connections and servers fail:
-//! nothing may be lost, nothing may grow.
+//! nothing may be lost, nothing may grow, and of what one owner has erased nothing may be left.
 
+mod erasures;
 mod faults;
 mod ledger;
 mod options;
@@ -15,6 +16,7 @@ use reqwest::Client;
 
 use crate::Broken;
 
+use erasures::Erasures;
 use ledger::Ledger;
 pub use options::Options;
 pub use report::Report;
@@ -32,13 +34,16 @@ const CONVERSATIONS: usize = 200;
 pub async fn run(options: &Options) -> Result<Report, Broken> {
     let stage = Stage::set(options.binaries.clone()).await?;
     let ledger = Arc::new(Ledger::new(CONVERSATIONS));
-    let traffic = Traffic::new(Client::new(), &stage.gateway.url(), Arc::clone(&ledger), options.seed);
+    let (client, url) = (Client::new(), stage.gateway.url());
+    let traffic = Traffic::new(client.clone(), &url, Arc::clone(&ledger), options.seed);
+    let mut erasures = Erasures::new(client, &url);
     let vitals = Vitals::new(options.binaries.clone(), stage.database_url.clone());
-    let (sent, faults, vitals, ()) = tokio::join!(
+    let (sent, faults, vitals, (), ()) = tokio::join!(
         traffic.flow(options.rate, options.duration),
         faults::happen(&stage, options.duration, options.seed),
         vitals.watch(options.duration),
         stage.sweep(options.duration),
+        erasures.go_on(options.duration),
     );
     // Twice, so that what the first leaves for want of time is done, too.
     for _ in 0..2 {
@@ -46,6 +51,7 @@ pub async fn run(options: &Options) -> Result<Report, Broken> {
         swept.map_err(|error| format!("the sweep fails: {error:?}"))?;
     }
     let kept = traffic.verify().await?;
+    let erased = erasures.finish(&stage).await?;
     let metrics = report::read_metrics(&stage.log.path().join("log"), &options.metrics)?;
-    Ok(Report { options: options.clone(), sent, faults: faults?, vitals: vitals?, kept, metrics })
+    Ok(Report { options: options.clone(), sent, faults: faults?, vitals: vitals?, kept, erased, metrics })
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use conversation_core::{
-    Change, ContentType, ConversationFields, ConversationId, ConversationKey, ConversationStore, Error, Fork,
-    Limit, MessageId, NewConversation, OwnerId, Precondition, RecordBatch, RecordChange, RecordKey,
-    RecordScope, RecordValue,
+    Change, ContentType, ConversationFields, ConversationId, ConversationKey, ConversationStore, Error,
+    ExportedConversation, ExportedMessage, Fork, Limit, MessageId, Metadata, NewConversation, OwnerId,
+    Precondition, RecordBatch, RecordChange, RecordKey, RecordScope, RecordValue,
 };
 use conversation_tests::{Stack, batch, key, user_as};
 use redis::AsyncCommands as _;
@@ -25,6 +25,7 @@ pub(super) enum Operation {
     ReplaceWithRecord,
     PutRecord,
     Fork,
+    Import,
     DeleteMessage,
     Delete,
     Erase,
@@ -32,7 +33,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::AddNew,
         Self::AddCold,
         Self::AddWarm,
@@ -45,6 +46,7 @@ impl Operation {
         Self::ReplaceWithRecord,
         Self::PutRecord,
         Self::Fork,
+        Self::Import,
         Self::DeleteMessage,
         Self::Delete,
         Self::Erase,
@@ -53,10 +55,7 @@ impl Operation {
 
     /// A conversation to do it to. An erasure takes all that an owner has.
     pub(super) fn key(self) -> ConversationKey {
-        let id = uuid::Uuid::now_v7().to_string();
-        let owner =
-            if self == Self::Erase { OwnerId::new(format!("owner-{id}")).unwrap() } else { key(&id).owner };
-        ConversationKey { owner, ..key(&id) }
+        if self == Self::Erase { own_key() } else { key(&uuid::Uuid::now_v7().to_string()) }
     }
 
     /// Brings about what it needs to find.
@@ -69,7 +68,11 @@ impl Operation {
             store.add(&origin(key), &two).await.unwrap();
             return;
         }
-        store.add(key, &batch([user_as("m1", "one"), user_as("m2", "two")])).await.unwrap();
+        if self == Self::Import {
+            store.import(&exported(key), &[exported_message(1, "m1")], false).await.unwrap();
+        } else {
+            store.add(key, &batch([user_as("m1", "one"), user_as("m2", "two")])).await.unwrap();
+        }
         // On a busy machine a step may exceed its time-out, and the next read mends it.
         let mut reads = 0;
         while !store.recent(key, Limit::MAX, None).await.unwrap().source.is_hit() {
@@ -112,6 +115,7 @@ impl Operation {
                 Err(Error::ConversationExists { version: 1 }) => Ok(()),
                 made => made.map(drop),
             },
+            Self::Import => store.import(&exported(key), &[exported_message(2, "m2")], true).await.map(drop),
             Self::UpdateCold | Self::UpdateWarm => store.update(key, &renamed()).await.map(drop),
             Self::DeleteMessage => {
                 store.delete_message(key, &MessageId::new("m2").unwrap(), Precondition::None).await.map(drop)
@@ -126,8 +130,14 @@ impl Operation {
     }
 }
 
+/// The name of the only conversation of an owner.
+pub(super) fn own_key() -> ConversationKey {
+    let id = uuid::Uuid::now_v7().to_string();
+    ConversationKey { owner: OwnerId::new(format!("owner-{id}")).unwrap(), ..key(&id) }
+}
+
 /// The conversation that another one is a copy of.
-fn origin(key: &ConversationKey) -> ConversationKey {
+pub(super) fn origin(key: &ConversationKey) -> ConversationKey {
     let id = format!("{}-origin", key.id);
     ConversationKey { id: ConversationId::new(id).unwrap(), ..key.clone() }
 }
@@ -139,6 +149,28 @@ fn copy(key: &ConversationKey) -> NewConversation {
         fork: Some(Fork { of: origin(key).id, at: Some(2), records_prefix: String::new() }),
         messages: batch([user_as("m3", "three")]),
     }
+}
+
+/// A conversation of two messages, as an export has it.
+fn exported(key: &ConversationKey) -> ExportedConversation {
+    ExportedConversation {
+        key: key.clone(),
+        fields: ConversationFields::of(None, Metadata::default()),
+        version: 2,
+        last_seq: 2,
+        message_count: 2,
+        created_at: 1,
+        updated_at: 1,
+        last_message_at: Some(1),
+        forked_from: None,
+        forked_at: None,
+        record_revision: 0,
+        record_count: 0,
+    }
+}
+
+fn exported_message(seq: i64, id: &str) -> ExportedMessage {
+    ExportedMessage::new(seq, MessageId::new(id).unwrap(), 1, &user_as(id, "text")).unwrap()
 }
 
 /// A record that is written with the message m3.
@@ -167,4 +199,4 @@ pub(super) fn keys_of(key: &ConversationKey) -> (String, String) {
 /// How many requests each operation makes when nothing goes wrong: two to Redis and one to Postgres, as many again where
 /// the first epoch is refused, one more to Postgres where a pending invalidation is struck off. An erasure registers, hides,
 /// looks again and ends besides.
-pub(super) const REQUESTS: [u32; 16] = [3, 5, 3, 3, 3, 5, 3, 3, 4, 4, 1, 3, 4, 4, 9, 4];
+pub(super) const REQUESTS: [u32; 17] = [3, 5, 3, 3, 3, 5, 3, 3, 4, 4, 1, 3, 3, 4, 4, 9, 4];

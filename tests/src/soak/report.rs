@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Broken;
 
+use super::erasures::Erased;
 use super::faults::Faults;
 use super::ledger::Kept;
 use super::options::Options;
@@ -35,6 +36,7 @@ pub struct Report {
     pub(super) faults: Faults,
     pub(super) vitals: Seen,
     pub(super) kept: Kept,
+    pub(super) erased: Erased,
     pub(super) metrics: Reported,
 }
 
@@ -62,7 +64,7 @@ pub(super) fn read_metrics(log: &Path, copy: &Path) -> Result<Reported, Broken> 
 impl Report {
     /// What is not as it should be.
     pub fn troubles(&self) -> Vec<String> {
-        let mut troubles = [self.sent.wrong.clone(), self.kept.wrong.clone()].concat();
+        let mut troubles = [&self.sent.wrong[..], &self.kept.wrong, &self.erased.wrong].concat();
         if self.growth() > GROWTH {
             troubles.push(format!("an instance takes {:.2} times the memory that it took", self.growth()));
         }
@@ -114,6 +116,8 @@ impl Report {
             "most_connections": most(&self.vitals.connections),
             "acknowledged": self.kept.acknowledged,
             "unacknowledged": self.kept.unacknowledged,
+            "erasures": self.erased.erasures,
+            "erased": self.erased.conversations,
             "troubles": self.troubles(),
         })
     }
@@ -153,6 +157,11 @@ impl fmt::Display for Report {
             f,
             "messages               {} acknowledged, all there once; {} more in {} conversations",
             self.kept.acknowledged, self.kept.unacknowledged, self.kept.conversations
+        )?;
+        let Erased { erasures, conversations, traces, .. } = self.erased;
+        writeln!(
+            f,
+            "erasures               {erasures}, of {conversations} conversations; {traces} traces are left"
         )?;
         let troubles = self.troubles();
         writeln!(f, "troubles               {}", troubles.len())?;

@@ -44,7 +44,7 @@ impl Stage {
             ("REDIS_URL", at_port(&valkey.url(), redis_way.port())),
             ("AUTH_MODE", "trusted_header".into()),
             ("DEFAULT_OWNER", OWNER.into()),
-            ("LOG_LEVEL", "error".into()),
+            ("LOG_LEVEL", "info".into()),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
         let log = tempfile::tempdir()?;

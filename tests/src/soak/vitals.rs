@@ -82,4 +82,6 @@ fn instances(binaries: &Path) -> Result<Vec<(u32, f64)>, Broken> {
     Ok(instances)
 }
 
-const FUNCTIONS: [&str; 6] = ["add", "recent", "get", "list", "update", "delete"];
+/// Those that the traffic meets.
+const FUNCTIONS: [&str; 10] =
+    ["add", "create", "delete", "delete-owner", "get", "list", "put-record", "recent", "sweep", "update"];
