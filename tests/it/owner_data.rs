@@ -147,7 +147,8 @@ async fn an_export_beside_writers_has_what_was_there_before() {
                     if stop.load(std::sync::atomic::Ordering::Relaxed) {
                         return;
                     }
-                    let id = format!("c{:02}", (n * 8 + writer) % 40);
+                    let at = (n * 8 + writer) % (40 + more / 10_000);
+                    let id = if at < 40 { format!("c{at:02}") } else { format!("long{:03}", at - 40) };
                     let key = ConversationKey { owner: ann(), id: ConversationId::new(id).unwrap() };
                     store.add(&key, &batch([user("meanwhile")])).await.unwrap();
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
