@@ -2,6 +2,7 @@
 
 mod add;
 mod cold;
+mod erasure;
 mod front;
 mod functions;
 mod hit;
@@ -88,9 +89,10 @@ enum Part {
     Scale,
     Records,
     Langgraph,
+    Erasure,
 }
 
-const PARTS: [(&str, Part); 13] = [
+const PARTS: [(&str, Part); 14] = [
     ("hit", Part::Hit),
     ("add", Part::Add),
     ("functions", Part::Functions),
@@ -104,6 +106,7 @@ const PARTS: [(&str, Part); 13] = [
     ("scale", Part::Scale),
     ("records", Part::Records),
     ("langgraph", Part::Langgraph),
+    ("erasure", Part::Erasure),
 ];
 
 impl Part {
@@ -128,6 +131,7 @@ impl Part {
                 Self::Scale => scale::measure(stage).await,
                 Self::Records => records::scale(stage).await,
                 Self::Langgraph => records::langgraph(stage).await,
+                Self::Erasure => erasure::measure(stage).await,
             }
         })
     }

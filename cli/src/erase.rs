@@ -43,7 +43,7 @@ pub struct Erase {
     no_wait: bool,
 }
 
-/// What is read of a receipt.
+/// What is read of a receipt, or of the line in the log that says the same.
 #[derive(Deserialize)]
 struct Replayed {
     id: String,

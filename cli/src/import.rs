@@ -379,6 +379,7 @@ fn is_passing(error: &StoreError) -> bool {
             | StoreError::OutcomeUnknown(_)
             | StoreError::CacheUnavailable(_)
             | StoreError::CacheMoving
+            | StoreError::ErasureUnderway
     )
 }
 

@@ -49,8 +49,10 @@ end $$;
 --
 --   p_ended    how many erasures had ended when the request came. Where there are more by now, it was done: what was created since is
 --              not erased
+--
+-- Fails with CM001 where another cache is in use than the caller's.
 create or replace function register_erasure(
-    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text, p_ended bigint)
+    p_shard integer, p_owner_id text, p_erasure text, p_requested_by text, p_owner_hash text, p_ended bigint, p_generation text)
     returns text
     language plpgsql as $$
 declare
@@ -58,6 +60,9 @@ declare
     moment timestamptz;
     next_key bigint;
 begin
+    if p_generation is distinct from (select generation from cache_generation) then
+        raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
+    end if;
     select * into o from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
     if o.erasing is not null then
         return o.erasing;
@@ -149,6 +154,8 @@ create or replace function complete_erasure(p_shard integer, p_erasure text) ret
 declare
     moment timestamptz := clock_timestamp();
 begin
+    -- Of two that remove the last of it at once, the second sees what the first has removed.
+    perform 1 from erasures e where e.shard = p_shard and e.id = p_erasure for update;
     if not exists (select from purges p where p.shard = p_shard and p.erasure = p_erasure) then
         update erasures e set completed_at = moment
             where e.shard = p_shard and e.id = p_erasure and e.hidden_at is not null and e.completed_at is null;

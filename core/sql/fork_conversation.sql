@@ -7,7 +7,7 @@
 --
 -- The other one is locked until the commit, so that a writer's messages are copied all or not at all. Fails with FO001 where there
 -- is no such conversation, with FO002 where it has no such position (the detail is its last one), with FO003 where the copy
--- would be of more than 10,000 messages, or 16 MiB as they are stored, with FO004 where it has a message of one of the ids (the detail), and with
+-- would be of more than 10,000 messages, or 16 MiB as they are stored, with FO004 where it has a message of one of the ids (the detail is its place), and with
 -- FO005 where the copy would be of more than 100,000 records, or 64 MiB of them as they are stored.
 create or replace function fork_conversation(fork conversations, p_origin text, p_at bigint, p_ids text[], p_records_prefix text) returns conversations
     language plpgsql as $$
@@ -50,7 +50,8 @@ begin
     select m.message_id into twice from messages m
         where m.shard = fork.shard and m.conversation_key = fork.key and m.message_id = any (p_ids) limit 1;
     if found then
-        raise exception using errcode = 'FO004', message = 'the copy has a message of this id', detail = twice;
+        raise exception using errcode = 'FO004', message = 'the copy has a message of one of the ids',
+            detail = array_position(p_ids, twice) - 1;
     end if;
     select count(*), coalesce(sum(pg_column_size(r.value)), 0) into copied_records, bytes from (
         select * from records r

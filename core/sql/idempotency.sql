@@ -16,7 +16,7 @@ begin
         raise exception using errcode = 'IK001', message = 'the idempotency key stands for another request';
     elsif found and k.fingerprint <> p_fingerprint then
         raise exception using errcode = 'IK001', message = 'the idempotency key stands for another request',
-            detail = json_build_object('fingerprint', encode(k.fingerprint, 'base64'), 'message_ids', k.message_ids);
+            detail = encode(k.fingerprint, 'base64');
     end if;
     return k.message_ids;
 end $$;

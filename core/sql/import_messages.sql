@@ -11,7 +11,7 @@
 -- the cached copy after it.
 --
 -- outcome: stored | duplicate (all of it is stored) | conflict (conflict_id: it or its position was stored with
--- something else) | deleted | cut (messages that were cut off are being removed: try again) | refused (row_epoch is the row's; null: there is no row)
+-- something else) | deleted (or it has expired) | cut (messages that were cut off are being removed: try again) | refused (row_epoch is the row's; null: there is no row)
 create or replace function import_messages(
     p_shard integer, p_owner_id text, p_conversation_id text, p_fields json, p_version bigint, p_last_seq bigint,
     p_created_at bigint, p_updated_at bigint, p_last_message_at bigint, p_forked_from text, p_forked_at bigint,
@@ -28,6 +28,11 @@ begin
     if c.key is null then
         if p_has_intent and p_epoch is not null then
             outcome := 'refused';
+            return;
+        end if;
+        -- One that would have expired here is as good as deleted.
+        if has_expired(from_unix_micros(p_updated_at), (p_fields->>'expires_after')::integer) then
+            outcome := 'deleted';
             return;
         end if;
         insert into conversations (shard, owner_id, conversation_id, created_at, updated_at, forked_from, forked_at)

@@ -49,20 +49,25 @@ begin
 end $$;
 
 -- Locks what records belong to, and returns it as a conversation: of an owner the key, the owner and the last revision alone. All
--- null where it is not there and is not to be created.
+-- null where it is not there and is not to be created. Fails with ER001 while an erasure is hiding what the owner has.
 create or replace function lock_record_scope(
     p_shard integer, p_owner_id text, p_conversation_id text, p_create boolean) returns conversations
     language plpgsql as $$
 declare
     c conversations;
     moment timestamptz := clock_timestamp();
+    erasure text;
 begin
     if p_conversation_id is null then
         if p_create then
             insert into owners (shard, owner_id) values (p_shard, p_owner_id) on conflict do nothing;
         end if;
-        select -o.key, o.shard, o.owner_id, o.record_revision into c.key, c.shard, c.owner_id, c.record_revision
+        select -o.key, o.shard, o.owner_id, o.record_revision, o.erasing
+            into c.key, c.shard, c.owner_id, c.record_revision, erasure
             from owners o where o.shard = p_shard and o.owner_id = p_owner_id for no key update;
+        if erasure is not null then
+            raise exception using errcode = 'ER001', message = 'the data of this owner are being erased';
+        end if;
         return c;
     end if;
     select * into c from conversations r

@@ -98,6 +98,11 @@ impl Postgres {
         bail!("cannot create the database {name}: {}", said.trim())
     }
 
+    /// Returns the file of its log.
+    pub fn log(&self) -> Option<&Path> {
+        self.process.log()
+    }
+
     /// Returns the port of 127.0.0.1 that it listens on.
     pub fn port(&self) -> u16 {
         self.port

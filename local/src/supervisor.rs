@@ -72,6 +72,11 @@ impl Supervised {
         Ok(Self { supervisor: spawn(supervisor, name)?, name, log: None })
     }
 
+    /// Returns the file that its output goes to, unless that is the terminal.
+    pub(crate) fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+
     /// Says in one line why the process has ended; `None` while it runs.
     pub fn exit_reason(&mut self) -> Option<Error> {
         let status = self.supervisor.try_wait().ok()??;

@@ -7,7 +7,9 @@ use conversation_core::{
     Error, Exported, Fork, IdempotencyKey, Limit, Metadata, NewConversation, Order, OwnerId, Precondition,
     RecordBatch, RecordChange, RecordKey, RecordScope, RecordValue, Scope, Title,
 };
-use conversation_tests::{Profile, Stack, batch, in_each_profile, user_as};
+use conversation_tests::{
+    Failpoint, LinkFault, Loss, Profile, Stack, batch, in_each_profile, traces, user_as,
+};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
@@ -88,7 +90,7 @@ async fn is_there(store: &ConversationStore, name: &str, id: &str) -> bool {
 }
 
 /// The tables and entries in which the word stands, for an owner of that name.
-async fn traces(stack: &Stack, word: &str) -> Vec<String> {
+async fn found_in(stack: &Stack, word: &str) -> Vec<String> {
     let mut postgres = stack.postgres().await;
     let tables: Vec<String> =
         sqlx::query_scalar("select tablename::text from pg_tables where schemaname = 'public'")
@@ -108,9 +110,7 @@ async fn traces(stack: &Stack, word: &str) -> Vec<String> {
             found.push(table);
         }
     }
-    let mut redis = stack.redis().await;
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
-    found.extend(keys.into_iter().filter(|key| key.contains(word)));
+    found.extend(traces::in_redis(&mut stack.redis().await, word).await.unwrap());
     found
 }
 
@@ -152,8 +152,13 @@ async fn what_is_erased_is_gone_at_once_and_for_good(profile: Profile) {
     assert!(is_there(&store, "ann", "new").await && is_there(&store, "bob", "b").await);
     let own = store.index().record(&scope, &RecordKey::new("new").unwrap(), &[]).await.unwrap();
     assert!(own.is_some());
-    assert!(traces(&stack, TRACE).await.is_empty(), "{:?}", traces(&stack, TRACE).await);
-    assert_eq!(traces(&stack, "kept").await, ["messages", "records"], "or what looks for words finds none");
+    assert!(found_in(&stack, TRACE).await.is_empty(), "{:?}", found_in(&stack, TRACE).await);
+    let kept = found_in(&stack, "kept").await;
+    assert_eq!(
+        kept,
+        ["messages", "records", "conversation:{bob/b}:messages"],
+        "or what looks for words finds none"
+    );
 }
 
 async fn without_the_cache_nothing_is_erased(profile: Profile) {
@@ -227,7 +232,7 @@ async fn retries_and_imports_bring_nothing_back(profile: Profile) {
         let (stats, _) = store.index().owner(&owner("ann")).await.unwrap();
         assert_eq!(stats, conversation_core::OwnerStats::default());
     }
-    assert!(traces(&stack, TRACE).await.is_empty(), "{:?}", traces(&stack, TRACE).await);
+    assert!(found_in(&stack, TRACE).await.is_empty(), "{:?}", found_in(&stack, TRACE).await);
 }
 
 #[tokio::test]
@@ -262,12 +267,16 @@ async fn while_an_erasure_is_hiding_nothing_is_created_and_the_sweep_goes_on_wit
     // All was hidden in the first round: it is the second that finds nothing left.
     assert!(late.is_ok());
     fill_one(&store, "canary-x").await;
-    let register = "select register_erasure(shard_of('ann'), 'ann', 'erasure_1', 'operator:eve', 'hash', 0)";
+    let register =
+        "select register_erasure(shard_of('ann'), 'ann', 'erasure_1', 'operator:eve', 'hash', 0, '')";
     sqlx::raw_sql(register).execute(&mut stack.postgres().await).await.unwrap();
     let added = store.add(&of("ann", "canary-y"), &batch([message("m")])).await;
     assert!(matches!(added, Err(Error::ErasureUnderway)), "{added:?}");
     store.add(&of("bob", "b"), &batch([message("m")])).await.unwrap();
     store.add(&of("ann", "canary-x"), &batch([message("m2")])).await.unwrap();
+    let scope = RecordScope::Owner(owner("ann"));
+    let written = store.index().write_records(&scope, &records(&["r"], CANARY)).await;
+    assert!(matches!(written, Err(Error::ErasureUnderway)), "{written:?}");
     let swept = store.sweep(BUDGET).await.unwrap();
     assert!(!swept.unfinished, "{swept:?}");
     assert!(!is_there(&store, "ann", "canary-x").await);
@@ -295,7 +304,7 @@ async fn a_try_that_comes_late_erases_nothing_that_was_created_since() {
     let late = ended().await;
     let first = erase(&store, "ann").await.unwrap();
     fill_one(&store, "new").await;
-    let register = "select register_erasure(shard_of('ann'), 'ann', 'erasure_late', 'owner', $1, $2)";
+    let register = "select register_erasure(shard_of('ann'), 'ann', 'erasure_late', 'owner', $1, $2, '')";
     let joined: String = sqlx::query_scalar(register)
         .bind(first.owner_hash.as_str())
         .bind(late)
@@ -313,6 +322,25 @@ async fn a_try_that_comes_late_erases_nothing_that_was_created_since() {
 }
 
 #[tokio::test]
+async fn a_second_request_that_comes_late_ends_with_the_first() {
+    let stack = Stack::start().await;
+    let healthy = stack.store();
+    // It asks how many have ended, and is late with the next question.
+    let failpoint = Failpoint::new(LinkFault::Delay, Loss::Silence);
+    let (store, _proxies) = stack.store_behind(&failpoint).await;
+    fill(&store, "ann").await;
+    failpoint.set(1);
+    let late = tokio::spawn(async move { erase(&store, "ann").await });
+    failpoint.sprung().await;
+    let first = erase(&healthy, "ann").await.unwrap();
+    fill_one(&healthy, "new").await;
+    failpoint.release().await;
+    let joined = tokio::time::timeout(Duration::from_secs(5), late).await.unwrap().unwrap();
+    assert_eq!(joined.unwrap().id, first.id);
+    assert!(is_there(&healthy, "ann", "new").await, "it was created after the erasure");
+}
+
+#[tokio::test]
 async fn an_entry_from_before_a_restore_stops_no_erasure() {
     let stack = Stack::start().await;
     let store = stack.store();
@@ -323,5 +351,5 @@ async fn an_entry_from_before_a_restore_stops_no_erasure() {
     assert!(!is_there(&store, "ann", "canary-a").await);
     let swept = store.settling(Duration::ZERO).sweep(BUDGET).await.unwrap();
     assert!(!swept.unfinished, "{swept:?}");
-    assert!(traces(&stack, TRACE).await.is_empty());
+    assert!(found_in(&stack, TRACE).await.is_empty());
 }

@@ -6,15 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use conversation_core::{
     Archived, CacheConfig, Change, Clock, ConversationFields, ConversationFilter, ConversationStore,
-    DatabaseConfig, Error, ExpiresAfter, Fork, Limit, Miss, NewConversation, Order, OwnerId, Precondition,
-    Range, RecordBatch, RecordChange, RecordKey, RecordQuery, RecordScope, RecordValue, Retention, Source,
-    conversation_index,
+    DatabaseConfig, Error, ExpiresAfter, Exported, Fork, Limit, Miss, NewConversation, Order, OwnerId,
+    Precondition, Range, RecordBatch, RecordChange, RecordKey, RecordQuery, RecordScope, RecordValue,
+    Retention, Scope, Source, conversation_index,
 };
 use conversation_tests::{Profile, Stack, batch, in_each_profile, key, user};
 
 in_each_profile!(
     what_has_expired_is_gone_for_every_reader_and_writer,
     a_clock_that_jumps_ahead_costs_hits_and_ends_no_conversation,
+    a_cached_conversation_hears_of_another_retention,
 );
 
 const HOUR: i64 = 3_600;
@@ -120,6 +121,59 @@ async fn what_has_expired_is_gone_for_every_reader_and_writer(profile: Profile) 
     assert_eq!(left, 0);
     assert!(matches!(store.add(&key("c"), &batch([user("z")])).await, Err(Error::ConversationDeleted)));
     assert_eq!(store.sweep(Duration::from_secs(20)).await.unwrap().conversations_expired, 0);
+}
+
+async fn a_cached_conversation_hears_of_another_retention(profile: Profile) {
+    let stack = Stack::in_profile(profile).await;
+    let (store, ahead) = with_clock(&stack);
+    let retention = |days: &str| Retention::from_settings(&[("RETENTION_DAYS", days)]).unwrap();
+    let expires_at = async || store.get(&key("c"), None).await.unwrap().found.unwrap().expires_at;
+    store.add(&key("c"), &batch([user("x")])).await.unwrap();
+    assert!(source(&store, "c").await.0.is_hit());
+    assert_eq!(expires_at().await, None);
+    for (days, expires) in [("30", true), ("", false), ("1", true)] {
+        stack.index().set_retention(retention(days)).await.unwrap();
+        // Past the time of the validity marker, when it is read anew.
+        ahead.fetch_add(2 * HOUR, Ordering::Relaxed);
+        assert!(!source(&store, "c").await.0.is_hit());
+        assert_eq!(expires_at().await.is_some(), expires, "{days:?}");
+        assert!(source(&store, "c").await.0.is_hit());
+        assert_eq!(expires_at().await.is_some(), expires, "{days:?}, from the cache");
+    }
+}
+
+#[tokio::test]
+async fn what_has_expired_is_not_imported() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    store.add(&key("c"), &batch([user("x")])).await.unwrap();
+    store.update(&key("c"), &expiring(HOUR)).await.unwrap();
+    let mut export = stack.index().export(&Scope::Conversation(key("c"))).await.unwrap();
+    let (mut conversation, mut messages) = (None, Vec::new());
+    loop {
+        let lines = export.next().await.unwrap();
+        if lines.is_empty() {
+            break;
+        }
+        for line in lines {
+            match line {
+                Exported::Conversation(of) => conversation = Some(of),
+                Exported::Message(message) => messages.push(message),
+                _ => {}
+            }
+        }
+    }
+    let mut conversation = conversation.unwrap();
+    for (id, age, is_stored) in [("young", 0, true), ("old", HOUR, false)] {
+        conversation.key = key(id);
+        conversation.updated_at -= age * 1_000_000;
+        for last in [false, true] {
+            let done = store.import(&conversation, &messages, last).await;
+            assert_eq!(done.is_ok(), is_stored, "{id}: {done:?}");
+            assert!(is_stored || matches!(done, Err(Error::ConversationDeleted)), "{done:?}");
+        }
+        assert_eq!(source(&store, id).await.1, is_stored);
+    }
 }
 
 async fn a_clock_that_jumps_ahead_costs_hits_and_ends_no_conversation(profile: Profile) {

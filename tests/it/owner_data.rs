@@ -204,7 +204,7 @@ async fn an_owner_sees_how_much_there_is_and_erases_it() {
         (&json!(0), &json!(0), &json!(0), &json!(0))
     );
     assert_eq!(owner["erasure"]["remaining"], 32);
-    assert!(api.log().contains("the data of an owner were erased"), "the receipt is in the log");
+    assert!(api.log().contains("an owner's data are erased"), "the receipt is in the log");
     assert_eq!(api.get("/v1/owner/export").await.text, "");
     // Whoever repeats it erases what is there now.
     api.post("/v1/conversations", json!({"id":"later"}).to_string()).await;

@@ -229,7 +229,7 @@ const ACROSS: [&str; 7] = [
     "declare conversations_to_export",
     "(select owner_id, conversation_id from conversations",
     "select owner_id, erasing from owners",
-    "select owner_id from conversations where deleted_at is null group by owner_id",
+    "select owner_id from conversations where not erased group by owner_id",
 ];
 
 #[test]

@@ -1,7 +1,9 @@
 //! Whether a word stands in what the stores and the log keep, as a backup would have it.
 
 use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -53,6 +55,21 @@ pub async fn in_redis(redis: &mut MultiplexedConnection, word: &str) -> Result<V
         let stands = |value: Vec<u8>| value.windows(word.len()).any(|part| part == word.as_bytes());
         if key.contains(word) || value.is_some_and(stands) {
             found.push(key);
+        }
+    }
+    Ok(found)
+}
+
+/// The lines of a file in which the word stands.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn in_file(file: &Path, word: &str) -> Result<Vec<String>, Broken> {
+    let mut found = Vec::new();
+    for line in BufReader::new(File::open(file)?).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        if line.contains(word) {
+            found.push(line);
         }
     }
     Ok(found)

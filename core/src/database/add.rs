@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
+use sqlx::{Postgres, Row as _};
 
 use super::error::StatementError;
 use super::records::bind_records;
@@ -45,27 +44,11 @@ struct Add<'a> {
     generation: &'a str,
 }
 
-/// The request that was done under an idempotency key.
-struct Earlier {
-    fingerprint: RequestFingerprint,
-    /// Of the messages that it stored.
-    message_ids: Vec<String>,
-}
-
-impl Earlier {
-    /// The request that stands in the way of another one, as far as the error says so.
-    fn of(failed: &StatementError) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Detail {
-            fingerprint: String,
-            message_ids: Vec<String>,
-        }
-        let Detail { fingerprint, message_ids } =
-            serde_json::from_str(failed.idempotency_conflict()?).ok()?;
-        // Postgres breaks lines in base64.
-        let fingerprint = STANDARD.decode(fingerprint.replace('\n', "")).ok()?;
-        Some(Self { fingerprint: RequestFingerprint::stored(fingerprint), message_ids })
-    }
+/// The request that stands in the way of another one under its idempotency key, as far as the error says so.
+fn earlier(failed: &StatementError) -> Option<RequestFingerprint> {
+    // Postgres breaks lines in base64.
+    let fingerprint = STANDARD.decode(failed.idempotency_conflict()?.replace('\n', "")).ok()?;
+    Some(RequestFingerprint::stored(fingerprint))
 }
 
 impl Database {
@@ -105,10 +88,10 @@ impl Database {
         failed: StatementError,
         add: &Add<'_>,
     ) -> Result<RequestFingerprint, Error> {
-        let (Some(earlier), Some(ours)) = (Earlier::of(&failed), &add.fingerprint) else {
-            return Err(located(failed.of_write(), add.batch));
+        let (Some(earlier), Some(ours)) = (earlier(&failed), &add.fingerprint) else {
+            return Err(stays(failed, add.batch));
         };
-        for part in ours.differences(&earlier.fingerprint) {
+        for part in ours.differences(&earlier) {
             let path = match part {
                 Part::Kind => Some(String::new()),
                 Part::Position => Some("at".to_owned()),
@@ -121,29 +104,42 @@ impl Database {
                 return Err(Error::IdempotencyConflict { path });
             }
         }
-        Ok(earlier.fingerprint)
+        Ok(earlier)
     }
 
     /// Where the message at a place differs from the one that the earlier request stored; none: it is the same.
-    async fn differs_at(&self, place: usize, add: &Add<'_>, earlier: &Earlier) -> Option<String> {
+    async fn differs_at(&self, place: usize, add: &Add<'_>, earlier: &RequestFingerprint) -> Option<String> {
         let path = add.batch.path_of_place(place);
-        if place >= add.batch.request().len().min(earlier.fingerprint.messages()) {
+        if place >= add.batch.request().len().min(earlier.messages()) {
             return Some(path);
         }
         // What is not stored anew was looked at before.
         let at = add.batch.at_place(place)?;
         let sent = &add.batch.messages()[at];
-        let id = earlier.message_ids.get(at).and_then(|id| MessageId::new(id.as_str()).ok());
+        // That they cannot be read makes the path shorter.
+        let ids = self.message_ids_under_key(add).await.unwrap_or_default();
+        let id = ids.get(at).and_then(|id| MessageId::new(id.as_str()).ok());
         if sent.id_in_body && id.as_ref().is_some_and(|id| *id != sent.id) {
             return Some(join(&path, "id"));
         }
         let stored = match id {
-            // That it cannot be read makes the path shorter.
             Some(id) => self.message(add.key, &id).await.ok().flatten(),
             None => None,
         };
         let Some(stored) = stored else { return Some(path) };
         add.batch.compare(&sent.body, stored.message.json()).map(|inner| join(&path, &inner))
+    }
+
+    /// The ids of the messages that the request stored which was done under the key.
+    async fn message_ids_under_key(&self, add: &Add<'_>) -> Result<Vec<String>, Error> {
+        let query = sqlx::query(
+            "select message_ids from idempotency_keys where shard = $1 and owner_id = $2 and idempotency_key = $3",
+        )
+        .bind(add.key.owner.shard())
+        .bind(add.key.owner.as_str())
+        .bind(add.batch.idempotency_key().map(IdempotencyKey::stored));
+        let rows = self.rows(query).await.map_err(StatementError::of_read)?;
+        rows.first().map_or(Ok(Vec::new()), |row| row.try_get("message_ids")).map_err(Error::Database)
     }
 
     /// What it means that a request failed which may have been done under an idempotency key.
@@ -152,11 +148,11 @@ impl Database {
         fingerprint: Option<&RequestFingerprint>,
         batch: &Batch,
     ) -> Error {
-        let (Some(earlier), Some(ours)) = (Earlier::of(&failed), fingerprint) else {
+        let (Some(earlier), Some(ours)) = (earlier(&failed), fingerprint) else {
             return failed.of_write();
         };
         // That only the position differs tells a caller who has read it anew that its request was done.
-        let differences = ours.differences(&earlier.fingerprint);
+        let differences = ours.differences(&earlier);
         let first = differences.iter().find(|part| **part != Part::Position).or(differences.first());
         let path = match first {
             Some(Part::Position) => "after".to_owned(),
@@ -198,14 +194,13 @@ impl Add<'_> {
     }
 }
 
-/// The same error, with the path of the message that it is about.
-fn located(error: Error, batch: &Batch) -> Error {
-    match error {
-        Error::MessageStays { id, .. } => {
-            let at = batch.messages().iter().position(|message| message.id.as_str() == id);
-            Error::MessageStays { id, path: at.map_or_else(String::new, |at| batch.path(at)) }
+/// What it means that a write failed, which may be that the copy has one of its messages.
+fn stays(failed: StatementError, batch: &Batch) -> Error {
+    match failed.copied().and_then(|at| Some((at, batch.messages().get(at)?))) {
+        Some((at, message)) => {
+            Error::MessageStays { id: message.id.as_str().to_owned(), path: batch.path(at) }
         }
-        error => error,
+        None => failed.of_write(),
     }
 }
 

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Database;
-use super::error::StatementError;
+use super::error::{StatementError, late};
 use super::records::decode;
 use super::rows::{conversation_key, only, owner_id};
+use crate::meter::timed_postgres;
 use crate::types::conversation::{ConversationId, ConversationKey, OwnerId};
 use crate::types::erasure::{Erasure, OwnerHash, OwnerStats};
 use crate::types::error::Error;
@@ -33,6 +35,8 @@ pub(crate) struct Hidden {
 /// A conversation that is purged and whose row is still there; none: it is an owner's own records that were.
 pub(crate) type Purged = (i32, i64, Option<ConversationKey>);
 
+/// How long it may take to read how large all messages of an owner are: within the ten seconds that a function has.
+const STATS_DEADLINE: Duration = Duration::from_secs(8);
 const STATS: &str = "select c.conversations, coalesce(c.messages, 0)::bigint as messages, m.bytes::bigint as message_bytes,
         r.records, r.bytes::bigint as record_bytes
     from (select count(*) as conversations, sum(message_count) as messages from conversations
@@ -65,8 +69,12 @@ macro_rules! receipts {
 impl Database {
     /// How much an owner has. It reads every message of the owner's, if not its body.
     pub(crate) async fn owner_stats(&self, owner: &OwnerId) -> Result<OwnerStats, Error> {
-        let query = sqlx::query(STATS).bind(owner.shard()).bind(owner.as_str());
-        let row = only(self.rows(query).await.map_err(StatementError::of_read)?)?;
+        let read = async {
+            let mut session = self.sessions.own().await?;
+            sqlx::query(STATS).bind(owner.shard()).bind(owner.as_str()).fetch_all(&mut *session).await
+        };
+        let rows = timed_postgres(timeout(STATS_DEADLINE, read)).await.unwrap_or_else(|_| Err(late()));
+        let row = only(rows.map_err(|error| StatementError { error, maybe_applied: false }.of_read())?)?;
         let number = |name| row.try_get::<i64, _>(name).map_err(Error::Database);
         Ok(OwnerStats {
             conversations: number("conversations")?,
@@ -130,13 +138,14 @@ impl Database {
         requested_by: &str,
         ended: i64,
     ) -> Result<String, Error> {
-        let query = sqlx::query("select register_erasure($1, $2, $3, $4, $5, $6) as id")
+        let query = sqlx::query("select register_erasure($1, $2, $3, $4, $5, $6, $7) as id")
             .bind(owner.shard())
             .bind(owner.as_str())
             .bind(format!("erasure_{}", Uuid::now_v7().simple()))
             .bind(requested_by)
             .bind(OwnerHash::of(owner).to_string())
-            .bind(ended);
+            .bind(ended)
+            .bind(self.generation());
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
         row.try_get("id").map_err(Error::Database)
     }

@@ -65,16 +65,25 @@ impl StatementError {
                 let Failed { place, revision } = serde_json::from_str(detail()?).ok()?;
                 Some(Error::RevisionMismatch { at: place, revision })
             }
-            COPIED => Some(Error::MessageStays { id: detail()?.to_owned(), path: String::new() }),
             _ => None,
         }
     }
 
-    /// What is told of the request that an idempotency key stands for, where it stands for another one.
+    /// The fingerprint of the request that an idempotency key stands for, where it stands for another one, in base64.
     pub(super) fn idempotency_conflict(&self) -> Option<&str> {
+        self.detail_of(IDEMPOTENCY_CONFLICT)
+    }
+
+    /// The place of the message whose id the copy has that a conversation begins as.
+    pub(super) fn copied(&self) -> Option<usize> {
+        self.detail_of(COPIED)?.parse().ok()
+    }
+
+    /// The detail of an error of that code. It has nothing of what callers write: servers log it.
+    fn detail_of(&self, code: &str) -> Option<&str> {
         let error = self.error.as_database_error()?;
         let detail = error.try_downcast_ref::<PgDatabaseError>()?.detail();
-        detail.filter(|_| error.code().as_deref() == Some(IDEMPOTENCY_CONFLICT))
+        detail.filter(|_| error.code().as_deref() == Some(code))
     }
 
     /// Whether it gave up waiting for somebody else's lock.

@@ -25,11 +25,11 @@ const LARGEST: &str =
     group by shard, owner_id order by messages desc, owner_id limit $1";
 
 /// Goes through the index of all conversations, and through the owners with records of their own.
-const OWNERS: &str = "select owner_id from conversations where deleted_at is null group by owner_id
+const OWNERS: &str = "select owner_id from conversations where not erased group by owner_id
     union select owner_id from owners where record_revision > erased_revision";
 
 impl Database {
-    /// Every owner who has anything.
+    /// Every owner who has anything that is not erased.
     pub(crate) async fn owners(&self) -> Result<Vec<OwnerId>, Error> {
         let read = async {
             let mut session = self.sessions.own().await?;

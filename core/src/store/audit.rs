@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cache::{Cached, Lookup};
 use crate::database::Found;
-use crate::types::conversation::ConversationKey;
+use crate::types::conversation::{Conversation, ConversationKey};
 use crate::types::error::Error;
 use crate::types::message::Message;
 use crate::types::page::Limit;
@@ -83,7 +83,10 @@ fn is_fresh(Cached { conversation, messages, .. }: &Cached, stored: &Snapshot) -
     match conversation.version.cmp(&stored.conversation.version) {
         std::cmp::Ordering::Less => false,
         std::cmp::Ordering::Equal => {
-            *conversation == stored.conversation && same_messages(messages.as_deref(), stored.window.clone())
+            // When it expires depends on the deployment as well, which a cached copy hears of later.
+            let expires_at = stored.conversation.expires_at;
+            Conversation { expires_at, ..conversation.clone() } == stored.conversation
+                && same_messages(messages.as_deref(), stored.window.clone())
         }
         std::cmp::Ordering::Greater => true,
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::cache::{Begun, Intent};
 use crate::database::{Hidden, ToErase};
 use crate::types::conversation::{ConversationKey, OwnerId};
-use crate::types::erasure::{Erasure, OwnerStats};
+use crate::types::erasure::{Erasure, OwnerHash, OwnerStats};
 use crate::types::error::{CacheError, Error};
 
 use super::write::report;
@@ -33,7 +33,7 @@ impl ConversationIndex {
         Ok((self.database.owner_stats(owner).await?, self.database.last_erasure(owner).await?))
     }
 
-    /// Every owner who has anything.
+    /// Every owner who has anything that an erasure would erase: deleted conversations, too.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
@@ -72,7 +72,13 @@ impl ConversationStore {
                 return Err(error);
             }
         };
-        self.hide_all(owner, &erasure, first, until).await?;
+        // What the log says outlives a restore of the database to a time before.
+        tracing::warn!(id = erasure, owner_hash = %OwnerHash::of(owner), requested_by, "an owner's data are erased");
+        self.hide_all(owner, &erasure, first, until).await.map_err(|error| match error {
+            // It is registered, and may have hidden some: the sweep goes on with it.
+            Error::CacheUnavailable(_) | Error::CacheMoving => Error::ErasureUnderway,
+            error => error,
+        })?;
         let receipt = self.database().last_erasure(owner).await?;
         receipt.ok_or(Error::Database(sqlx::Error::RowNotFound))
     }
@@ -88,14 +94,14 @@ impl ConversationStore {
         let mut round = first;
         loop {
             self.hide_round(owner, erasure, round).await?;
-            round = self.begin_round(owner).await?;
-            if round.is_empty() && self.database().end_hiding(owner, erasure).await? {
+            // Also true where it had ended: what was created since is not its business.
+            if self.database().end_hiding(owner, erasure).await? {
                 return Ok(());
             }
             if Instant::now() >= until {
-                self.withdraw_all(round).await;
                 return Err(Error::ErasureUnderway);
             }
+            round = self.begin_round(owner).await?;
         }
     }
 

@@ -56,8 +56,9 @@ impl ConversationStore {
         let mut swept = Swept::default();
         self.drain_pending_invalidations(&mut swept, until).await?;
         self.continue_erasures(until).await.or_else(|error| later(error, &mut swept))?;
-        self.expire(&mut swept, until).await?;
-        self.purge(&mut swept, until).await?;
+        // None of these keeps those behind it from having a turn, however much there is to do.
+        self.expire(&mut swept, half_way(until)).await?;
+        self.purge(&mut swept, half_way(until)).await?;
         self.forget_erased(&mut swept, until).await?;
         self.expire_keys(until).await?;
         let ScanResult { orphaned, sampled, servers_failed } =
@@ -111,7 +112,10 @@ impl ConversationStore {
                     Ok(_) => swept.conversations_expired += 1,
                     // It has changed since.
                     Err(Error::NotFound) => {}
-                    Err(error) => return later(error, swept),
+                    Err(error @ (Error::CacheUnavailable(_) | Error::CacheMoving)) => {
+                        return later(error, swept);
+                    }
+                    Err(error) => later(error, swept)?,
                 }
             }
             if expired.is_empty() || swept.conversations_expired == before {
@@ -206,10 +210,20 @@ impl ConversationStore {
     }
 }
 
-/// What the cache is needed for waits for the next sweep. Nobody can read it meanwhile.
+/// The middle of the time that is left.
+fn half_way(until: Instant) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) / 2
+}
+
+/// What cannot be done now waits for the next sweep. Nobody can read it meanwhile.
 fn later(error: Error, swept: &mut Swept) -> Result<(), Error> {
     match error {
-        Error::CacheUnavailable(_) | Error::CacheMoving | Error::ErasureUnderway => {
+        Error::CacheUnavailable(_)
+        | Error::CacheMoving
+        | Error::ErasureUnderway
+        | Error::DatabaseUnavailable(_)
+        | Error::OutcomeUnknown(_) => {
             tracing::error!(%error, "a deletion waits for the next sweep");
             swept.unfinished = true;
             Ok(())

@@ -1,8 +1,8 @@
 //! `erase` and `erasures`.
 
-use conversation_core::{ConversationId, ConversationKey, OwnerId};
+use conversation_core::{ConversationId, ConversationKey, OwnerId, Precondition};
 use conversation_tests::{Stack, batch, user};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use super::succeeds;
@@ -30,17 +30,22 @@ async fn an_operator_erases_and_replays_receipts_after_a_restore() {
     assert_eq!((conversations(&stack, "ann").await, conversations(&stack, "bob").await), (0, 1));
     assert_eq!(succeeds(&stack, &["erasures"]).await.0, receipt);
 
-    // A database as it was before.
+    // A database as it was before, when she had deleted it by itself.
     let restored = Stack::start().await;
     for owner in ["ann", "bob"] {
         fill(&restored, owner).await;
     }
+    let key = ConversationKey { owner: OwnerId::new("ann").unwrap(), id: ConversationId::new("c").unwrap() };
+    restored.store().delete(&key, Precondition::None).await.unwrap();
     let folder = tempdir().unwrap();
     let file = folder.path().join("receipts");
-    std::fs::write(&file, receipt).unwrap();
+    // The log has the same.
+    let line = json!({ "level": "WARN", "id": said["id"], "owner_hash": said["owner_hash"] });
+    std::fs::write(&file, line.to_string()).unwrap();
     let replay = ["erase", "--replay", file.to_str().unwrap(), "--no-wait"];
     let (_, note) = succeeds(&restored, &replay).await;
     assert!(note.contains("1 owners had data again"), "{note}");
+    assert!(note.contains("an owner's data are erased"), "the log says it: {note}");
     assert_eq!((conversations(&restored, "ann").await, conversations(&restored, "bob").await), (0, 1));
     fill(&restored, "cem").await;
     let (_, note) = succeeds(&restored, &replay).await;

@@ -6,14 +6,14 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation_core::{ConversationStore, Error, Limit, OwnerId};
+use conversation_core::{ConversationStore, Limit, OwnerId};
 use fastrand::Rng;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Broken;
-use crate::traces::{Log, in_postgres, in_redis, start_log};
+use crate::traces::{Log, in_file, in_postgres, in_redis, start_log};
 
 use super::check::Violation;
 use super::clients::ended;
@@ -130,6 +130,7 @@ impl Erasures {
         let mut traces = in_postgres(&servers.tools, url, &self.canary, HISTORY)?;
         traces.extend(in_redis(&mut servers.redis().await?, &self.canary).await?);
         traces.extend(self.log.lines_with(&self.canary)?);
+        traces.extend(in_file(servers.postgres.log().ok_or("Postgres has no log")?, &self.canary)?);
         violations
             .extend(traces.into_iter().map(|trace| self.violation(format!("a trace is left: {trace}"))));
         // What finds nothing anywhere would find nothing here.
@@ -163,15 +164,4 @@ impl Erasures {
     fn violation(&self, what: String) -> Violation {
         Violation { conversation: self.owner.as_str().to_owned(), what }
     }
-}
-
-/// Whether something may fail like this while servers do, or while an erasure is hiding what there is.
-fn is_expected(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::OutcomeUnknown(_)
-            | Error::DatabaseUnavailable(_)
-            | Error::CacheUnavailable(_)
-            | Error::ErasureUnderway
-    )
 }

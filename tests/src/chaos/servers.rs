@@ -53,7 +53,7 @@ impl Way {
 pub(super) struct Servers {
     pub(super) tools: Tools,
     /// Where everything is recorded. Stopped when dropped.
-    _postgres: Postgres,
+    pub(super) postgres: Postgres,
     database_url: String,
     primary: Valkey,
     replica: Valkey,
@@ -75,8 +75,7 @@ impl Servers {
 
         let (primary, replica) = (valkey(&tools)?, valkey(&tools)?);
         let link = Proxy::before(port_of(&primary.url())).await?;
-        let mut servers =
-            Self { tools, _postgres: postgres, database_url, primary, replica, link, ways: Vec::new() };
+        let mut servers = Self { tools, postgres, database_url, primary, replica, link, ways: Vec::new() };
         for _ in 0..ways {
             let postgres = port_of(&servers.database_url);
             servers.ways.push(Way::new(profile, servers.primary.port(), postgres).await?);

@@ -1,7 +1,5 @@
 //! An owner who writes and has all of it erased, over and over; in the end no dump and no log has a trace of it.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 use conversation_core::{OwnerHash, OwnerId};
@@ -11,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
-use crate::traces::{in_postgres, in_redis};
+use crate::traces::{in_file, in_postgres, in_redis};
 use crate::{Broken, redis_at};
 
 use super::stage::Stage;
@@ -87,14 +85,12 @@ impl Erasures {
         }
         let mut traces = in_postgres(&Tools::ready()?, &stage.database_url, &self.canary, "none")?;
         traces.extend(in_redis(&mut redis_at(&stage.valkey.url()).await?, &self.canary).await?);
-        let (mut receipts, hash) = (0, OwnerHash::of(&OwnerId::new(OWNER)?).to_string());
-        for line in BufReader::new(File::open(stage.log.path().join("log"))?).lines() {
-            let line = line?;
-            receipts += usize::from(line.contains(&hash));
-            if line.contains(&self.canary) {
-                traces.push(line);
-            }
-        }
+        traces.extend(in_file(stage.postgres.log().ok_or("Postgres has no log")?, &self.canary)?);
+        let log = stage.log.path().join("log");
+        traces.extend(in_file(&log, &self.canary)?);
+        let hash = OwnerHash::of(&OwnerId::new(OWNER)?).to_string();
+        let is_receipt = |line: &&String| line.contains("an owner's data are erased");
+        let receipts = in_file(&log, &hash)?.iter().filter(is_receipt).count();
         self.erased.traces = traces.len();
         self.erased
             .wrong

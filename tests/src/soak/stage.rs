@@ -26,7 +26,7 @@ pub(super) struct Stage {
     pub(super) gateway: Gateway,
     pub(super) log: tempfile::TempDir,
     // Stopped when dropped, and so last.
-    _postgres: Postgres,
+    pub(super) postgres: Postgres,
 }
 
 impl Stage {
@@ -58,7 +58,7 @@ impl Stage {
         .await?;
         let functions = Functions::Processes(lambda.clone());
         let gateway = Gateway::start(0, Routes::load()?, functions, Authorizer::Open).await?;
-        Ok(Self { postgres_way, redis_way, valkey, database_url, lambda, gateway, log, _postgres: postgres })
+        Ok(Self { postgres_way, redis_way, valkey, database_url, lambda, gateway, log, postgres })
     }
 }
 

@@ -32,6 +32,6 @@ else
   merge(elements)
 end
 redis.call('HSET', entry, 'epoch', ARGV[7])
-learn(tonumber(ARGV[9]), ARGV[10], ARGV[11], ARGV[12])
+learn(tonumber(ARGV[9]), ARGV[10], ARGV[11], ARGV[12], leased)
 expire()
 return reply

@@ -137,10 +137,11 @@ local function replace(from)
   bound(append(ARGV, from))
 end
 
--- Takes over the row's facts if they are newer than those known, then drops what lies before the window.
-local function learn(version, first, count, conversation)
+-- Takes over the row's facts if they are newer than those known, then drops what lies before the window. Those of the version that is
+-- known are taken over as well if `again`: when a conversation expires may have changed without it.
+local function learn(version, first, count, conversation, again)
   local known = tonumber(redis.call('HGET', entry, 'version'))
-  if not known or version > known then
+  if not known or version > known or (again and version == known) then
     redis.call('HSET', entry, 'version', version, 'first', first, 'count', count, 'conversation', conversation)
   end
   local oldest = tonumber(redis.call('HGET', entry, 'first'))

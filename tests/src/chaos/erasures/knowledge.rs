@@ -14,8 +14,6 @@ use crate::chaos::check::Violation;
 use crate::chaos::failovers::Failovers;
 use crate::chaos::record::{Read, Record};
 
-use super::is_expected;
-
 /// What the clients know of each other.
 #[derive(Debug)]
 pub(super) struct Knowledge {
@@ -198,4 +196,15 @@ impl State {
             _ => Known::Unsure,
         }
     }
+}
+
+/// Whether something may fail like this while servers do, or while an erasure is hiding what there is.
+fn is_expected(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::OutcomeUnknown(_)
+            | Error::DatabaseUnavailable(_)
+            | Error::CacheUnavailable(_)
+            | Error::ErasureUnderway
+    )
 }
