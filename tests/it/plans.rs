@@ -203,8 +203,9 @@ async fn no_operation_reads_a_table_from_its_beginning() {
     for statement in statements {
         let plan = plan(&mut postgres, &statement).await;
         report(&format!("{statement}\n{plan}"));
-        // Tables of one row.
+        // Tables of one row, and what is empty: there is no other way to read that.
         let plan = plan.replace("Seq Scan on cache_generation", "").replace("Seq Scan on retention", "");
-        assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");
+        let reads_all = |line: &str| line.contains("Seq Scan") && !line.contains("(cost=0.00..0.00 ");
+        assert!(!plan.lines().any(reads_all), "{statement}\n{plan}");
     }
 }
