@@ -230,6 +230,8 @@ impl Traffic {
         request: RequestBuilder,
         due: Instant,
     ) -> Option<StatusCode> {
+        // What was answered when it was not there yet may arrive when it is.
+        let may_be_gone = self.ledger.may_be_gone(at, id);
         let answer = match request.timeout(Duration::from_secs(35)).send().await {
             Ok(answer) => answer,
             Err(error) => {
@@ -243,7 +245,7 @@ impl Traffic {
         let allowed = match status.as_u16() {
             200 => true,
             503 => can_retry,
-            404 | 409 => self.ledger.may_be_gone(at, id),
+            404 | 409 => may_be_gone || self.ledger.may_be_gone(at, id),
             _ => false,
         };
         self.note(|sent| {
