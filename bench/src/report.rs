@@ -92,6 +92,14 @@ impl Run {
         text
     }
 
+    /// Whether every row of the page as it is was measured by this run or an earlier one that it knows.
+    pub(crate) fn is_as_much_as_the_page(&self) -> Outcome<bool> {
+        let page = std::fs::read_to_string(workspace().join("docs/performance.md"))?;
+        let named = |line: &str| self.rows.iter().any(|row| line.starts_with(&format!("| {} |", row.name)));
+        let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| what |");
+        Ok(page.lines().filter(is_row).all(named))
+    }
+
     /// The page.
     pub(crate) fn page(&self) -> Outcome<()> {
         let docs = workspace().join("docs");

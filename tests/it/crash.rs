@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversation_core::{ConversationKey, ConversationStore, Error, Limit, Range, RecordKey, RecordScope};
-use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, in_each_profile};
+use conversation_tests::{Failpoint, LinkFault, Loss, Profile, Stack, in_each_profile, is_outage};
 use futures_util::StreamExt as _;
 use redis::AsyncCommands as _;
 
@@ -196,13 +196,7 @@ async fn warm_up(operation: Operation, stack: &Stack, store: &ConversationStore)
 }
 
 fn is_expected(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::OutcomeUnknown(_)
-            | Error::DatabaseUnavailable(_)
-            | Error::CacheUnavailable(_)
-            | Error::ErasureUnderway
-    )
+    is_outage(error) || matches!(error, Error::ErasureUnderway)
 }
 
 /// What Postgres holds.

@@ -341,6 +341,46 @@ async fn a_second_request_that_comes_late_ends_with_the_first() {
 }
 
 #[tokio::test]
+async fn two_sweeps_that_remove_the_last_of_it_at_once_complete_the_receipt() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    fill(&store, "ann").await;
+    erase(&store, "ann").await.unwrap();
+    // It is purged, and the last of it waits for late writers.
+    store.sweep(BUDGET).await.unwrap();
+    let keys: Vec<i64> = sqlx::query_scalar("select conversation_key from purges order by 1")
+        .fetch_all(&mut stack.postgres().await)
+        .await
+        .unwrap();
+    let (last, others) = keys.split_last().unwrap();
+    let forget = |key: i64| sqlx::query("select forget_erased(shard_of('ann'), $1)").bind(key);
+    let (mut one, mut another) = (stack.postgres().await, stack.postgres().await);
+    sqlx::raw_sql("begin").execute(&mut one).await.unwrap();
+    for key in others {
+        forget(*key).execute(&mut one).await.unwrap();
+    }
+    let last = *last;
+    let second = tokio::spawn(async move { forget(last).execute(&mut another).await.map(drop) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    sqlx::raw_sql("commit").execute(&mut one).await.unwrap();
+    second.await.unwrap().unwrap();
+    let receipt = store.index().owner(&owner("ann")).await.unwrap().1.unwrap();
+    assert!(receipt.completed_at.is_some() && receipt.remaining == 0, "{receipt:?}");
+}
+
+#[tokio::test]
+async fn with_another_cache_in_use_nothing_is_registered() {
+    let stack = Stack::start().await;
+    fill(&stack.store(), "ann").await;
+    let register =
+        "select register_erasure(shard_of('ann'), 'ann', 'erasure_1', 'owner', 'hash', 0, 'another')";
+    let refused = sqlx::raw_sql(register).execute(&mut stack.postgres().await).await.unwrap_err();
+    assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "CM001");
+    assert!(stack.index().erasures().await.unwrap().is_empty());
+    fill_one(&stack.store(), "new").await;
+}
+
+#[tokio::test]
 async fn an_entry_from_before_a_restore_stops_no_erasure() {
     let stack = Stack::start().await;
     let store = stack.store();

@@ -28,8 +28,8 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use conversation_core::{
-    Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, NewMessage,
-    OwnerId,
+    Batch, CacheConfig, ConversationId, ConversationKey, ConversationStore, DatabaseConfig, Error,
+    NewMessage, OwnerId,
 };
 use conversation_local::{Postgres, Tools, Valkey};
 use redis::aio::MultiplexedConnection;
@@ -193,6 +193,11 @@ pub fn user(text: &str) -> String {
 /// A user's message with an id of the client's.
 pub fn user_as(id: &str, text: &str) -> String {
     serde_json::json!({ "id": id, "role": "user", "content": text }).to_string()
+}
+
+/// Whether an operation may fail like this while servers do.
+pub fn is_outage(error: &Error) -> bool {
+    matches!(error, Error::OutcomeUnknown(_) | Error::DatabaseUnavailable(_) | Error::CacheUnavailable(_))
 }
 
 /// How large a test is to be: a number from the environment, so that the same test can be run with more than

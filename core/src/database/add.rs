@@ -91,14 +91,19 @@ impl Database {
         let (Some(earlier), Some(ours)) = (earlier(&failed), &add.fingerprint) else {
             return Err(stays(failed, add.batch));
         };
-        for part in ours.differences(&earlier) {
+        let differences = ours.differences(&earlier);
+        let has_messages = differences.iter().any(|part| matches!(part, Part::Message(_)));
+        // That they cannot be read makes the path shorter.
+        let ids =
+            if has_messages { self.message_ids_under_key(add).await.unwrap_or_default() } else { Vec::new() };
+        for part in differences {
             let path = match part {
                 Part::Kind => Some(String::new()),
                 Part::Position => Some("at".to_owned()),
                 Part::Title | Part::Metadata | Part::Archived | Part::ExpiresAfter => {
                     Some(part.field().to_owned())
                 }
-                Part::Message(place) => self.differs_at(place, add, &earlier).await,
+                Part::Message(place) => self.differs_at(place, add, &earlier, &ids).await,
             };
             if let Some(path) = path {
                 return Err(Error::IdempotencyConflict { path });
@@ -107,8 +112,15 @@ impl Database {
         Ok(earlier)
     }
 
-    /// Where the message at a place differs from the one that the earlier request stored; none: it is the same.
-    async fn differs_at(&self, place: usize, add: &Add<'_>, earlier: &RequestFingerprint) -> Option<String> {
+    /// Where the message at a place differs from the one that the earlier request stored; none: it is the same. `ids` are those of the
+    /// messages that it stored.
+    async fn differs_at(
+        &self,
+        place: usize,
+        add: &Add<'_>,
+        earlier: &RequestFingerprint,
+        ids: &[String],
+    ) -> Option<String> {
         let path = add.batch.path_of_place(place);
         if place >= add.batch.request().len().min(earlier.messages()) {
             return Some(path);
@@ -116,8 +128,6 @@ impl Database {
         // What is not stored anew was looked at before.
         let at = add.batch.at_place(place)?;
         let sent = &add.batch.messages()[at];
-        // That they cannot be read makes the path shorter.
-        let ids = self.message_ids_under_key(add).await.unwrap_or_default();
         let id = ids.get(at).and_then(|id| MessageId::new(id.as_str()).ok());
         if sent.id_in_body && id.as_ref().is_some_and(|id| *id != sent.id) {
             return Some(join(&path, "id"));

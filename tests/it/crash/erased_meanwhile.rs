@@ -1,6 +1,5 @@
 //! Every request of every operation comes late, and what the owner has is erased before it does: nothing of that comes back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use conversation_core::{ConversationKey, ConversationStore, Limit};
@@ -102,7 +101,7 @@ impl Late {
 
 async fn what_is_erased_while_a_request_is_late_does_not_come_back(profile: Profile) {
     let stack = Stack::in_profile_with_own_postgres(profile).await;
-    let healthy = Arc::new(stack.store());
+    let healthy = stack.store();
     let operations =
         Operation::ALL.into_iter().zip(REQUESTS).filter(|(operation, _)| *operation != Operation::Erase);
     let cases: Vec<_> =

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::{Broken, Profile, key};
+use crate::{Broken, Profile, is_outage, key};
 
 use super::options::{Options, Protocol};
 use super::record::{Conversation, Read, Record, Sight, Wrote};
@@ -313,11 +313,7 @@ impl Client {
     }
 
     fn failed(&self, what: &'static str, error: &Error) {
-        let expected = matches!(
-            error,
-            Error::OutcomeUnknown(_) | Error::DatabaseUnavailable(_) | Error::CacheUnavailable(_)
-        );
-        self.shared.note(if expected {
+        self.shared.note(if is_outage(error) {
             Record::Failed(what)
         } else {
             Record::Odd(format!("{what}: {error:?}"))

@@ -24,7 +24,7 @@ use super::servers::Servers;
 use knowledge::Knowledge;
 use writer::Writer;
 
-/// How many clients of that owner write, and one more erases: each has a way of its own to the servers.
+/// How many clients that owner has, each with a way of its own to the servers: one erases, the others write.
 pub(super) const CLIENTS: usize = 3;
 /// Whose data they are. The name is no trace: who had erased what is still known by it.
 const OWNER: &str = "erin";

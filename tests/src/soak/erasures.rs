@@ -57,7 +57,7 @@ impl Erasures {
         let until = Instant::now() + duration.saturating_sub(Duration::from_secs(5));
         while Instant::now() < until {
             let ids = self.write().await;
-            if self.send(Method::DELETE, "/v1/owner", None, &[StatusCode::OK]).await.is_some() {
+            if self.send(Method::DELETE, "/v1/owner", None, &[StatusCode::OK]).await {
                 self.erased.erasures += 1;
                 self.erased.conversations += ids.len();
                 for id in ids {
@@ -117,7 +117,7 @@ impl Erasures {
             let body = if at % 3 == 2 { fork.unwrap_or(body) } else { body };
             // An earlier try may have created it.
             let done = [StatusCode::OK, StatusCode::CONFLICT];
-            if self.send(Method::POST, "/v1/conversations", Some(&body), &done).await.is_some() {
+            if self.send(Method::POST, "/v1/conversations", Some(&body), &done).await {
                 // So that it is in the cache.
                 let path = format!("/v1/conversations/{id}/messages");
                 self.send(Method::GET, &path, None, &[StatusCode::OK]).await;
@@ -139,14 +139,14 @@ impl Erasures {
         self.send(Method::POST, "/v1/conversations", Some(&body), &[StatusCode::CONFLICT]).await;
     }
 
-    /// Sends a request until it is answered for good; none: not as it may be answered.
+    /// Sends a request until it is answered for good. Whether it was answered as it may be.
     async fn send(
         &mut self,
         method: Method,
         path: &str,
         body: Option<&Value>,
         may_be: &[StatusCode],
-    ) -> Option<()> {
+    ) -> bool {
         for tries in 0..TRIES {
             let mut request = self
                 .client
@@ -158,21 +158,21 @@ impl Erasures {
             }
             match request.send().await {
                 Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {}
-                Ok(answer) if may_be.contains(&answer.status()) => return Some(()),
+                Ok(answer) if may_be.contains(&answer.status()) => return true,
                 Ok(answer) => {
                     let status = answer.status();
                     let text = answer.text().await.unwrap_or_default();
                     self.erased.wrong.push(format!("{method} {path}: {status} {text}"));
-                    return None;
+                    return false;
                 }
                 Err(error) => {
                     self.erased.wrong.push(format!("{method} {path}: {error}"));
-                    return None;
+                    return false;
                 }
             }
             sleep(Duration::from_millis(100 * u64::from(tries + 1))).await;
         }
         self.erased.wrong.push(format!("{method} {path} was given up"));
-        None
+        false
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::chaos::check::Violation;
 use crate::chaos::failovers::Failovers;
 use crate::chaos::record::{Read, Record};
+use crate::is_outage;
 
 /// What the clients know of each other.
 #[derive(Debug)]
@@ -171,7 +172,7 @@ impl Knowledge {
 
     /// Notes that something failed: as it may, or not.
     pub(super) fn failed(&self, what: &'static str, error: &Error) {
-        self.note(if is_expected(error) {
+        self.note(if is_outage(error) || matches!(error, Error::ErasureUnderway) {
             Record::Failed(what)
         } else {
             Record::Odd(format!("{what}: {error:?}"))
@@ -196,15 +197,4 @@ impl State {
             _ => Known::Unsure,
         }
     }
-}
-
-/// Whether something may fail like this while servers do, or while an erasure is hiding what there is.
-fn is_expected(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::OutcomeUnknown(_)
-            | Error::DatabaseUnavailable(_)
-            | Error::CacheUnavailable(_)
-            | Error::ErasureUnderway
-    )
 }
