@@ -29,9 +29,10 @@ struct State {
     moment: u64,
     /// Whether none is under way, or may be.
     is_quiet: bool,
-    /// Conversations that were acknowledged. True: none was erased since.
-    live: BTreeMap<ConversationId, bool>,
-    /// Conversations that are erased, and when that began.
+    /// Conversations that were acknowledged, and since when they may be erased, by an erasure that was not answered. None: they
+    /// are not.
+    live: BTreeMap<ConversationId, Option<u64>>,
+    /// Conversations that are erased, and when that began at the earliest.
     erased: BTreeMap<ConversationId, u64>,
     exported: Vec<(ExportedConversation, Vec<ExportedMessage>)>,
     /// Reads that saw what was erased, with the conversation, and when its erasure began.
@@ -46,10 +47,12 @@ pub(super) struct Begun {
 }
 
 /// What was known before something was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     moment: u64,
     is_quiet: bool,
+    /// When that was.
+    at: u64,
 }
 
 /// What is known of a conversation.
@@ -78,8 +81,11 @@ impl Knowledge {
         let mut state = self.state();
         state.moment += 1;
         state.is_quiet = false;
-        state.live.values_mut().for_each(|sure| *sure = false);
-        Begun { began: self.now(), live: state.live.keys().cloned().collect() }
+        let began = self.now();
+        for since in state.live.values_mut() {
+            since.get_or_insert(began);
+        }
+        Begun { began, live: state.live.keys().cloned().collect() }
     }
 
     /// What was there before it began is gone if it was done; otherwise it may be.
@@ -91,8 +97,8 @@ impl Knowledge {
         state.moment += 1;
         state.is_quiet = true;
         for id in live {
-            state.live.remove(&id);
-            state.erased.entry(id).or_insert(began);
+            let since = state.live.remove(&id).flatten();
+            state.erased.entry(id).or_insert(since.unwrap_or(began));
         }
         drop(state);
         self.note(Record::Erased);
@@ -100,13 +106,18 @@ impl Knowledge {
 
     pub(super) fn moment(&self) -> Moment {
         let State { moment, is_quiet, .. } = *self.state();
-        Moment { moment, is_quiet }
+        Moment { moment, is_quiet, at: self.now() }
     }
 
     /// Notes that a conversation was created, since that moment.
     pub(super) fn created(&self, id: ConversationId, since: Moment) {
-        let sure = since.is_quiet && self.moment() == since;
-        self.state().live.entry(id).or_insert(sure);
+        let erased = (!self.is_still(since)).then_some(since.at);
+        self.state().live.entry(id).or_insert(erased);
+    }
+
+    /// Whether no erasure was under way at that moment, and none has begun since.
+    pub(super) fn is_still(&self, since: Moment) -> bool {
+        since.is_quiet && self.state().moment == since.moment
     }
 
     /// Notes what an export had.
@@ -193,7 +204,7 @@ impl State {
     fn known(&self, id: &ConversationId) -> Known {
         match (self.erased.get(id), self.live.get(id)) {
             (Some(began), _) => Known::Erased(*began),
-            (None, Some(true)) => Known::Live,
+            (None, Some(None)) => Known::Live,
             _ => Known::Unsure,
         }
     }

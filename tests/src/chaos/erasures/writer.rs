@@ -13,7 +13,7 @@ use crate::chaos::record::{Conversation, Read, Record, Sight};
 use crate::chaos::state::stored;
 use crate::{Broken, batch, user_as};
 
-use super::knowledge::{Knowledge, Known, Moment};
+use super::knowledge::{Knowledge, Known};
 
 /// How many requests a client remembers, to send them again when nobody expects it.
 const REMEMBERED: usize = 50;
@@ -238,18 +238,13 @@ impl Writer {
                 };
                 self.knowledge.sighted(key.id, read, erasure_began);
             }
-            (Known::Live, Ok((false, source))) if self.is_still(since) => {
+            (Known::Live, Ok((false, source))) if self.knowledge.is_still(since) => {
                 let what = format!("{} is lost, says {source:?}, and nobody erased it", key.id);
                 self.knowledge.note(Record::Odd(what));
             }
             (_, Ok(_)) => {}
             (_, Err(error)) => self.knowledge.failed("read", &error),
         }
-    }
-
-    /// Whether no erasure has begun since.
-    fn is_still(&self, since: Moment) -> bool {
-        self.knowledge.moment() == since
     }
 
     fn key(&self, id: ConversationId) -> ConversationKey {
