@@ -86,7 +86,7 @@ end $$;
 -- has ended.
 create or replace function hide_conversations(
     p_shard integer, p_owner_id text, p_erasure text, p_ids text[], p_epochs bigint[], p_generation text,
-    out hidden_ids text[], out hidden_versions bigint[], out refused_ids text[], out refused_epochs bigint[])
+    out hidden_ids text[], out refused_ids text[], out refused_epochs bigint[])
     language plpgsql as $$
 declare
     moment timestamptz := clock_timestamp();
@@ -97,7 +97,6 @@ begin
         raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
     end if;
     hidden_ids := '{}';
-    hidden_versions := '{}';
     refused_ids := '{}';
     refused_epochs := '{}';
     perform 1 from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
@@ -118,7 +117,7 @@ begin
             and r.conversation_id <> all (refused_ids) and not r.erased;
     update conversations r set erased = true
         where r.shard = p_shard and r.key = any (keys) and r.deleted_at is not null;
-    select coalesce(array_agg(t.conversation_id), '{}'), coalesce(array_agg(t.version), '{}') into hidden_ids, hidden_versions
+    select coalesce(array_agg(t.conversation_id), '{}') into hidden_ids
         from make_tombstones(p_shard, p_owner_id, live, moment, true) t;
     insert into purges (shard, conversation_key, erasure, since)
         select p_shard, given.key, p_erasure, moment from unnest(keys) as given(key)

@@ -54,20 +54,20 @@ impl fmt::Debug for Cache {
 
 /// A script: hashed when it is first needed, since a function needs few of them.
 macro_rules! script {
-    ($name:ident, $file:literal) => {
+    ($name:ident, $($file:literal),+) => {
         static $name: LazyLock<Script> = LazyLock::new(|| {
             Script::new(concat!(
                 include_str!("cache/scripts/prelude.lua"),
-                include_str!(concat!("cache/scripts/", $file))
+                $(include_str!(concat!("cache/scripts/", $file))),+
             ))
         });
     };
 }
 
 script!(BEGIN, "begin.lua");
-script!(PUBLISH, "publish.lua");
+script!(PUBLISH, "window.lua", "publish.lua");
 script!(LEASE, "lease.lua");
-script!(FILL, "fill.lua");
+script!(FILL, "window.lua", "fill.lua");
 script!(WRITE_TOMBSTONE, "write_tombstone.lua");
 script!(DROP, "drop.lua");
 script!(WITHDRAW, "withdraw.lua");

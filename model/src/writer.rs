@@ -125,7 +125,7 @@ impl Config {
                 }
             }
             // What is erased goes from the cache in any case.
-            (WriterStep::WriteTombstone(_), _) if writer.change == Change::Erase => WriterStep::Answered,
+            (WriterStep::Invalidate(_), _) if writer.change == Change::Erase => WriterStep::Answered,
             // A full cache can still forget.
             (WriterStep::WriteTombstone(version), _) if !done => WriterStep::Invalidate(*version),
             (WriterStep::WriteTombstone(version) | WriterStep::Invalidate(version), _) if done => {
@@ -212,7 +212,8 @@ impl Config {
     /// What follows a commit.
     fn bring(&self, writer: &Writer, news: News, begun: Option<Begun>) -> WriterStep {
         match (writer.change, begun) {
-            (Change::Delete | Change::Erase, _) => WriterStep::WriteTombstone(news.facts.version),
+            (Change::Delete, _) => WriterStep::WriteTombstone(news.facts.version),
+            (Change::Erase, _) => WriterStep::Invalidate(news.facts.version),
             (_, Some(begun)) => {
                 WriterStep::Publish(Command::Publish { intent: begun.intent, replid: begun.replid, news })
             }

@@ -37,7 +37,7 @@ async fn all_is_well_and_nothing_is_left(profile: Profile) {
 #[tokio::test]
 async fn what_a_cache_refuses_is_named() {
     let all = Access::of_the_template;
-    for command in ["hget", "hset", "lset", "lpop", "hscan", "pexpire", "scan", "del"] {
+    for command in ["hget", "hmget", "hset", "lset", "lpop", "hscan", "pexpire", "scan", "del"] {
         for (access, kind) in
             [(all().without(command), Kind::Nodes), (all().unknown(command), Kind::Serverless)]
         {

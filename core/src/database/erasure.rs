@@ -27,9 +27,8 @@ pub(crate) struct ToErase {
 /// What a commit has hidden, and what it has not: of that another epoch is known than the row has, which is answered.
 #[derive(Debug, Default)]
 pub(crate) struct Hidden {
-    /// With their versions.
-    pub(crate) hidden: Vec<(ConversationKey, i64)>,
-    pub(crate) refused: Vec<(ConversationKey, i64)>,
+    pub(crate) hidden: Vec<ConversationId>,
+    pub(crate) refused: Vec<(ConversationId, i64)>,
 }
 
 /// A conversation that is purged and whose row is still there; none: it is an owner's own records that were.
@@ -160,7 +159,7 @@ impl Database {
         let (ids, epochs): (Vec<_>, Vec<_>) =
             conversations.iter().map(|(id, epoch)| (id.as_str().to_owned(), *epoch)).unzip();
         let query = sqlx::query(
-            "select hidden_ids, hidden_versions, refused_ids, refused_epochs from hide_conversations($1, $2, $3, $4, $5, $6)",
+            "select hidden_ids, refused_ids, refused_epochs from hide_conversations($1, $2, $3, $4, $5, $6)",
         )
         .bind(owner.shard())
         .bind(owner.as_str())
@@ -169,13 +168,16 @@ impl Database {
         .bind(epochs)
         .bind(self.generation());
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
-        let pairs = |ids: &str, numbers: &str| -> sqlx::Result<Vec<(ConversationKey, i64)>> {
-            let (ids, numbers): (Vec<String>, Vec<i64>) = (row.try_get(ids)?, row.try_get(numbers)?);
-            ids.into_iter().zip(numbers).map(|(id, number)| Ok((key_of(owner, id)?, number))).collect()
+        let ids = |column: &str| -> sqlx::Result<Vec<ConversationId>> {
+            let ids: Vec<String> = row.try_get(column)?;
+            ids.into_iter().map(|id| ConversationId::new(id).map_err(decode)).collect()
         };
-        let hidden = pairs("hidden_ids", "hidden_versions").map_err(Error::Database)?;
-        let refused = pairs("refused_ids", "refused_epochs").map_err(Error::Database)?;
-        Ok(Hidden { hidden, refused })
+        let read = || -> sqlx::Result<Hidden> {
+            let epochs: Vec<i64> = row.try_get("refused_epochs")?;
+            let refused = ids("refused_ids")?.into_iter().zip(epochs).collect();
+            Ok(Hidden { hidden: ids("hidden_ids")?, refused })
+        };
+        read().map_err(Error::Database)
     }
 
     /// Ends the hiding if all is hidden; whether it is.

@@ -1,9 +1,10 @@
 //! The erasure of everything that an owner has.
 //!
-//! It is hidden at once, as deletions are: write intents in the cache, a commit, tombstones in the cache; a few thousand conversations
-//! with each commit. The sweep removes what is hidden, and goes on where whoever asked for it is gone.
+//! It is hidden at once, as deletions are: write intents in the cache, a commit, and then entries are dropped from the cache; a thousand
+//! conversations with each commit, during which the intents of the next are placed. The sweep removes what is hidden, and goes on where
+//! whoever asked for it is gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use crate::types::error::{CacheError, Error};
 use super::write::report;
 use super::{ConversationIndex, ConversationStore};
 
-/// How many conversations get their write intents before the first of them is hidden.
+/// How many conversations are listed at a time.
 const ROUND: i32 = 10_000;
 /// How many one commit hides: few enough for the time that a statement has.
 const COMMIT: usize = 1_000;
@@ -68,7 +69,7 @@ impl ConversationStore {
         let erasure = match self.database().register_erasure(owner, requested_by, ended).await {
             Ok(erasure) => erasure,
             Err(error) => {
-                self.withdraw_all(first).await;
+                self.withdraw_all(first.begun).await;
                 return Err(error);
             }
         };
@@ -83,12 +84,12 @@ impl ConversationStore {
         receipt.ok_or(Error::Database(sqlx::Error::RowNotFound))
     }
 
-    /// Hides what an erasure is to hide, from a round on whose intents stand.
+    /// Hides what an erasure is to hide, from a round on that has begun.
     async fn hide_all(
         &self,
         owner: &OwnerId,
         erasure: &str,
-        first: Vec<Begin>,
+        first: Round,
         until: Instant,
     ) -> Result<(), Error> {
         let mut round = first;
@@ -105,22 +106,32 @@ impl ConversationStore {
         }
     }
 
-    /// Hides a round, so many with each commit; the cache learns of one while the next is under way.
-    async fn hide_round(&self, owner: &OwnerId, erasure: &str, mut round: Vec<Begin>) -> Result<(), Error> {
+    /// Hides a round, so many with each commit; meanwhile the cache learns of the last commit, and gets the intents of the next.
+    async fn hide_round(&self, owner: &OwnerId, erasure: &str, round: Round) -> Result<(), Error> {
+        let Round { begun: mut current, mut rest } = round;
         let mut committed = None;
-        while !round.is_empty() {
-            let rest = round.split_off(round.len().min(COMMIT));
-            let (hidden, ()) = tokio::join!(self.hide(owner, erasure, &round), self.settle(committed.take()));
+        while !current.is_empty() {
+            let (hidden, next, ()) = tokio::join!(
+                self.hide(owner, erasure, &current),
+                self.begin_all(rest.by_ref().take(COMMIT)),
+                self.settle(committed.take())
+            );
             match hidden {
-                Ok(hidden) => committed = Some((std::mem::replace(&mut round, rest), hidden)),
-                // Whether it was committed is not known: the intents stay.
-                Err(error @ Error::OutcomeUnknown(_)) => {
-                    self.withdraw_all(rest).await;
+                Ok(hidden) => committed = Some((current, hidden)),
+                Err(error) => {
+                    // Whether it was committed may be unknown: then the intents stay.
+                    if !matches!(error, Error::OutcomeUnknown(_)) {
+                        self.withdraw_all(current).await;
+                    }
+                    self.withdraw_all(next.unwrap_or_default()).await;
                     return Err(error);
                 }
+            }
+            match next {
+                Ok(next) => current = next,
                 Err(error) => {
-                    self.withdraw_all(round.into_iter().chain(rest)).await;
-                    return Err(error);
+                    self.settle(committed).await;
+                    return Err(error.into());
                 }
             }
         }
@@ -144,10 +155,19 @@ impl ConversationStore {
         Ok(())
     }
 
-    /// Places the intents of the next conversations: of all, or of none.
-    async fn begin_round(&self, owner: &OwnerId) -> Result<Vec<Begin>, Error> {
-        let next = self.database().conversations_to_erase(owner, ROUND).await?;
-        let begun: Vec<_> = stream::iter(next)
+    /// Lists the next conversations, and places the intents of the first of them.
+    async fn begin_round(&self, owner: &OwnerId) -> Result<Round, Error> {
+        let mut rest = self.database().conversations_to_erase(owner, ROUND).await?.into_iter();
+        let begun = self.begin_all(rest.by_ref().take(COMMIT)).await?;
+        Ok(Round { begun, rest })
+    }
+
+    /// Places the intents of conversations: of all, or of none.
+    async fn begin_all(
+        &self,
+        conversations: impl Iterator<Item = ToErase>,
+    ) -> Result<Vec<Begin>, CacheError> {
+        let begun: Vec<_> = stream::iter(conversations)
             .map(async |conversation: ToErase| {
                 // One that was deleted has none: nobody is answered it from the cache.
                 let Some(epoch) = conversation.epoch else { return Ok((conversation.key, None)) };
@@ -160,9 +180,8 @@ impl ConversationStore {
         let (done, failed): (Vec<_>, Vec<_>) = begun.into_iter().partition(Result::is_ok);
         let done: Vec<Begin> = done.into_iter().filter_map(Result::ok).collect();
         if let Some(Err(error)) = failed.into_iter().next() {
-            let error: CacheError = error;
             self.withdraw_all(done).await;
-            return Err(error.into());
+            return Err(error);
         }
         Ok(done)
     }
@@ -176,22 +195,19 @@ impl ConversationStore {
     /// Tells the cache what came of a commit, if there was one.
     async fn settle(&self, committed: Option<(Vec<Begin>, Hidden)>) {
         let Some((round, Hidden { hidden, refused })) = committed else { return };
-        let epochs: HashMap<_, _> = refused.into_iter().map(|(key, epoch)| (key.id, epoch)).collect();
-        let versions: HashMap<_, _> = hidden.into_iter().map(|(key, version)| (key.id, version)).collect();
+        let refused: HashMap<_, _> = refused.into_iter().collect();
+        let hidden: HashSet<_> = hidden.into_iter().collect();
         stream::iter(round)
             .for_each_concurrent(PARALLEL, async |(key, begun)| {
                 let Some(begun) = begun else { return };
-                if let Some(version) = versions.get(&key.id) {
-                    // Without it readers meet the intent, and Postgres; the sweep removes the entry.
-                    report(
-                        &key,
-                        "an erased conversation has no tombstone",
-                        self.cache.write_tombstone(&key, *version).await,
-                    );
+                if hidden.contains(&key.id) {
+                    // Whoever fills it from now on finds nothing in Postgres, and whoever began before is not taken for valid without
+                    // its lease or intent: so the entry goes at once, and with it the id. Where it stays, readers meet the intent.
+                    report(&key, "an erased conversation is still cached", self.cache.invalidate(&key).await);
                     return;
                 }
                 // It gets another intent with the next round, or is no longer to be hidden.
-                if let Some(epoch) = epochs.get(&key.id) {
+                if let Some(epoch) = refused.get(&key.id) {
                     self.drop_if_ahead(&key, &begun, Some(*epoch)).await;
                 }
                 self.withdraw(&key, Some(&begun)).await;
@@ -208,3 +224,10 @@ impl ConversationStore {
 
 /// A conversation, and its intent if it has one.
 type Begin = (ConversationKey, Option<Begun>);
+
+/// Conversations that are listed to be hidden.
+struct Round {
+    /// The first of them, whose intents stand.
+    begun: Vec<Begin>,
+    rest: std::vec::IntoIter<ToErase>,
+}

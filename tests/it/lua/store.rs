@@ -21,10 +21,10 @@ const NOW: u64 = 1_800_000_000_000;
 const OFF: u64 = NOW + VALIDITY + 1;
 
 macro_rules! script {
-    ($file:literal) => {
+    ($($file:literal),+) => {
         Script::new(concat!(
             include_str!("../../../core/src/cache/scripts/prelude.lua"),
-            include_str!(concat!("../../../core/src/cache/scripts/", $file))
+            $(include_str!(concat!("../../../core/src/cache/scripts/", $file))),+
         ))
     };
 }
@@ -69,9 +69,9 @@ impl Store {
         let replid = info.lines().find_map(|line| line.strip_prefix("master_replid:")).unwrap().to_owned();
         let scripts = Scripts {
             begin: script!("begin.lua"),
-            publish: script!("publish.lua"),
+            publish: script!("window.lua", "publish.lua"),
             lease: script!("lease.lua"),
-            fill: script!("fill.lua"),
+            fill: script!("window.lua", "fill.lua"),
             write_tombstone: script!("write_tombstone.lua"),
             drop: script!("drop.lua"),
             withdraw: script!("withdraw.lua"),

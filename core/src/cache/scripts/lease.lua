@@ -10,7 +10,6 @@
 -- Refused behind live intents alone, whose writes will publish, behind a live lease, and where somebody validated the entry
 -- since the reader looked: then there is nothing to fill, but to look again. Intents beyond the thousandth stay for the
 -- next reader: fill takes them back as arguments, of which a managed server allows 3,999.
-touch()
 local fields = redis.call('HGETALL', entry)
 local value, intents, dead, live = {}, {}, 0, 0
 for i = 1, #fields, 2 do
@@ -21,11 +20,15 @@ for i = 1, #fields, 2 do
   end
 end
 
+touch(value.replid)
+if value.replid ~= replid then value.validated_at, value.lease = nil, nil end
+
 local granted = 0
 local leased = value.lease and age(value.leased) <= tonumber(ARGV[7])
-local filled = is_valid() and live == 0 and dead == 0 and value.validated_at ~= ARGV[8]
+local is_current = is_valid(value.validated_at)
+local filled = is_current and live == 0 and dead == 0 and value.validated_at ~= ARGV[8]
 if not leased and not filled and (live == 0 or dead > 0) then
   redis.call('HSET', entry, 'lease', ARGV[6], 'leased', ARGV[2])
   granted = 1
 end
-return {granted, value.epoch or '', value.version or '', is_valid() and 1 or 0, dead, live, intents}
+return {granted, value.epoch or '', value.version or '', is_current and 1 or 0, dead, live, intents}

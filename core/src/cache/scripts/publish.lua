@@ -9,28 +9,31 @@
 --   Reply     validated | merged | outdated | deleted
 --
 -- Only a commit that took an epoch may validate, and only if its intent stood all the while on this very server.
-touch()
+read('replid', 'tombstone', 'epoch', 'version', 'first', 'bytes')
+touch(known.replid)
 local intent_stood = redis.call('HDEL', entry, ARGV[6]) == 1
-if redis.call('HEXISTS', entry, 'tombstone') == 1 then return 'deleted' end
+if known.tombstone then return 'deleted' end
 
-local epoch, known = tonumber(ARGV[8]), tonumber(redis.call('HGET', entry, 'epoch'))
+local epoch, newest = tonumber(ARGV[8]), tonumber(known.epoch)
 local took_epoch = ARGV[9] == '1'
-if known and epoch < known then
+if newest and epoch < newest then
   -- A newer epoch may have followed the deletion of a message that these elements still hold.
   learn(tonumber(ARGV[10]), ARGV[11], ARGV[12], ARGV[13])
+  save()
   return 'outdated'
 end
 
 local reply = 'merged'
 if took_epoch and intent_stood and ARGV[7] == replid then
   replace(14)
-  redis.call('HSET', entry, 'validated_at', ARGV[2])
+  set('validated_at', ARGV[2])
   reply = 'validated'
 else
-  if not known or epoch > known then redis.call('HDEL', entry, 'validated_at') end
+  if not newest or epoch > newest then redis.call('HDEL', entry, 'validated_at') end
   merge(14)
 end
-redis.call('HSET', entry, 'epoch', ARGV[8])
+set('epoch', ARGV[8])
 learn(tonumber(ARGV[10]), ARGV[11], ARGV[12], ARGV[13])
+save()
 expire()
 return reply

@@ -3,6 +3,6 @@
 --   ARGV[6]  the intent's field
 --   Reply    1
 redis.call('HDEL', entry, ARGV[6])
-local left = redis.call('HKEYS', entry)
-if #left == 1 and left[1] == 'replid' then redis.call('DEL', entry) end
+local left = redis.call('HGETALL', entry)
+if #left == 2 and left[1] == 'replid' then redis.call('DEL', entry) end
 return 1

@@ -2,6 +2,18 @@
 --
 --   ARGV[6]  the version at which it was deleted
 --   Reply    1
-touch()
-write_tombstone(ARGV[6])
+--
+-- Nothing else is left but numbers: intents, too, go, since whatever is in flight has nothing more to say.
+local kept = { 'epoch', 'version', 'first', 'count' }
+local values = redis.call('HMGET', entry, unpack(kept))
+local fields = { 'replid', replid, 'tombstone', ARGV[6] }
+for i, field in ipairs(kept) do
+  if values[i] then
+    fields[#fields + 1] = field
+    fields[#fields + 1] = values[i]
+  end
+end
+redis.call('DEL', entry, window)
+redis.call('HSET', entry, unpack(fields))
+redis.call('PEXPIRE', entry, ARGV[1])
 return 1
