@@ -81,24 +81,23 @@ begin
     return p_erasure;
 end $$;
 
--- Hides conversations: nobody can read them from this commit on, and their ids stay those of deleted ones. One of which another epoch
--- is known than its row has stays, and is returned with that epoch: its write intent may be lost. Nothing is hidden once the erasure
--- has ended.
+-- Hides conversations, and returns which: nobody can read them from this commit on, and their ids stay those of deleted ones. One whose
+-- row has another epoch than was listed before its write intent was set stays: the intent may be lost. Nothing is hidden once the
+-- erasure has ended.
 create or replace function hide_conversations(
     p_shard integer, p_owner_id text, p_erasure text, p_ids text[], p_epochs bigint[], p_generation text,
-    out hidden_ids text[], out refused_ids text[], out refused_epochs bigint[])
+    out hidden_ids text[])
     language plpgsql as $$
 declare
     moment timestamptz := clock_timestamp();
     keys bigint[];
     live bigint[];
+    refused text[];
 begin
     if p_generation is distinct from (select generation from cache_generation) then
         raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
     end if;
     hidden_ids := '{}';
-    refused_ids := '{}';
-    refused_epochs := '{}';
     perform 1 from owners r where r.shard = p_shard and r.owner_id = p_owner_id for update;
     if not exists (select from owners r where r.shard = p_shard and r.owner_id = p_owner_id and r.erasing = p_erasure) then
         return;
@@ -106,7 +105,7 @@ begin
     -- In one order, so that nobody waits in a circle; what is looked at comes in later statements.
     perform 1 from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) order by r.key for no key update;
-    select coalesce(array_agg(r.conversation_id), '{}'), coalesce(array_agg(r.epoch), '{}') into refused_ids, refused_epochs
+    select coalesce(array_agg(r.conversation_id), '{}') into refused
         from unnest(p_ids, p_epochs) as given(id, epoch)
             join conversations r on r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id
         where r.deleted_at is null and r.epoch is distinct from given.epoch;
@@ -114,7 +113,7 @@ begin
     select coalesce(array_agg(r.key), '{}'), coalesce(array_agg(r.key) filter (where r.deleted_at is null), '{}') into keys, live
         from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
-            and r.conversation_id <> all (refused_ids) and not r.erased;
+            and r.conversation_id <> all (refused) and not r.erased;
     update conversations r set erased = true
         where r.shard = p_shard and r.key = any (keys) and r.deleted_at is not null;
     select coalesce(array_agg(t.conversation_id), '{}') into hidden_ids

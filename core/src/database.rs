@@ -39,7 +39,7 @@ use crate::types::precondition::Precondition;
 use crate::types::snapshot::{IntentOutcome, Snapshot, WINDOW};
 use crate::types::write::{Change, Fork};
 
-pub(crate) use erasure::{Hidden, ToErase};
+pub(crate) use erasure::ToErase;
 pub(crate) use export::Snapshots;
 pub use migrate::Migrated;
 pub(crate) use rows::{

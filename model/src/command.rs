@@ -16,6 +16,8 @@ pub enum Command {
         /// Whether the writer's clock takes any validity marker for due.
         due: bool,
     },
+    /// [`Cache::place_intent`].
+    PlaceIntent(Intent),
     /// [`Cache::publish`].
     Publish {
         /// The intent to take away.
@@ -93,6 +95,7 @@ impl Cache {
             Command::Begin { intent, hint, over, due } => {
                 return Reply::Begun(self.begin(server, *intent, *hint, over, *due));
             }
+            Command::PlaceIntent(intent) => self.place_intent(*intent),
             Command::Publish { intent, replid, news } => {
                 return Reply::Stored(self.publish(server, *intent, *replid, news));
             }

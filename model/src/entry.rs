@@ -15,6 +15,8 @@ pub type Version = u16;
 pub type Epoch = u16;
 /// A server's replication id.
 pub type Replid = u8;
+/// Of an entry that was made without asking who the server is.
+pub const NO_SERVER: Replid = Replid::MAX;
 /// Names one call for a lease.
 pub type Token = u16;
 
@@ -243,6 +245,13 @@ impl Cache {
         entry.is_brief = false;
         let (epoch, valid) = (entry.epoch, entry.valid() && !due);
         Begun { intent, epoch, valid, complete: self.complete(server), replid: server.replid }
+    }
+
+    /// `HSET`: sets a write's intent, and nothing is asked or learned of the entry.
+    pub fn place_intent(&mut self, intent: Intent) {
+        let entry = self.entry.get_or_insert_with(|| Entry::new(NO_SERVER));
+        entry.set_intent(intent);
+        entry.is_brief = false;
     }
 
     /// `publish.lua`: brings a commit in and takes its intent away. `replid` is what begin answered.

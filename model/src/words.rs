@@ -182,6 +182,7 @@ impl Display for Command {
                 write!(f, "sets intent {intent} under epoch {epoch}")
             }
             Self::Begin { intent, .. } => write!(f, "sets intent {intent}"),
+            Self::PlaceIntent(intent) => write!(f, "sets intent {intent} without a look at the entry"),
             Self::Publish { intent, news, .. } => write!(f, "publishes {news} under intent {intent}"),
             Self::Lease { token, dead: Dead { intents: true, .. }, .. } => {
                 write!(f, "asks for lease {}, taking the intents for dead", lease_name(*token))

@@ -3,7 +3,7 @@
 use crate::command::{Command, Reply};
 use crate::config::Config;
 use crate::defences::Defence;
-use crate::entry::{Begun, Epoch, News, Stored, Version};
+use crate::entry::{Begun, Epoch, NO_SERVER, News, Stored, Version};
 use crate::row::{Change, Commit, IntentOutcome};
 use crate::state::{Flaw, Process, Side, State, Writer, WriterStep};
 use crate::system::{Action, Outcome};
@@ -88,6 +88,9 @@ impl Config {
 
     pub(crate) fn command_of(&self, writer: &Writer) -> Option<Command> {
         Some(match &writer.step {
+            WriterStep::Begin { .. } if writer.change == Change::Erase => {
+                Command::PlaceIntent(writer.intent(self.defences.has(Defence::IntentNamesAttempt)))
+            }
             WriterStep::Begin { hint, over } => {
                 let intent = writer.intent(self.defences.has(Defence::IntentNamesAttempt));
                 Command::Begin { intent, hint: *hint, over: over.iter().copied().collect(), due: false }
@@ -108,6 +111,12 @@ impl Config {
             (WriterStep::Begin { .. }, Some(Reply::Begun(begun))) => {
                 writer.attempt = writer.attempt.max(begun.intent.attempt);
                 WriterStep::Commit(begun)
+            }
+            // It goes by the epoch that was listed before.
+            (WriterStep::Begin { hint, .. }, Some(Reply::Done)) => {
+                let intent = writer.intent(self.defences.has(Defence::IntentNamesAttempt));
+                let (valid, complete) = (false, false);
+                WriterStep::Commit(Begun { intent, epoch: *hint, valid, complete, replid: NO_SERVER })
             }
             (WriterStep::Begin { .. }, _) => self.without_intent(writer.change),
             (WriterStep::DropAhead(begun, epoch), _) => self.begin_again(begun, *epoch),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conversation_model::defences::Defences;
 use conversation_model::entry::{
-    Begun, Cache, Dead, Intent, Leased, News, Server, Stored, Token, Validity, Version,
+    Begun, Cache, Dead, Intent, Leased, NO_SERVER, News, Server, Stored, Token, Validity, Version,
 };
 use conversation_model::row::Row;
 use proptest::prelude::*;
@@ -18,6 +18,9 @@ use steps::{Step, sequences};
 use store::{HERE, Store, element, field, optional};
 
 const SERVER: Server = Server { replid: HERE, capacity: 100, defences: Defences::ALL };
+
+/// The operation whose intents are set without a look at the entry; those of others begin at 1.
+const PLACED: u8 = 0;
 
 /// How many sequences are tried.
 const CASES: u32 = 128;
@@ -74,6 +77,7 @@ impl World<'_> {
                 self.news.push(news);
             }
             Step::Begin { again, hint, off } => self.begin(again, hint, off)?,
+            Step::PlaceIntent => self.place_intent(),
             Step::Publish { begun, news } => self.publish(begun, news)?,
             Step::Lease { off } => self.lease(off)?,
             Step::Fill { leased, news } => self.fill(leased, news)?,
@@ -135,6 +139,15 @@ impl World<'_> {
         self.intents_placed.insert(intent, clock(off));
         self.begun.push(begun);
         Ok(())
+    }
+
+    /// That of another write than [`World::begin`] goes on with.
+    fn place_intent(&mut self) {
+        let intent = Intent { operation: PLACED, attempt: 0 };
+        self.cache.place_intent(intent);
+        self.store.place_intent(intent);
+        self.intents_placed.insert(intent, clock(false));
+        self.begun.insert(0, Begun { intent, epoch: None, valid: false, complete: false, replid: NO_SERVER });
     }
 
     fn publish(&mut self, begun: u8, news: u8) -> Result<(), TestCaseError> {
@@ -249,7 +262,7 @@ impl World<'_> {
 
     /// What there is was written, and answered, by the server before this one.
     fn fail_over(&mut self) {
-        if let Some(entry) = &mut self.cache.entry {
+        if let Some(entry) = self.cache.entry.as_mut().filter(|entry| entry.replid != NO_SERVER) {
             entry.replid = 0;
         }
         self.begun.iter_mut().for_each(|begun| begun.replid = 0);
@@ -269,10 +282,11 @@ impl World<'_> {
     /// The fields of the model's entry.
     fn expected(&self) -> BTreeMap<String, String> {
         let Some(entry) = &self.cache.entry else { return BTreeMap::new() };
-        let mut fields = BTreeMap::from([("replid".to_owned(), self.store.name(entry.replid))]);
+        let mut fields = BTreeMap::new();
         let mut set = |field: &str, value: Option<String>| {
             fields.extend(value.map(|value| (field.to_owned(), value)));
         };
+        set("replid", (entry.replid != NO_SERVER).then(|| self.store.name(entry.replid)));
         set("epoch", entry.epoch.map(|epoch| epoch.to_string()));
         set("tombstone", entry.tombstone.map(|version| version.to_string()));
         set("lease", entry.lease.map(|token| token.to_string()));

@@ -1,5 +1,6 @@
 //! The erasure of everything that an owner has: its steps in Postgres, and its receipts.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::Row as _;
@@ -22,13 +23,6 @@ pub(crate) struct ToErase {
     pub(crate) key: ConversationKey,
     /// The epoch of its row; none: it was deleted.
     pub(crate) epoch: Option<i64>,
-}
-
-/// What a commit has hidden, and what it has not: of that another epoch is known than the row has, which is answered.
-#[derive(Debug, Default)]
-pub(crate) struct Hidden {
-    pub(crate) hidden: Vec<ConversationId>,
-    pub(crate) refused: Vec<(ConversationId, i64)>,
 }
 
 /// A conversation that is purged and whose row is still there; none: it is an owner's own records that were.
@@ -149,35 +143,26 @@ impl Database {
         row.try_get("id").map_err(Error::Database)
     }
 
-    /// Hides conversations, each if its epoch is the one that is known.
+    /// Hides conversations, each if it still has the epoch that was listed, and returns the ids of those that are hidden.
     pub(crate) async fn hide(
         &self,
         owner: &OwnerId,
         erasure: &str,
-        conversations: &[(&ConversationId, Option<i64>)],
-    ) -> Result<Hidden, Error> {
+        conversations: &[ToErase],
+    ) -> Result<HashSet<ConversationId>, Error> {
         let (ids, epochs): (Vec<_>, Vec<_>) =
-            conversations.iter().map(|(id, epoch)| (id.as_str().to_owned(), *epoch)).unzip();
-        let query = sqlx::query(
-            "select hidden_ids, refused_ids, refused_epochs from hide_conversations($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(owner.shard())
-        .bind(owner.as_str())
-        .bind(erasure)
-        .bind(ids)
-        .bind(epochs)
-        .bind(self.generation());
+            conversations.iter().map(|one| (one.key.id.as_str().to_owned(), one.epoch)).unzip();
+        let query = sqlx::query("select hide_conversations($1, $2, $3, $4, $5, $6) as hidden_ids")
+            .bind(owner.shard())
+            .bind(owner.as_str())
+            .bind(erasure)
+            .bind(ids)
+            .bind(epochs)
+            .bind(self.generation());
         let row = only(self.rows(query).await.map_err(StatementError::of_write)?)?;
-        let ids = |column: &str| -> sqlx::Result<Vec<ConversationId>> {
-            let ids: Vec<String> = row.try_get(column)?;
-            ids.into_iter().map(|id| ConversationId::new(id).map_err(decode)).collect()
-        };
-        let read = || -> sqlx::Result<Hidden> {
-            let epochs: Vec<i64> = row.try_get("refused_epochs")?;
-            let refused = ids("refused_ids")?.into_iter().zip(epochs).collect();
-            Ok(Hidden { hidden: ids("hidden_ids")?, refused })
-        };
-        read().map_err(Error::Database)
+        let ids: Vec<String> = row.try_get("hidden_ids").map_err(Error::Database)?;
+        let ids = ids.into_iter().map(|id| ConversationId::new(id).map_err(decode));
+        ids.collect::<Result<_, _>>().map_err(Error::Database)
     }
 
     /// Ends the hiding if all is hidden; whether it is.

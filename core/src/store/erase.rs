@@ -4,14 +4,15 @@
 //! conversations with each commit, during which the intents of the next are placed. The sweep removes what is hidden, and goes on where
 //! whoever asked for it is gone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use crate::cache::{Begun, Intent};
-use crate::database::{Hidden, ToErase};
-use crate::types::conversation::{ConversationKey, OwnerId};
+use crate::cache::Intent;
+use crate::database::ToErase;
+use crate::types::conversation::{ConversationId, OwnerId};
 use crate::types::erasure::{Erasure, OwnerHash, OwnerStats};
 use crate::types::error::{CacheError, Error};
 
@@ -69,7 +70,7 @@ impl ConversationStore {
         let erasure = match self.database().register_erasure(owner, requested_by, ended).await {
             Ok(erasure) => erasure,
             Err(error) => {
-                self.withdraw_all(first.begun).await;
+                self.withdraw_all(&first.intent, first.begun).await;
                 return Err(error);
             }
         };
@@ -106,36 +107,36 @@ impl ConversationStore {
         }
     }
 
-    /// Hides a round, so many with each commit; meanwhile the cache learns of the last commit, and gets the intents of the next.
+    /// Hides a round, so many with each commit; meanwhile the last ones are dropped from the cache, and the next get their intents.
     async fn hide_round(&self, owner: &OwnerId, erasure: &str, round: Round) -> Result<(), Error> {
-        let Round { begun: mut current, mut rest } = round;
+        let Round { intent, mut begun, mut rest } = round;
         let mut committed = None;
-        while !current.is_empty() {
+        while !begun.is_empty() {
             let (hidden, next, ()) = tokio::join!(
-                self.hide(owner, erasure, &current),
-                self.begin_all(rest.by_ref().take(COMMIT)),
-                self.settle(committed.take())
+                self.database().hide(owner, erasure, &begun),
+                self.place_intents(&intent, rest.by_ref().take(COMMIT).collect()),
+                self.settle(&intent, committed.take())
             );
             match hidden {
-                Ok(hidden) => committed = Some((current, hidden)),
+                Ok(hidden) => committed = Some((begun, hidden)),
                 Err(error) => {
                     // Whether it was committed may be unknown: then the intents stay.
                     if !matches!(error, Error::OutcomeUnknown(_)) {
-                        self.withdraw_all(current).await;
+                        self.withdraw_all(&intent, begun).await;
                     }
-                    self.withdraw_all(next.unwrap_or_default()).await;
+                    self.withdraw_all(&intent, next.unwrap_or_default()).await;
                     return Err(error);
                 }
             }
             match next {
-                Ok(next) => current = next,
+                Ok(next) => begun = next,
                 Err(error) => {
-                    self.settle(committed).await;
+                    self.settle(&intent, committed).await;
                     return Err(error.into());
                 }
             }
         }
-        self.settle(committed).await;
+        self.settle(&intent, committed).await;
         Ok(())
     }
 
@@ -158,76 +159,72 @@ impl ConversationStore {
     /// Lists the next conversations, and places the intents of the first of them.
     async fn begin_round(&self, owner: &OwnerId) -> Result<Round, Error> {
         let mut rest = self.database().conversations_to_erase(owner, ROUND).await?.into_iter();
-        let begun = self.begin_all(rest.by_ref().take(COMMIT)).await?;
-        Ok(Round { begun, rest })
+        let intent = Intent::new();
+        let begun = self.place_intents(&intent, rest.by_ref().take(COMMIT).collect()).await?;
+        Ok(Round { intent, begun, rest })
     }
 
-    /// Places the intents of conversations: of all, or of none.
-    async fn begin_all(
+    /// Places the intents of conversations, of all or of none, and returns the conversations.
+    async fn place_intents(
         &self,
-        conversations: impl Iterator<Item = ToErase>,
-    ) -> Result<Vec<Begin>, CacheError> {
-        let begun: Vec<_> = stream::iter(conversations)
-            .map(async |conversation: ToErase| {
+        intent: &Intent,
+        conversations: Vec<ToErase>,
+    ) -> Result<Vec<ToErase>, CacheError> {
+        let failure = OnceLock::new();
+        stream::iter(&conversations)
+            .for_each_concurrent(PARALLEL, async |ToErase { key, epoch }| {
                 // One that was deleted has none: nobody is answered it from the cache.
-                let Some(epoch) = conversation.epoch else { return Ok((conversation.key, None)) };
-                let begun = self.cache.begin(&conversation.key, Intent::new(), Some(epoch), None).await?;
-                Ok((conversation.key, Some(begun)))
+                if epoch.is_some()
+                    && failure.get().is_none()
+                    && let Err(error) = self.cache.place_intent(key, intent).await
+                {
+                    // The first of several stands for all.
+                    failure.get_or_init(|| error);
+                }
             })
-            .buffer_unordered(PARALLEL)
-            .collect()
             .await;
-        let (done, failed): (Vec<_>, Vec<_>) = begun.into_iter().partition(Result::is_ok);
-        let done: Vec<Begin> = done.into_iter().filter_map(Result::ok).collect();
-        if let Some(Err(error)) = failed.into_iter().next() {
-            self.withdraw_all(done).await;
-            return Err(error);
+        match failure.into_inner() {
+            None => Ok(conversations),
+            Some(error) => {
+                self.withdraw_all(intent, conversations).await;
+                Err(error)
+            }
         }
-        Ok(done)
     }
 
-    async fn hide(&self, owner: &OwnerId, erasure: &str, round: &[Begin]) -> Result<Hidden, Error> {
-        let conversations: Vec<_> =
-            round.iter().map(|(key, begun)| (&key.id, begun.as_ref().and_then(Begun::epoch))).collect();
-        self.database().hide(owner, erasure, &conversations).await
-    }
-
-    /// Tells the cache what came of a commit, if there was one.
-    async fn settle(&self, committed: Option<(Vec<Begin>, Hidden)>) {
-        let Some((round, Hidden { hidden, refused })) = committed else { return };
-        let refused: HashMap<_, _> = refused.into_iter().collect();
-        let hidden: HashSet<_> = hidden.into_iter().collect();
-        stream::iter(round)
-            .for_each_concurrent(PARALLEL, async |(key, begun)| {
-                let Some(begun) = begun else { return };
-                if hidden.contains(&key.id) {
-                    // Whoever fills it from now on finds nothing in Postgres, and whoever began before is not taken for valid without
-                    // its lease or intent: so the entry goes at once, and with it the id. Where it stays, readers meet the intent.
+    /// Drops what a commit has hidden from the cache, if there was a commit.
+    async fn settle(&self, intent: &Intent, committed: Option<(Vec<ToErase>, HashSet<ConversationId>)>) {
+        let Some((conversations, hidden)) = committed else { return };
+        // The others get another intent with the next round, or are no longer to be hidden.
+        let (hidden, others): (Vec<_>, Vec<_>) =
+            conversations.into_iter().partition(|one| hidden.contains(&one.key.id));
+        stream::iter(hidden)
+            .for_each_concurrent(PARALLEL, async |ToErase { key, epoch }| {
+                // Whoever fills it from now on finds nothing in Postgres, and whoever began before is not taken for valid without
+                // its lease or intent: so the entry goes at once, and with it the id. Where it stays, readers meet the intent.
+                if epoch.is_some() {
                     report(&key, "an erased conversation is still cached", self.cache.invalidate(&key).await);
-                    return;
                 }
-                // It gets another intent with the next round, or is no longer to be hidden.
-                if let Some(epoch) = refused.get(&key.id) {
-                    self.drop_if_ahead(&key, &begun, Some(*epoch)).await;
-                }
-                self.withdraw(&key, Some(&begun)).await;
             })
             .await;
+        self.withdraw_all(intent, others).await;
     }
 
-    async fn withdraw_all(&self, begun: impl IntoIterator<Item = Begin>) {
-        stream::iter(begun)
-            .for_each_concurrent(PARALLEL, async |(key, begun)| self.withdraw(&key, begun.as_ref()).await)
+    async fn withdraw_all(&self, intent: &Intent, conversations: Vec<ToErase>) {
+        stream::iter(conversations)
+            .for_each_concurrent(PARALLEL, async |ToErase { key, epoch }| {
+                if epoch.is_some() {
+                    report(&key, "cannot withdraw an intent", self.cache.withdraw(&key, intent).await);
+                }
+            })
             .await;
     }
 }
 
-/// A conversation, and its intent if it has one.
-type Begin = (ConversationKey, Option<Begun>);
-
 /// Conversations that are listed to be hidden.
 struct Round {
+    intent: Intent,
     /// The first of them, whose intents stand.
-    begun: Vec<Begin>,
+    begun: Vec<ToErase>,
     rest: std::vec::IntoIter<ToErase>,
 }

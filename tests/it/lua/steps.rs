@@ -30,6 +30,7 @@ pub(super) enum Step {
         /// By a clock that is far off.
         off: bool,
     },
+    PlaceIntent,
     Publish {
         begun: u8,
         news: u8,
@@ -82,6 +83,7 @@ fn commands() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (any::<(bool, bool)>(), is_off())
             .prop_map(|((again, hint), off)| Step::Begin { again, hint, off }),
+        2 => Just(Step::PlaceIntent),
         8 => (choice(), choice()).prop_map(|(begun, news)| Step::Publish { begun, news }),
         6 => is_off().prop_map(|off| Step::Lease { off }),
         8 => (choice(), choice()).prop_map(|(leased, news)| Step::Fill { leased, news }),

@@ -98,6 +98,12 @@ impl Store {
         call.invoke(&mut self.connection).unwrap()
     }
 
+    pub(super) fn place_intent(&mut self, intent: Intent) {
+        let mut both = redis::pipe();
+        both.hset(ENTRY, field(intent), NOW).ignore().cmd("PEXPIRE").arg(ENTRY).arg(TTL).ignore();
+        let () = both.query(&mut self.connection).unwrap();
+    }
+
     pub(super) fn publish(&mut self, intent: Intent, replid: Replid, news: &News) -> String {
         let mut call = prepare(&self.scripts.publish, TTL);
         call.arg(field(intent)).arg(self.name(replid));

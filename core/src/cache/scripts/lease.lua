@@ -20,7 +20,8 @@ for i = 1, #fields, 2 do
   end
 end
 
-touch(value.replid)
+-- An entry that was there lives as long as it did, also where nobody asked yet who the server is.
+touch(value.replid or #fields > 0 and '')
 if value.replid ~= replid then value.validated_at, value.lease = nil, nil end
 
 local granted = 0
