@@ -64,13 +64,24 @@ pub struct LogConfig {
     pub level: String,
 }
 
-/// What each request emits beside its log lines: metrics, `METRICS`, `emf` by default or `off`; and spans, `TRACES`,
+/// Which numbers of a request are metrics: `METRICS`, by default `emf`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsMode {
+    /// `off`: none, and no line has the numbers.
+    Off,
+    /// `essential`: few. The line has the other numbers as fields.
+    Essential,
+    /// `emf`: all.
+    Full,
+}
+
+/// What each request emits beside its log lines: metrics, as [`MetricsMode`] says; and spans, `TRACES`,
 /// `off` by default or `xray`, which go to X-Ray's daemon at `AWS_XRAY_DAEMON_ADDRESS`. Metrics have the dimension of the store that
 /// they are of: `STORE_NAME`, by default `local`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetryConfig {
-    /// Whether metrics are emitted, in CloudWatch's embedded metric format.
-    pub metrics: bool,
+    /// Which metrics are emitted, in CloudWatch's embedded metric format.
+    pub metrics: MetricsMode,
     /// Where spans go, as host and port; none: nowhere.
     pub traces: Option<String>,
     /// Whose metrics these are: the name of what was deployed together.
@@ -184,24 +195,38 @@ impl TelemetryConfig {
     }
 
     fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let choice =
-            |name, expected: &'static str, on: &str, usual: bool| match optional(lookup, name, expected)?
-                .as_deref()
-            {
-                None => Ok(usual),
-                Some("off") => Ok(false),
-                Some(given) if given == on => Ok(true),
-                Some(other) => {
-                    Err(ConfigError::Malformed { name, expected, reason: format!("it is {other:?}") })
-                }
-            };
-        let metrics = choice("METRICS", "emf or off", "emf", true)?;
-        let traces = choice("TRACES", "xray or off", "xray", false)?;
+        let metrics = one_of(
+            lookup,
+            "METRICS",
+            "emf, essential or off",
+            &[("emf", MetricsMode::Full), ("essential", MetricsMode::Essential), ("off", MetricsMode::Off)],
+        )?;
+        let traces = one_of(lookup, "TRACES", "xray or off", &[("off", false), ("xray", true)])?;
         // Where the daemon is unless something else is said, by X-Ray's convention.
         let daemon = optional(lookup, "AWS_XRAY_DAEMON_ADDRESS", "a host and a port")?;
         let daemon = daemon.unwrap_or_else(|| "127.0.0.1:2000".into());
         Ok(Self { metrics, traces: traces.then_some(daemon), store: store_name(lookup)? })
     }
+}
+
+/// What one of some words stands for; the first is the default.
+fn one_of<T: Copy>(
+    lookup: Lookup<'_>,
+    name: &'static str,
+    expected: &'static str,
+    choices: &[(&str, T)],
+) -> Result<T, ConfigError> {
+    let given = optional(lookup, name, expected)?;
+    let chosen = match &given {
+        None => choices.first(),
+        Some(word) => choices.iter().find(|(choice, _)| choice == word),
+    };
+    let reason = || format!("it is {:?}", given.as_deref().unwrap_or_default());
+    chosen.map(|(_, meaning)| *meaning).ok_or_else(|| ConfigError::Malformed {
+        name,
+        expected,
+        reason: reason(),
+    })
 }
 
 /// As CloudFormation takes names of stacks.
@@ -322,6 +347,17 @@ mod tests {
             ("LOG_FORMAT", LogConfig::read(&of_settings(&[("LOG_FORMAT", "xml")])).unwrap_err().to_string()),
         ] {
             assert!(line.starts_with(name) && !line.contains('\n') && !line.contains("secret"), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_number_is_a_metric_unless_fewer_are_asked_for() {
+        let read = |pairs: &[(&str, &str)]| TelemetryConfig::read(&of_settings(pairs)).unwrap().metrics;
+        assert_eq!(read(&[]), MetricsMode::Full);
+        for (value, mode) in
+            [("emf", MetricsMode::Full), ("essential", MetricsMode::Essential), ("off", MetricsMode::Off)]
+        {
+            assert_eq!(read(&[("METRICS", value)]), mode);
         }
     }
 

@@ -61,8 +61,8 @@ mod types;
 pub use cache::UNIDENTIFIED_VALIDITY;
 pub use clock::Clock;
 pub use config::{
-    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, Sharding, TelemetryConfig,
-    connections_needed, is_on_lambda,
+    CacheConfig, ConfigError, DatabaseConfig, IdentityConfig, LogConfig, MetricsMode, Sharding,
+    TelemetryConfig, connections_needed, is_on_lambda,
 };
 pub use connect::{conversation_index, migrate, store};
 pub use database::Migrated;

@@ -32,7 +32,7 @@ impl Telemetry {
     pub(crate) fn start() -> Result<Self, StartupError> {
         let config = TelemetryConfig::from_env()?;
         log::start(config.traces.as_deref().map(traces::layer).transpose()?)?;
-        let (metrics, traced) = (config.metrics.then(Metrics::new), config.traces.is_some());
+        let (metrics, traced) = (Metrics::of(config.metrics), config.traces.is_some());
         Ok(Self { store: config.store, metrics, traced })
     }
 

@@ -342,6 +342,17 @@ class OtherStores(Cloud):
     def setUp(self):
         self.empty()
 
+    def test_an_essential_deployment_is_complete_without_a_dashboard(self):
+        for name, rollout, guarded in (("alpha", "AllAtOnce", set()), ("omega", "Canary10Percent5Minutes", set(OPERATIONS))):
+            self.create({**PARAMETERS, "Observability": "essential", "Rollout": rollout}, name)
+            variables = self.client("lambda").get_function_configuration(FunctionName=f"{name}-add")["Environment"]["Variables"]
+            self.assertEqual(variables["METRICS"], "essential")
+            made = {one["AlarmName"] for one in Recorded.made["AWS::CloudWatch::Alarm"]}
+            self.assertEqual({operation for operation in OPERATIONS if f"{name}-{operation}-errors" in made}, guarded)
+            self.assertIn(f"{name}-sweep-silent", made)
+        self.assertEqual({one["StackStatus"] for one in self.client("cloudformation").describe_stacks()["Stacks"]}, {"CREATE_COMPLETE"})
+        self.assertEqual(self.client("cloudwatch").list_dashboards()["DashboardEntries"], [])
+
     def test_aurora_behind_a_proxy_and_nodes(self):
         more = {"DatabaseKind": "aurora", "DatabaseProxy": "true", "DatabaseStandby": "true", "CacheKind": "nodes"}
         self.create({**PARAMETERS, **more})

@@ -38,8 +38,8 @@ def own_metrics():
 
 def alarms(name, **given):
     """The alarms of a template, with what is in them."""
-    usual = {"Prefix": "store", "Authorizer": "jwt", "CorsOrigins": "", "AlarmTopicArn": "", "DatabaseStandby": "true",
-             "DatabaseProxy": "true", "ReserveConcurrency": "true", "CacheReplicas": "1", "DatabaseMaximumConnections": "0",
+    usual = {"Prefix": "store", "Observability": "full", "ErrorAlarms": "true", "Authorizer": "jwt", "CorsOrigins": "", "AlarmTopicArn": "",
+             "DatabaseStandby": "true", "DatabaseProxy": "true", "ReserveConcurrency": "true", "CacheReplicas": "1", "DatabaseMaximumConnections": "0",
              "CacheReadsCounted": "100", "DomainName": "", "CacheMaximumStorage": "5", "DatabaseStorage": "20",
              **{f"{one.title()}Concurrency": "10" for one in OPERATIONS}}
     # What an If leaves out is not there, as CloudFormation does it.
@@ -105,6 +105,20 @@ class Observability(unittest.TestCase):
                 self.assertTrue(f"| `{slug}` |" in guide, f"the guide has no row for {slug}")
         rows = re.findall(r"^\| `([a-z*-]+)` \|", guide.split("## When an alarm rings")[1], re.MULTILINE)
         self.assertLessEqual(set(rows), slugs, "a row for an alarm that does not exist")
+
+    def test_the_guide_says_which_alarms_are_essential(self):
+        def slugs(**given):
+            found = [alarms(name, **stores, **given) for stores in STORES for name in ALARMS]
+            return {alarm["AlarmName"].removeprefix("store-") for one in found for alarm in one.values()}
+
+        guide = (ROOT / "docs/deploying.md").read_text().split("## When an alarm rings")[1]
+        rows = dict(re.findall(r"^\| `([a-z*-]+)` \| ([^|]+) \|", guide, re.MULTILINE))
+        essential = slugs(Observability="essential", ErrorAlarms="false")
+        self.assertEqual({slug for slug, cell in rows.items() if cell == "yes"}, essential)
+        gradual = slugs(Observability="essential", ErrorAlarms="true") - essential
+        self.assertEqual(gradual, {f"{name}-errors" for name in OPERATIONS})
+        self.assertEqual({slug for slug, cell in rows.items() if cell == "gradual `Rollout`"}, {"*-errors"})
+        self.assertEqual({slug for slug, cell in rows.items() if cell == "-"}, slugs() - essential - gradual)
 
     def test_an_alarm_name_is_there_once(self):
         for stores in STORES:

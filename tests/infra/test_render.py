@@ -26,7 +26,7 @@ class Rendering(unittest.TestCase):
         self.assertEqual(added, {f"{part}.{key}" for part, keys in (("Parameters", parameters), ("Outputs", outputs), ("Resources", resources)) for key in keys})
         root, alarms = found["template"]["Resources"], found["observability"]["Resources"]
         for resource, wanted in (("ProxyPolicy", "SearchRole"), ("CacheMove", "SearchFunction.Alias"), ("Migration", "SearchConcurrency"),
-                                 ("Observability", "SearchConcurrency"), ("Api", "SearchFunction.Alias")):  # fmt: skip
+                                 ("Monitoring", "SearchConcurrency"), ("Api", "SearchFunction.Alias")):  # fmt: skip
             self.assertIn(wanted, references(root[resource]["Properties"]), resource)
         for alarm in ("Throttles", "Duration", "Concurrency", "CacheRefused"):
             self.assertIn("search", [one["Id"] for one in alarms[f"{alarm}Alarm"]["Properties"]["Metrics"]])

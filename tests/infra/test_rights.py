@@ -36,7 +36,7 @@ class Rights(unittest.TestCase):
             policy = load("template")["Resources"][roles[name]]["Properties"]["Policies"][0]["PolicyDocument"]
             logs = [s for s in policy["Statement"] if isinstance(s, dict) and "logs:PutLogEvents" in listed(s.get("Action", []))]
             self.assertEqual([list(references(s["Resource"])) for s in logs],
-                             [[f"Observability.Outputs.{name.title()}LogGroupArn"]])
+                             [[f"Monitoring.Outputs.{name.title()}LogGroupArn"]])
         self.assertEqual(len(set(roles.values())), len(roles))
 
     def test_only_who_needs_a_store_may_connect_to_it(self):

@@ -1,5 +1,6 @@
 """What linters cannot know of the templates: what must agree between them, and with the code."""
 
+import itertools
 import json
 import math
 import pathlib
@@ -109,7 +110,7 @@ class Stacks(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             render.write(pathlib.Path(folder))
             stacks, _ = SamLocalStackProvider.get_stacks(f"{folder}/template.yaml")
-        self.assertEqual({stack.name for stack in stacks}, {"", "Network", "Data", "Observability", "Api", "Dashboard"})
+        self.assertEqual({stack.name for stack in stacks}, {"", "Network", "Data", "Monitoring", "Api", "Dashboard"})
         found = SamFunctionProvider(stacks, use_raw_codeuri=True).get_all()
         built = {one.metadata["BuildProperties"]["Binary"]: (one.codeuri, one.architectures)
                  for one in found if not one.inlinecode}
@@ -192,7 +193,7 @@ class Functions(unittest.TestCase):
         self.assertEqual(list(references(probe["Settings"])), ["Migration.Settings"])
         # What it refers to in Data follows from parameters.
         parameters = {one for one in asked("MigrateFunction") if "." not in one}
-        self.assertLessEqual({"LogLevel", "Traces", "DatabaseUrlSecret", "DatabaseSharding", "RecordBytes"}, parameters)
+        self.assertLessEqual({"LogLevel", "Observability", "Traces", "DatabaseUrlSecret", "DatabaseSharding", "RecordBytes"}, parameters)
         self.assertLessEqual(parameters, set(references(root["Resources"]["Guard"]["Properties"]["Settings"])))
 
     def test_the_cache_moves_with_its_own_revision_and_not_with_that_of_the_functions(self):
@@ -220,16 +221,27 @@ class Functions(unittest.TestCase):
     def test_only_routes_and_schedules_lead_to_an_alias_and_each_rollout_has_its_alarm(self):
         template = templates.translated({"Rollout": "Canary10Percent5Minutes"})
         groups = of_type(template, "AWS::CodeDeploy::DeploymentGroup")
-        for answer in ("true", "false"):
-            stack = Stack(template, RolloutAlarms=answer)
+        gradual = "Canary10Percent5Minutes"
+        for rollout, observability, answer in itertools.product(("AllAtOnce", gradual), ("essential", "full"), ("true", "false")):
+            stack = Stack(template, Rollout=rollout, Observability=observability, RolloutAlarms=answer)
+            given = stack.value(load("template")["Resources"]["Monitoring"]["Properties"]["Parameters"])
+            monitoring = Stack(load("observability"), **given)
+            made = {name for name, _ in monitoring.resources()}
+            outputs = {name for name, one in monitoring.template["Outputs"].items()
+                       if "Condition" not in one or monitoring.holds(one["Condition"])}
             for group in groups.values():
                 alarmed = stack.value(group["Properties"]["AlarmConfiguration"])
-                self.assertEqual(bool(alarmed.get("Alarms")), answer == "true", alarmed)
+                stops = answer == "true" and (observability == "full" or rollout == gradual)
+                self.assertEqual(bool(alarmed.get("Alarms")), stops, alarmed)
+                # No deployment names an alarm that does not exist.
+                named = {one.split(".")[-1] for one in references(alarmed)}
+                self.assertLessEqual(named, outputs & made, (rollout, observability))
+            self.assertEqual(f"{OPERATIONS[0].title()}ErrorsAlarm" in made, observability == "full" or rollout == gradual)
         self.assertEqual({name for name in groups}, {f"{name.title()}FunctionDeploymentGroup" for name in OPERATIONS})
         for name, group in groups.items():
             operation = name.removesuffix("FunctionDeploymentGroup")
             alarms = list(references(group["Properties"]["AlarmConfiguration"]))
-            self.assertEqual(alarms, [f"Observability.Outputs.{operation}ErrorsAlarm"])
+            self.assertEqual(alarms, [f"Monitoring.Outputs.{operation}ErrorsAlarm"])
         aliases = of_type(template, "AWS::Lambda::Alias")
         self.assertEqual(len(aliases), len(FUNCTIONS) - 1)
 

@@ -117,6 +117,35 @@ async fn every_request_is_one_line_of_metrics() {
 }
 
 #[tokio::test]
+async fn essential_lines_have_every_number_and_few_metrics() {
+    let stack = Stack::start().await;
+    let essential = ("METRICS", "essential");
+    let api = stack.api_with(&[essential]).await;
+    assert_eq!(api.post(MESSAGES, user("one")).await.status, 200);
+    for path in [MESSAGES, "/v1/conversations/c", "/v1/conversations"] {
+        assert_eq!(api.get(path).await.status, 200);
+    }
+    api.lambda.invoke("sweep", "{}".into()).await.unwrap();
+    let named: Vec<_> = metrics(&api).iter().flat_map(extracted).collect();
+    assert_eq!(named, [("CacheHits[local,recent]".to_owned(), 1.0)]);
+    let told: Vec<Value> =
+        lines(&api.log()).into_iter().filter(|line| line.get("Latency").is_some()).collect();
+    let operations: Vec<_> = told.iter().filter_map(|line| line["Operation"].as_str()).collect();
+    assert_eq!(operations, ["add", "recent", "get", "list", "sweep"], "one line a request");
+    for line in &told {
+        assert!(line["Latency"].as_f64() > Some(0.0) && line["RequestId"].is_string(), "{line}");
+        assert_eq!((line.get("Requests"), line.get("Errors"), &line["Status"]), (None, None, &json!("200")));
+    }
+    assert!(told[0]["PostgresTime"].as_f64() > Some(0.0) && told[0]["DeferredWrites"] == 0, "{}", told[0]);
+    assert!(told[4]["AuditSamples"] == 1 && told[4]["PendingInvalidationAge"] == 0, "{}", told[4]);
+
+    let alone = stack.api_with(&[essential, ("REDIS_URL", "redis://127.0.0.1:1")]).await;
+    assert_eq!(alone.delete("/v1/conversations/c").await.status, 503);
+    let failed = BTreeMap::from([("Errors[local,delete]".to_owned(), 1.0)]);
+    assert_eq!(extracted(&metrics(&alone)[0]), failed);
+}
+
+#[tokio::test]
 async fn a_sweep_tells_what_it_found() {
     let stack = Stack::start().await;
     let api = stack.api().await;

@@ -1,15 +1,18 @@
-//! Metrics, in CloudWatch's embedded metric format: one line for each request, from which CloudWatch Logs takes them.
+//! Metrics, in CloudWatch's embedded metric format: one line for each request, from which CloudWatch Logs takes them. Every
+//! number of it is a metric, or few are: [`essential`].
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+mod essential;
 
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use conversation_core::{CacheUpdate, Source, StoreStats, Swept};
-use metrique_writer::Entry;
+use conversation_core::{CacheUpdate, MetricsMode, Source, StoreStats, Swept};
 use metrique_writer::format::Format as _;
 use metrique_writer::unit::Unit;
 use metrique_writer::unit::{AsBytes, AsCount, AsSeconds};
+use metrique_writer::{Entry, IoStreamError};
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
 use crate::outcome::{CacheStatus, Outcome};
@@ -131,7 +134,20 @@ impl RequestMetrics {
 }
 
 /// Writes lines to standard output.
-pub(super) struct Metrics(Mutex<Emf>);
+pub(super) enum Metrics {
+    /// In which all numbers are metrics.
+    Full(Box<Mutex<Formats>>),
+    /// In which few are.
+    Essential,
+}
+
+/// How a line looks in which all numbers are metrics: by store and operation. Without the store, those of two in one account
+/// would be added up, and the errors of one would stop a deployment of the other.
+pub(super) struct Formats {
+    usual: Emf,
+    /// Of a miss: by store, operation and reason, too.
+    miss: Emf,
+}
 
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -139,32 +155,56 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-impl Metrics {
-    /// By store and operation; and misses by store, operation and reason, too. Without the store, those of two in one account
-    /// would be added up, and the errors of one would stop a deployment of the other.
-    pub(super) fn new() -> Self {
+impl Formats {
+    fn new() -> Self {
+        let builder = || {
+            Emf::builder(NAMESPACE.into(), vec![vec!["Store".into(), "Operation".into()]])
+                // The fields are known here.
+                .skip_all_validations(true)
+        };
         let misses = MetricDefinition { name: "CacheMisses", unit: Unit::Count, storage_resolution: None };
         let by_reason = MetricDirective {
             dimensions: vec![vec!["Store", "Operation", "Reason"]],
             metrics: vec![misses],
             namespace: NAMESPACE,
         };
-        let emf = Emf::builder(NAMESPACE.into(), vec![vec!["Store".into(), "Operation".into()]])
-            .directive(by_reason)
-            // The fields are known here; and where there is no reason, there is nothing by reason.
-            .skip_all_validations(true)
-            .build();
-        Self(Mutex::new(emf))
+        Self { usual: builder().build(), miss: builder().directive(by_reason).build() }
+    }
+
+    fn format(&mut self, line: &RequestMetrics) -> Result<Vec<u8>, IoStreamError> {
+        let mut text = Vec::with_capacity(1_024);
+        let format = if line.reason.is_some() { &mut self.miss } else { &mut self.usual };
+        format.format(line, &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Metrics {
+    /// None, if no line is wanted.
+    pub(super) fn of(mode: MetricsMode) -> Option<Self> {
+        match mode {
+            MetricsMode::Off => None,
+            MetricsMode::Essential => Some(Self::Essential),
+            MetricsMode::Full => Some(Self::Full(Box::new(Mutex::new(Formats::new())))),
+        }
+    }
+
+    fn format(&self, line: &RequestMetrics) -> Result<Vec<u8>, IoStreamError> {
+        match self {
+            Self::Full(formats) => formats.lock().unwrap_or_else(PoisonError::into_inner).format(line),
+            Self::Essential => Ok(essential::format(line).into_bytes()),
+        }
     }
 
     /// One line, in one piece.
     pub(super) fn emit(&self, line: &RequestMetrics) {
-        let mut text = Vec::with_capacity(1_024);
-        let formatted = self.0.lock().unwrap_or_else(PoisonError::into_inner).format(line, &mut text);
-        if let Err(error) = formatted {
-            tracing::warn!(%error, "cannot format metrics");
-            return;
-        }
+        let text = match self.format(line) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::warn!(%error, "cannot format metrics");
+                return;
+            }
+        };
         if let Err(error) = std::io::stdout().lock().write_all(&text) {
             tracing::warn!(%error, "cannot write metrics");
         }
