@@ -1,5 +1,7 @@
 //! What the functions tell of themselves: log lines, metrics, spans. Never what a message says.
 
+mod emitter;
+mod essential;
 mod log;
 mod metrics;
 mod traces;
@@ -13,8 +15,9 @@ use tracing::{Instrument as _, Span};
 use crate::outcome::Outcome;
 use crate::startup::StartupError;
 
+use self::emitter::Metrics;
+use self::metrics::RequestMetrics;
 pub use self::metrics::SweepMetrics;
-use self::metrics::{Metrics, RequestMetrics};
 
 /// Where metrics, logs and traces go.
 #[derive(Debug)]

@@ -33,12 +33,13 @@ pub fn build() -> Result<()> {
 }
 
 /// Removes the variables that cargo sets for programs that it runs. They would make a nested cargo run build scripts
-/// again that depend on them.
+/// again that depend on them; and `cargo lambda` would run that very cargo past rustup, which then takes the compiler that each
+/// dependency names in a `rust-toolchain.toml` of its own.
 #[expect(clippy::disallowed_methods, reason = "these are cargo's variables, no settings")]
 pub fn without_cargo_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let set = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
-        if set.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+        if name == "CARGO" || set.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }

@@ -19,7 +19,7 @@ PRICES = {name: price for name, (price, _) in LIST["prices"].items()}
 ASSUMED = LIST["assumptions"]
 HOURS = ASSUMED["hours a month"]
 MILLION = 1_000_000
-# The bytes of each line that a request writes, with its end. A test of functions/src/telemetry/metrics holds them against the code.
+# The bytes of each line that a request writes, with its end. A test of functions/src/telemetry holds them against the code.
 LINES = {name: len(line) + 1 for name, line in json.loads((ROOT / "tests/infra/lines.json").read_text()).items()}
 METRICS = ROOT / "functions/src/telemetry/metrics.rs"
 # Who emits metrics all the time. `probe` and `migrate` run in a deployment.
@@ -61,7 +61,7 @@ def emitted():
 @cache
 def essential():
     """The metrics of METRICS=essential, as the table in the code has them: name, operations, whether a 0 is one."""
-    source = METRICS.with_suffix("").joinpath("essential.rs").read_text()
+    source = METRICS.with_name("essential.rs").read_text()
     rows = re.findall(r'Essential \{ name: "(\w+)", operation: (?:None|Some\("(\w+)"\)), at_zero: (true|false) \}', source)
     declared = int(re.search(r"const ESSENTIAL: \[Essential; (\d+)\]", source)[1])
     if len(rows) != declared:

@@ -31,7 +31,7 @@ STORES = [
 def own_metrics():
     """The metrics of functions/src/telemetry/metrics.rs: fields with a unit, as they are named there."""
     source = (ROOT / "functions/src/telemetry/metrics.rs").read_text()
-    fields = re.findall(r'(?:name = "(\w+)"\)\]\s+)?^    (\w+): (?:Option<)?(?:As\w+<u64>|Duration)', source, re.MULTILINE)
+    fields = re.findall(r'(?:name = "(\w+)"\)\]\s+)?^    (?:pub(?:\(super\))? )?(\w+): (?:Option<)?(?:As\w+<u64>|Duration)', source, re.MULTILINE)
     emitted = {name or field.title().replace("_", "") for name, field in fields}
     return emitted - templates.GOING | templates.COMING["metrics"]
 

@@ -1,69 +1,57 @@
-//! Metrics, in CloudWatch's embedded metric format: one line for each request, from which CloudWatch Logs takes them. Every
-//! number of it is a metric, or few are: [`essential`].
-//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//! What a request, or a run of the sweep, is in numbers.
 
-mod essential;
-
-use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use conversation_core::{CacheUpdate, MetricsMode, Source, StoreStats, Swept};
-use metrique_writer::format::Format as _;
-use metrique_writer::unit::Unit;
+use conversation_core::{CacheUpdate, Source, StoreStats, Swept};
+use metrique_writer::Entry;
 use metrique_writer::unit::{AsBytes, AsCount, AsSeconds};
-use metrique_writer::{Entry, IoStreamError};
-use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
 use crate::outcome::{CacheStatus, Outcome};
-
-/// Where CloudWatch puts them.
-const NAMESPACE: &str = "ConversationStore";
 
 /// What one request, or one run of the sweep, is to CloudWatch. `None` fields are omitted.
 #[derive(Debug, Entry)]
 #[entry(rename_all = "PascalCase")]
 pub(super) struct RequestMetrics {
     #[entry(timestamp)]
-    at: SystemTime,
-    store: String,
-    operation: &'static str,
-    reason: Option<String>,
-    request_id: String,
-    status: String,
-    latency: Duration,
-    requests: AsCount<u64>,
-    errors: AsCount<u64>,
-    cache_hits: Option<AsCount<u64>>,
-    cache_misses: Option<AsCount<u64>>,
-    redis_time: Option<Duration>,
-    redis_requests: AsCount<u64>,
+    pub(super) at: SystemTime,
+    pub(super) store: String,
+    pub(super) operation: &'static str,
+    pub(super) reason: Option<String>,
+    pub(super) request_id: String,
+    pub(super) status: String,
+    pub(super) latency: Duration,
+    pub(super) requests: AsCount<u64>,
+    pub(super) errors: AsCount<u64>,
+    pub(super) cache_hits: Option<AsCount<u64>>,
+    pub(super) cache_misses: Option<AsCount<u64>>,
+    pub(super) redis_time: Option<Duration>,
+    pub(super) redis_requests: AsCount<u64>,
     /// Only where there are any.
-    cache_refused: Option<AsCount<u64>>,
-    postgres_time: Option<Duration>,
-    postgres_requests: AsCount<u64>,
-    deferred_writes: Option<AsCount<u64>>,
-    window_bytes: Option<AsBytes<u64>>,
+    pub(super) cache_refused: Option<AsCount<u64>>,
+    pub(super) postgres_time: Option<Duration>,
+    pub(super) postgres_requests: AsCount<u64>,
+    pub(super) deferred_writes: Option<AsCount<u64>>,
+    pub(super) window_bytes: Option<AsBytes<u64>>,
     /// Only where there are any.
-    version_mismatches: Option<AsCount<u64>>,
-    not_modified: Option<AsCount<u64>>,
+    pub(super) version_mismatches: Option<AsCount<u64>>,
+    pub(super) not_modified: Option<AsCount<u64>>,
     #[entry(flatten)]
-    found: Option<SweepMetrics>,
+    pub(super) found: Option<SweepMetrics>,
 }
 
 /// What a sweep found, each number with its unit.
 #[derive(Debug, Entry)]
 #[entry(rename_all = "PascalCase")]
 pub struct SweepMetrics {
-    intents_cleared: AsCount<u64>,
-    servers_not_swept: AsCount<u64>,
-    pending_invalidations: AsCount<u64>,
-    pending_invalidation_age: AsSeconds<u64>,
-    audit_samples: AsCount<u64>,
+    pub(super) intents_cleared: AsCount<u64>,
+    pub(super) servers_not_swept: AsCount<u64>,
+    pub(super) pending_invalidations: AsCount<u64>,
+    pub(super) pending_invalidation_age: AsSeconds<u64>,
+    pub(super) audit_samples: AsCount<u64>,
     #[entry(name = "AuditStaleAt1s")]
-    audit_stale_at_1s: AsCount<u64>,
+    pub(super) audit_stale_at_1s: AsCount<u64>,
     #[entry(name = "AuditStaleAt1m")]
-    audit_stale_at_1m: AsCount<u64>,
+    pub(super) audit_stale_at_1m: AsCount<u64>,
 }
 
 impl From<&Swept> for SweepMetrics {
@@ -130,83 +118,5 @@ impl RequestMetrics {
     /// With what a sweep found.
     pub(super) fn with(self, metrics: Option<SweepMetrics>) -> Self {
         Self { found: metrics, ..self }
-    }
-}
-
-/// Writes lines to standard output.
-pub(super) enum Metrics {
-    /// In which all numbers are metrics.
-    Full(Box<Mutex<Formats>>),
-    /// In which few are.
-    Essential,
-}
-
-/// How a line looks in which all numbers are metrics: by store and operation. Without the store, those of two in one account
-/// would be added up, and the errors of one would stop a deployment of the other.
-pub(super) struct Formats {
-    usual: Emf,
-    /// Of a miss: by store, operation and reason, too.
-    miss: Emf,
-}
-
-impl std::fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Metrics")
-    }
-}
-
-impl Formats {
-    fn new() -> Self {
-        let builder = || {
-            Emf::builder(NAMESPACE.into(), vec![vec!["Store".into(), "Operation".into()]])
-                // The fields are known here.
-                .skip_all_validations(true)
-        };
-        let misses = MetricDefinition { name: "CacheMisses", unit: Unit::Count, storage_resolution: None };
-        let by_reason = MetricDirective {
-            dimensions: vec![vec!["Store", "Operation", "Reason"]],
-            metrics: vec![misses],
-            namespace: NAMESPACE,
-        };
-        Self { usual: builder().build(), miss: builder().directive(by_reason).build() }
-    }
-
-    fn format(&mut self, line: &RequestMetrics) -> Result<Vec<u8>, IoStreamError> {
-        let mut text = Vec::with_capacity(1_024);
-        let format = if line.reason.is_some() { &mut self.miss } else { &mut self.usual };
-        format.format(line, &mut text)?;
-        Ok(text)
-    }
-}
-
-impl Metrics {
-    /// None, if no line is wanted.
-    pub(super) fn of(mode: MetricsMode) -> Option<Self> {
-        match mode {
-            MetricsMode::Off => None,
-            MetricsMode::Essential => Some(Self::Essential),
-            MetricsMode::Full => Some(Self::Full(Box::new(Mutex::new(Formats::new())))),
-        }
-    }
-
-    fn format(&self, line: &RequestMetrics) -> Result<Vec<u8>, IoStreamError> {
-        match self {
-            Self::Full(formats) => formats.lock().unwrap_or_else(PoisonError::into_inner).format(line),
-            Self::Essential => Ok(essential::format(line).into_bytes()),
-        }
-    }
-
-    /// One line, in one piece.
-    pub(super) fn emit(&self, line: &RequestMetrics) {
-        let text = match self.format(line) {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::warn!(%error, "cannot format metrics");
-                return;
-            }
-        };
-        if let Err(error) = std::io::stdout().lock().write_all(&text) {
-            tracing::warn!(%error, "cannot write metrics");
-        }
     }
 }
