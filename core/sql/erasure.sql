@@ -1,4 +1,4 @@
--- The erasure of everything that an owner has. It is registered, and hides all conversations, a few thousand with each commit; then the
+-- The erasure of everything that an owner has. It is registered, and hides all conversations, a thousand with each commit; then the
 -- sweep removes what they had, and at last the rows themselves. The owner's row is its lock.
 
 -- What stands for the id of a conversation that was erased.
@@ -84,7 +84,7 @@ end $$;
 -- Hides conversations, and returns which: nobody can read them from this commit on, and their ids stay those of deleted ones. One whose
 -- row has another epoch than was listed before its write intent was set stays: the intent may be lost. Nothing is hidden once the
 -- erasure has ended.
-create or replace function hide_conversations(
+create or replace function hide_listed_conversations(
     p_shard integer, p_owner_id text, p_erasure text, p_ids text[], p_epochs bigint[], p_generation text,
     out hidden_ids text[])
     language plpgsql as $$

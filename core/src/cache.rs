@@ -180,8 +180,8 @@ impl Cache {
     }
 
     /// Sets the intent of a write of many conversations, whose commit goes by epochs that Postgres answered before, and
-    /// learns nothing of the entry: this costs the server a tenth of [`Cache::begin`]. Where the connection turns out to be
-    /// closed it is set twice; one that comes late is an orphan.
+    /// learns nothing of the entry: this costs the server a fraction of [`Cache::begin`]. Where the connection turns out to be
+    /// closed it is set again: one that comes late is an orphan, which nobody publishes under.
     pub(crate) async fn place_intent(
         &self,
         key: &ConversationKey,
@@ -193,7 +193,7 @@ impl Cache {
             Cmd::hset(&keys.entry, intent.field(), self.clock.now_ms()),
             redis::cmd("PEXPIRE").arg(&keys.entry).arg(millis(TTL)).take(),
         ];
-        self.connection.ask_again::<Value>(&Request::Pipeline(commands), &keys.entry).await.map(drop)
+        self.connection.ask_again::<Value>(&Request::Transaction(commands), &keys.entry).await.map(drop)
     }
 
     /// Brings a commit into the cache. `added` are its own messages; the snapshot's window, if it has one, stands for

@@ -190,6 +190,28 @@ pub(crate) async fn a_slot_on_its_way(stack: &ClusterStack) {
     assert_eq!(recent(&store, "way").await.0, [1, 2, 3]);
 }
 
+/// Most conversations are not cached: whoever has their slot until now sends those who ask on to the next server.
+#[tokio::test]
+async fn an_erasure_gets_through_while_a_slot_is_on_its_way() {
+    let stack = ClusterStack::start().await;
+    let (store, key) = (stack.store(), key("way"));
+    store.add(&key, &batch([user("one")])).await.unwrap();
+    store.evict(&key).await.unwrap();
+    let (from, slot) = stack.owner(&entry("way")).await.unwrap();
+    let to = other_primary(&stack, &from).await;
+    stack.begin_move(slot, &from, &to).await;
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let receipt = store.erase_owner(&key.owner, "test", until).await.unwrap();
+    assert!(receipt.hidden_at.is_some() && receipt.conversations == 1, "{receipt:?}");
+    assert!(stack.errors("ASK").await > 0);
+    assert!(store.recent(&key, Limit::MAX, None).await.unwrap().found.is_none());
+    stack.end_move(slot, &from, &to).await;
+    let left = cmd("HKEYS").arg(entry("way")).take();
+    let left: Vec<String> = stack.ask(to.index, &left).await;
+    // A command with both keys is refused meanwhile: the intent may stay until the sweep, and nothing else.
+    assert!(left.iter().all(|field| field.starts_with("intent:")), "{left:?}");
+}
+
 #[tokio::test]
 async fn one_server_that_hangs_leaves_the_others_alone() {
     let stack = ClusterStack::start().await;

@@ -313,7 +313,8 @@ async fn a_try_that_comes_late_erases_nothing_that_was_created_since() {
         .unwrap();
     assert_eq!((joined, ended().await), (first.id.clone(), late + 1));
     // What goes on with an erasure that has ended hides nothing either.
-    let hide = "select hidden_ids from hide_conversations(shard_of('ann'), 'ann', $1, '{new}', '{1}', '')";
+    let hide =
+        "select hidden_ids from hide_listed_conversations(shard_of('ann'), 'ann', $1, '{new}', '{1}', '')";
     let hidden: Vec<String> =
         sqlx::query_scalar(hide).bind(first.id).fetch_one(&mut stack.postgres().await).await.unwrap();
     assert!(hidden.is_empty());

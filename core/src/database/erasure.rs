@@ -152,7 +152,7 @@ impl Database {
     ) -> Result<HashSet<ConversationId>, Error> {
         let (ids, epochs): (Vec<_>, Vec<_>) =
             conversations.iter().map(|one| (one.key.id.as_str().to_owned(), one.epoch)).unzip();
-        let query = sqlx::query("select hide_conversations($1, $2, $3, $4, $5, $6) as hidden_ids")
+        let query = sqlx::query("select hide_listed_conversations($1, $2, $3, $4, $5, $6) as hidden_ids")
             .bind(owner.shard())
             .bind(owner.as_str())
             .bind(erasure)

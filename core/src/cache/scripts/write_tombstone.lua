@@ -13,6 +13,8 @@ for i, field in ipairs(kept) do
     fields[#fields + 1] = values[i]
   end
 end
+-- First what a full server refuses: once a script has removed something, it may add whatever it likes.
+redis.call('HSET', entry, 'tombstone', ARGV[6])
 redis.call('DEL', entry, window)
 redis.call('HSET', entry, unpack(fields))
 redis.call('PEXPIRE', entry, ARGV[1])
