@@ -139,6 +139,25 @@ class Observability(unittest.TestCase):
                         [prefix] = re.findall(r'METRICS\("(\w+)"\)', one["Expression"]) or [""]
                         self.assertTrue("METRICS" not in one["Expression"] or any(i.startswith(prefix) for i in metrics))
 
+    def test_no_deployment_names_an_alarm_that_does_not_exist(self):
+        gradual = "Canary10Percent5Minutes"
+        template = templates.translated({"Rollout": gradual})
+        groups = of_type(template, "AWS::CodeDeploy::DeploymentGroup")
+        for rollout, observability, answer in itertools.product(("AllAtOnce", gradual), ("essential", "full"), ("true", "false")):
+            stack = Stack(template, Rollout=rollout, Observability=observability, RolloutAlarms=answer)
+            given = stack.value(load("template")["Resources"]["Monitoring"]["Properties"]["Parameters"])
+            monitoring = Stack(load("observability"), **given)
+            made = {name for name, _ in monitoring.resources()}
+            outputs = {name for name, one in monitoring.template["Outputs"].items()
+                       if "Condition" not in one or monitoring.holds(one["Condition"])}
+            for group in groups.values():
+                alarmed = stack.value(group["Properties"]["AlarmConfiguration"])
+                stops = answer == "true" and (observability == "full" or rollout == gradual)
+                self.assertEqual(bool(alarmed.get("Alarms")), stops, alarmed)
+                named = {one.split(".")[-1] for one in references(alarmed)}
+                self.assertLessEqual(named, outputs & made, (rollout, observability))
+            self.assertEqual(f"{OPERATIONS[0].title()}ErrorsAlarm" in made, observability == "full" or rollout == gradual)
+
     def test_alarms_on_nodes_watch_both_of_the_first_shard(self):
         for replicas, nodes in (("0", ["store-0001-001"]), ("1", ["store-0001-001", "store-0001-002"])):
             found = alarms("observability", Database="rds", Cache="nodes", CacheReplicas=replicas)

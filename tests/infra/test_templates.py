@@ -1,6 +1,5 @@
 """What linters cannot know of the templates: what must agree between them, and with the code."""
 
-import itertools
 import json
 import math
 import pathlib
@@ -221,22 +220,6 @@ class Functions(unittest.TestCase):
     def test_only_routes_and_schedules_lead_to_an_alias_and_each_rollout_has_its_alarm(self):
         template = templates.translated({"Rollout": "Canary10Percent5Minutes"})
         groups = of_type(template, "AWS::CodeDeploy::DeploymentGroup")
-        gradual = "Canary10Percent5Minutes"
-        for rollout, observability, answer in itertools.product(("AllAtOnce", gradual), ("essential", "full"), ("true", "false")):
-            stack = Stack(template, Rollout=rollout, Observability=observability, RolloutAlarms=answer)
-            given = stack.value(load("template")["Resources"]["Monitoring"]["Properties"]["Parameters"])
-            monitoring = Stack(load("observability"), **given)
-            made = {name for name, _ in monitoring.resources()}
-            outputs = {name for name, one in monitoring.template["Outputs"].items()
-                       if "Condition" not in one or monitoring.holds(one["Condition"])}
-            for group in groups.values():
-                alarmed = stack.value(group["Properties"]["AlarmConfiguration"])
-                stops = answer == "true" and (observability == "full" or rollout == gradual)
-                self.assertEqual(bool(alarmed.get("Alarms")), stops, alarmed)
-                # No deployment names an alarm that does not exist.
-                named = {one.split(".")[-1] for one in references(alarmed)}
-                self.assertLessEqual(named, outputs & made, (rollout, observability))
-            self.assertEqual(f"{OPERATIONS[0].title()}ErrorsAlarm" in made, observability == "full" or rollout == gradual)
         self.assertEqual({name for name in groups}, {f"{name.title()}FunctionDeploymentGroup" for name in OPERATIONS})
         for name, group in groups.items():
             operation = name.removesuffix("FunctionDeploymentGroup")
