@@ -92,7 +92,6 @@ declare
     moment timestamptz := clock_timestamp();
     keys bigint[];
     live bigint[];
-    refused text[];
 begin
     if p_generation is distinct from (select generation from cache_generation) then
         raise exception using errcode = 'CM001', message = 'the cache is of another generation than the one in use';
@@ -105,15 +104,11 @@ begin
     -- In one order, so that nobody waits in a circle; what is looked at comes in later statements.
     perform 1 from conversations r
         where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids) order by r.key for no key update;
-    select coalesce(array_agg(r.conversation_id), '{}') into refused
-        from unnest(p_ids, p_epochs) as given(id, epoch)
-            join conversations r on r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id
-        where r.deleted_at is null and r.epoch is distinct from given.epoch;
     -- Those that were deleted before are erased with the others.
     select coalesce(array_agg(r.key), '{}'), coalesce(array_agg(r.key) filter (where r.deleted_at is null), '{}') into keys, live
-        from conversations r
-        where r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = any (p_ids)
-            and r.conversation_id <> all (refused) and not r.erased;
+        from unnest(p_ids, p_epochs) as given(id, epoch)
+            join conversations r on r.shard = p_shard and r.owner_id = p_owner_id and r.conversation_id = given.id
+        where not r.erased and (r.deleted_at is not null or r.epoch = given.epoch);
     update conversations r set erased = true
         where r.shard = p_shard and r.key = any (keys) and r.deleted_at is not null;
     select coalesce(array_agg(t.conversation_id), '{}') into hidden_ids

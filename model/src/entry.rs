@@ -278,12 +278,11 @@ impl Cache {
     /// `lease.lua`: asks to be the one that fills. `dead`, `due`: what the caller's clock makes of intents, of the lease and
     /// of the validity marker.
     pub fn lease(&mut self, server: &Server, token: Token, dead: Dead, due: bool) -> Leased {
-        let Dead { intents: intents_dead, lease: lease_dead } = dead;
         let is_new = self.entry.is_none();
         let entry = self.touch(server);
         entry.is_brief |= is_new;
-        let behind_live_intent = !entry.intents.is_empty() && !intents_dead;
-        let granted = (entry.lease.is_none() || lease_dead) && !behind_live_intent;
+        let behind_live_intent = !entry.intents.is_empty() && !dead.intents;
+        let granted = (entry.lease.is_none() || dead.lease) && !behind_live_intent;
         if granted {
             entry.lease = Some(token);
         }

@@ -199,12 +199,10 @@ impl ConversationStore {
         let (hidden, others): (Vec<_>, Vec<_>) =
             conversations.into_iter().partition(|one| hidden.contains(&one.key.id));
         stream::iter(hidden)
-            .for_each_concurrent(PARALLEL, async |ToErase { key, epoch }| {
+            .for_each_concurrent(PARALLEL, async |ToErase { key, .. }| {
                 // Whoever fills it from now on finds nothing in Postgres, and whoever began before is not taken for valid without
                 // its lease or intent: so the entry goes at once, and with it the id. Where it stays, readers meet the intent.
-                if epoch.is_some() {
-                    report(&key, "an erased conversation is still cached", self.cache.invalidate(&key).await);
-                }
+                report(&key, "an erased conversation is still cached", self.cache.invalidate(&key).await);
             })
             .await;
         self.withdraw_all(intent, others).await;

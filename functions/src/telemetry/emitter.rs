@@ -12,7 +12,7 @@ use metrique_writer::unit::Unit;
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
 use super::essential;
-use super::metrics::RequestMetrics;
+use super::metrics::{NAMESPACE, RequestMetrics};
 
 /// Writes lines to standard output.
 pub(super) enum Metrics {
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Metrics {
 impl Formats {
     fn new() -> Self {
         let builder = || {
-            Emf::builder(essential::NAMESPACE.into(), vec![vec!["Store".into(), "Operation".into()]])
+            Emf::builder(NAMESPACE.into(), vec![vec!["Store".into(), "Operation".into()]])
                 // The fields are known here.
                 .skip_all_validations(true)
         };
@@ -47,7 +47,7 @@ impl Formats {
         let by_reason = MetricDirective {
             dimensions: vec![vec!["Store", "Operation", "Reason"]],
             metrics: vec![misses],
-            namespace: essential::NAMESPACE,
+            namespace: NAMESPACE,
         };
         Self { usual: builder().build(), miss: builder().directive(by_reason).build() }
     }

@@ -10,10 +10,7 @@ use metrique_writer::{
     Entry as _, EntryConfig, EntryWriter, MetricFlags, Observation, ValidationError, Value, ValueWriter,
 };
 
-use super::metrics::RequestMetrics;
-
-/// Where CloudWatch puts metrics.
-pub(super) const NAMESPACE: &str = "ConversationStore";
+use super::metrics::{NAMESPACE, RequestMetrics};
 
 /// A number that is a metric.
 struct Essential {

@@ -8,6 +8,9 @@ use metrique_writer::unit::{AsBytes, AsCount, AsSeconds};
 
 use crate::outcome::{CacheStatus, Outcome};
 
+/// Where CloudWatch puts metrics.
+pub(super) const NAMESPACE: &str = "ConversationStore";
+
 /// What one request, or one run of the sweep, is to CloudWatch. `None` fields are omitted.
 #[derive(Debug, Entry)]
 #[entry(rename_all = "PascalCase")]

@@ -100,7 +100,7 @@ impl Store {
 
     pub(super) fn place_intent(&mut self, intent: Intent) {
         let mut both = redis::pipe();
-        both.hset(ENTRY, field(intent), NOW).ignore().cmd("PEXPIRE").arg(ENTRY).arg(TTL).ignore();
+        both.atomic().hset(ENTRY, field(intent), NOW).ignore().cmd("PEXPIRE").arg(ENTRY).arg(TTL).ignore();
         let () = both.query(&mut self.connection).unwrap();
     }
 
